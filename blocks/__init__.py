@@ -1,0 +1,1 @@
+"""Credentials and places as Prefect blocks, and the embedded defaults behind them."""

@@ -1,0 +1,1 @@
+"""How the project runs: work pools, automations, infrastructure, and the local platform."""

@@ -1,0 +1,112 @@
+"""Every error of this project, in one tree.
+
+TripLoadError                  a month could not be loaded (carries dataset, month, url)
+├── ParameterError             the request makes no sense: nothing was downloaded
+├── SourceError                the source did not deliver
+│   ├── SourceUnavailable      it fails or is out of reach: running again later may do
+│   ├── SourceBlocked          it refuses this client
+│   ├── SourceChanged          the file kept changing while it was downloaded
+│   └── NotTripFile            what came is not a trip file: an error page, a Git LFS pointer, half a file
+├── SchemaError                the file's columns are not the declared ones
+│   ├── UnknownColumn          a column that no schema file declares
+│   └── MissingColumn          a column without which no row can be loaded
+├── TooManyBadRows             more rows than allowed cannot be loaded at all
+├── CheckFailed                an assertion on the loaded result does not hold
+└── TargetError                the target did not take the month
+    ├── TargetBusy             readers or other loads kept it locked
+    ├── TargetUnavailable      it is out of reach or out of space: running again later may do
+    └── TargetMismatch         the target's tables are not what this version expects
+
+A message says where, what, what was expected and got, and what to do next, in one or two sentences.
+"""
+
+from __future__ import annotations
+
+
+class TripLoadError(Exception):
+    """A month could not be loaded; ``dataset``, ``month`` and ``url`` say which, where known.
+
+    The message starts with "dataset month: " where both are known, so that one line of a log is enough.
+    """
+
+    def __init__(self, message: str, *, dataset: str | None = None, month: str | None = None, url: str | None = None):
+        self.dataset = dataset
+        self.month = month
+        self.url = url
+        self.message = message
+        where = " ".join(part for part in (dataset, month) if part)
+        super().__init__(f"{where}: {message}" if where else message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling (results, process pools): Exception's own way would pass the message alone."""
+        return _rebuild, (type(self), self.message, self.dataset, self.month, self.url)
+
+    def located(self, dataset: str, month: str, url: str | None = None) -> TripLoadError:
+        """The same error, saying which month it is about where that was not known when it was raised."""
+        return _rebuild(type(self), self.message, self.dataset or dataset, self.month or month, self.url or url)
+
+
+def _rebuild(
+    kind: type[TripLoadError], message: str, dataset: str | None, month: str | None, url: str | None
+) -> TripLoadError:
+    return kind(message, dataset=dataset, month=month, url=url)
+
+
+class ParameterError(TripLoadError, ValueError):
+    """The request makes no sense: nothing was downloaded."""
+
+
+class SourceError(TripLoadError):
+    """The source did not deliver."""
+
+
+class SourceUnavailable(SourceError):
+    """The source fails or is out of reach; running again later may do."""
+
+
+class SourceBlocked(SourceError):
+    """The source refuses this client, although the file may exist."""
+
+
+class SourceChanged(SourceError):
+    """The file kept changing while it was downloaded."""
+
+
+class NotTripFile(SourceError):
+    """What came is not a trip file: an error page, a Git LFS pointer, half a file."""
+
+
+class SchemaError(TripLoadError):
+    """The file's columns are not the declared ones."""
+
+
+class UnknownColumn(SchemaError):
+    """A column that no schema file declares."""
+
+
+class MissingColumn(SchemaError):
+    """A column without which no row can be loaded."""
+
+
+class TooManyBadRows(TripLoadError):
+    """More rows than allowed cannot be loaded at all."""
+
+
+class CheckFailed(TripLoadError):
+    """An assertion on the loaded result does not hold."""
+
+
+class TargetError(TripLoadError):
+    """The target did not take the month."""
+
+
+class TargetBusy(TargetError):
+    """Readers or other loads kept the target locked."""
+
+
+class TargetUnavailable(TargetError):
+    """The target is out of reach or out of space; running again later may do."""
+
+
+class TargetMismatch(TargetError):
+    """The target's tables are not what this version expects."""

@@ -1,0 +1,36 @@
+"""Where things are: URLs below a source's base, tables, object names. Pure string work, written once."""
+
+from __future__ import annotations
+
+from flows.tlc.dataset import Dataset, Source
+from flows.tlc.month import Month
+
+SCHEMA = "tlc"
+ZONES_PATH = "/misc/taxi_zone_lookup.csv"
+
+
+def month_file_name(dataset: Dataset, month: Month, source: Source) -> str:
+    """``green_tripdata_2020-12.parquet``, as the source names the file."""
+    ending = "csv.gz" if source is Source.mirror else "parquet"
+    return f"{dataset}_tripdata_{month}.{ending}"
+
+
+def month_path(dataset: Dataset, month: Month, source: Source) -> str:
+    """The month's path below the source's base URL."""
+    folder = str(dataset) if source is Source.mirror else "trip-data"
+    return f"/{folder}/{month_file_name(dataset, month, source)}"
+
+
+def known_path(dataset: Dataset, source: Source) -> str:
+    """The path of a file that surely exists at the source, to tell 'not published' from 'blocked'."""
+    return month_path(dataset, Month(2020, 12), source) if source is Source.mirror else ZONES_PATH
+
+
+def trips_table(dataset: Dataset) -> str:
+    """``green_trips``: the table of a dataset, in Postgres' and the warehouse's schema ``tlc``."""
+    return f"{dataset}_trips"
+
+
+def partition_table(dataset: Dataset, month: Month) -> str:
+    """``green_trips_2020_12``: the Postgres partition that holds one month's file."""
+    return f"{trips_table(dataset)}_{month.year:04d}_{month.number:02d}"

@@ -1,0 +1,45 @@
+"""What a load did, in numbers: the one result type of every load flow, and the ledger's row."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+Status = Literal["loaded", "unchanged", "not_published"]
+Target = Literal["postgres", "gcs", "bigquery"]
+
+
+class LoadReport(BaseModel):
+    """What one load of one month into one target read, loaded, rejected and flagged.
+
+    For ``unchanged`` the counts are those of the load that stands in the target; for ``not_published`` they are 0.
+    """
+
+    dataset: str
+    month: str = Field(description="The file's month, YYYY-MM")
+    target: Target
+    source_url: str
+    source_etag: str | None = Field(None, description="ETag, or length and SHA-256 where the source gives none")
+    rows_read: int = 0
+    rows_loaded: int = 0
+    rows_rejected: int = 0
+    rejected_by_rule: dict[str, int] = Field(default_factory=dict, description="Rows, by the rule that rejected them")
+    rows_flagged: int = Field(0, description="Loaded rows that break at least one rule")
+    flagged_by_rule: dict[str, int] = Field(default_factory=dict, description="Loaded rows, by each rule they break")
+    bytes_read: int = Field(0, description="Bytes downloaded by this run; 0 where the cache had them")
+    seconds: float = 0.0
+    status: Status = "loaded"
+
+    @model_validator(mode="after")
+    def _nothing_is_lost(self) -> LoadReport:
+        if self.rows_read != self.rows_loaded + self.rows_rejected:
+            raise ValueError(
+                f"{self.dataset} {self.month}: {self.rows_read} rows read, but "
+                f"{self.rows_loaded} loaded + {self.rows_rejected} rejected"
+            )
+        return self
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows_read / self.seconds if self.seconds else 0.0

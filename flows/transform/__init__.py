@@ -1,0 +1,1 @@
+"""Pure functions: a raw batch becomes a conformed batch, a rejected batch and counts."""
