@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.month import Month
 
@@ -34,3 +36,23 @@ def trips_table(dataset: Dataset) -> str:
 def partition_table(dataset: Dataset, month: Month) -> str:
     """``green_trips_2020_12``: the Postgres partition that holds one month's file."""
     return f"{trips_table(dataset)}_{month.year:04d}_{month.number:02d}"
+
+
+def lake_object(dataset: Dataset, month: Month) -> str:
+    """The lake's one object of a month in the layout ``unpartitioned``."""
+    return f"trips/{dataset}/unpartitioned/{dataset}_tripdata_{month}.parquet"
+
+
+def lake_day_object(dataset: Dataset, month: Month, day: date) -> str:
+    """The lake's object of one pickup date in a month's file, in the layout ``partitioned``."""
+    return f"trips/{dataset}/partitioned/pickup_date={day.isoformat()}/{dataset}_tripdata_{month}.parquet"
+
+
+def rejected_object(dataset: Dataset, month: Month) -> str:
+    """The lake's object of a month's rejected rows."""
+    return f"rejected/{dataset}/{dataset}_tripdata_{month}.parquet"
+
+
+def manifest_object(dataset: Dataset, month: Month) -> str:
+    """The lake's manifest of a month."""
+    return f"manifests/{dataset}/{month}.json"

@@ -1,0 +1,7 @@
+"""The names of the blocks that the flows load. Written once: flows, registration and deployments read them here."""
+
+from __future__ import annotations
+
+POSTGRES = "tlc-postgres"
+TLC_SOURCE = "tlc-source"
+MIRROR_SOURCE = "mirror-source"

@@ -1,0 +1,59 @@
+"""From a Postgres URL to the block that holds it, and from the block to a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy
+from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from blocks.embedded import postgres_folder, start_postgres
+
+# A server that is gone is noticed within a minute and a half, not after hours: TCP alone would wait.
+CONNECT_ARGS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "application_name": "nyc-taxi-flows",
+}
+
+
+def postgres_connector(url: str) -> SqlAlchemyConnector:
+    """The block for a ``postgresql://`` URL. Its parts are kept apart, so that no repr shows the password."""
+    parts = make_url(url)
+    query = {key: value if isinstance(value, str) else value[-1] for key, value in parts.query.items()}
+    return SqlAlchemyConnector(
+        connection_info=ConnectionComponents(
+            driver=SyncDriver.POSTGRESQL_PSYCOPG2,
+            username=parts.username,
+            password=parts.password or None,
+            host=parts.host,
+            port=parts.port,
+            database=parts.database,
+            query=query or None,
+        ),
+        connect_args=CONNECT_ARGS,
+    )
+
+
+@contextmanager
+def postgres_connection(connector: SqlAlchemyConnector) -> Iterator[Any]:
+    """A psycopg2 connection of the block's server, closed at the end; the embedded server is started if need be."""
+    info = connector.connection_info
+    if isinstance(info, ConnectionComponents) and (info.query or {}).get("host", "").startswith(str(postgres_folder())):
+        start_postgres()
+    engine = connector.get_engine(poolclass=NullPool)
+    try:
+        pooled = engine.raw_connection()
+    except sqlalchemy.exc.DBAPIError as error:
+        raise (error.orig or error) from None  # psycopg2's own: SQLAlchemy only wraps it
+    try:
+        yield pooled.driver_connection
+    finally:
+        pooled.close()
+        engine.dispose()

@@ -1,0 +1,34 @@
+"""What the environment says: every variable that the project reads, its default and its meaning, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_cache_path, user_data_path
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+TLC_SITE = "https://d37ci6vzurychx.cloudfront.net"
+MIRROR_SITE = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
+
+
+def local_folder() -> Path:
+    """``.local`` of a checkout; of an installed package, the user's folder for data."""
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout / ".local" if (checkout / "pyproject.toml").is_file() else user_data_path("nyc-taxi-flows")
+
+
+class Settings(BaseSettings):
+    """Read anew at each use, so that a worker follows its environment."""
+
+    model_config = SettingsConfigDict(env_prefix="TLC_", env_ignore_empty=True, extra="ignore")
+
+    postgres_url: SecretStr | None = Field(
+        None, description="postgresql://user:password@host:port/database; unset: an embedded Postgres under .local/"
+    )
+    source_url: str = Field(TLC_SITE, description="Base URL of TLC's Parquet files")
+    mirror_url: str = Field(MIRROR_SITE, description="Base URL of the CSV mirror")
+    cache_dir: Path = Field(
+        default_factory=lambda: user_cache_path("nyc-taxi-flows"), description="Where downloads are kept, up to 20 GB"
+    )
+    local_dir: Path = Field(default_factory=local_folder, description="Where the embedded servers keep their data")

@@ -1,0 +1,1 @@
+"""The local platform: what the project needs to run on one machine, without any cloud."""

@@ -1,0 +1,86 @@
+"""What a run leaves in the UI: a progress bar while it loads, then a summary and a table of rules."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from flows.tlc.report import LoadReport
+from flows.tlc.rules import UNLOADABLE, rules
+
+# Seconds between two updates of a progress bar: each costs the load some 20 ms.
+PROGRESS_SECONDS = 2.0
+
+
+class ProgressBar:
+    """A progress artifact, made at the first update, so that a short load has none of its cost."""
+
+    def __init__(self, description: str):
+        self._description = description
+        self._artifact: UUID | None = None
+        self._due = time.monotonic() + PROGRESS_SECONDS
+
+    def update(self, fraction: float) -> None:
+        """Show ``fraction`` (0 to 1), unless the last update is too fresh."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + PROGRESS_SECONDS
+        self._show(round(fraction * 100, 1))
+
+    def finish(self) -> None:
+        """Show that all is done."""
+        self._show(100.0)
+
+    def _show(self, percent: float) -> None:
+        if self._artifact is None:
+            created = create_progress_artifact(percent, description=self._description)
+            self._artifact = created if isinstance(created, UUID) else None
+        else:
+            update_progress_artifact(self._artifact, percent)
+
+
+def publish_report(report: LoadReport, place: str) -> None:
+    """A summary in words and a table of the rules' counts. ``place`` says where the rows are."""
+    key = f"{report.dataset}-{report.month}-{report.target}".replace("_", "-").replace("..", "-to-").lower()
+    create_markdown_artifact(markdown=_summary(report, place), key=key, description=f"{report.dataset} {report.month}")
+    table = _rule_rows(report)
+    if table:
+        create_table_artifact(table=table, key=f"{key}-rules", description="Rows by the rule that they break")
+
+
+def _summary(report: LoadReport, place: str) -> str:
+    speed = f", {report.rows_per_second:,.0f} rows/s" if report.seconds else ""
+    return f"""## {report.dataset} {report.month} → {report.target}: {report.status}
+
+| | |
+| --- | ---: |
+| read | {report.rows_read:,} rows |
+| loaded | {report.rows_loaded:,} rows |
+| rejected | {report.rows_rejected:,} rows |
+| flagged (loaded all the same) | {report.rows_flagged:,} rows |
+| downloaded | {report.bytes_read / 1e6:,.1f} MB |
+| time | {report.seconds:,.1f} s{speed} |
+
+Where: {place}
+From: {report.source_url} ({report.source_etag or "no version"})
+"""
+
+
+def _rule_rows(report: LoadReport) -> list[dict[str, object]]:
+    meaning = {rule.name: rule.description for rule in rules()} | UNLOADABLE
+    rejected = [
+        {"rule": rule, "outcome": "rejected", "rows": rows, "meaning": meaning.get(rule, "")}
+        for rule, rows in report.rejected_by_rule.items()
+    ]
+    flagged = [
+        {"rule": rule, "outcome": "flagged", "rows": rows, "meaning": meaning.get(rule, "")}
+        for rule, rows in report.flagged_by_rule.items()
+    ]
+    return [*rejected, *flagged]

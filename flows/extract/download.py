@@ -1,0 +1,116 @@
+"""From a URL to a whole, verified file on disk, whatever the web server does.
+
+Begin here: ``find_file`` says whether the file is there and which version, ``download`` brings it. The parts:
+``request`` (one request), ``patience`` (when to try again), ``transfer`` (a download over many requests), ``part``
+(its unfinished file), ``verify`` (is it what its name says), ``cache`` (where files lie, and how many).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from flows.extract.cache import KEEP_BYTES, CacheSlot, Version, discard, disk_errors, make_room, prune
+from flows.extract.part import Part
+from flows.extract.patience import Patience
+from flows.extract.request import plain_url
+from flows.extract.source_file import SourceFile, find_file
+from flows.extract.transfer import Progress, Transfer
+from flows.extract.verify import verify_file
+from flows.tlc.errors import NotTripFile
+
+__all__ = ["Downloaded", "Patience", "SourceFile", "discard", "download", "find_file", "known_identity", "prune"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """A whole file in the cache. Sizes are in bytes.
+
+    ``etag`` names its content: the server's ETag as sent, or ``<length>-<sha256>`` where the server gives none.
+    ``bytes_read`` is what came over the network in this call, repeats included; 0 where the cache had the file.
+    """
+
+    path: Path
+    etag: str
+    bytes_read: int
+    length: int
+
+
+def download(
+    client: httpx.Client,
+    file: SourceFile,
+    cache_dir: Path,
+    *,
+    on_progress: Progress | None = None,
+    patience: Patience | None = None,
+    keep_bytes: int = KEEP_BYTES,
+) -> Downloaded:
+    """The file, from the cache if that has this version, else from the source: whole and verified.
+
+    Resumes after a broken connection or a killed process, and brings the version that the source has by then, which
+    may be newer than ``file``. Two callers at once, in one process or two, download once. ``on_progress`` is given
+    the bytes on disk and the file's length (None if unknown), at each MiB and at the end. The cache is pruned to
+    ``keep_bytes`` before a download.
+
+    Raises SourceUnavailable, SourceBlocked, SourceChanged, NotTripFile, or TargetUnavailable for the cache's disk.
+    """
+    patience = patience or Patience()
+    slot = CacheSlot.of(cache_dir, file.url)
+    with ExitStack() as held:
+        with disk_errors(slot.path, file.url):
+            held.enter_context(slot.lock())
+            cached = slot.identity_of(file)
+        if cached is not None:
+            return Downloaded(slot.path, cached, 0, slot.path.stat().st_size)
+        part = Part(slot, file)
+        make_room(cache_dir, max((file.length or 0) - part.size, 0), keep_bytes, file.url)
+        transfer = Transfer(client, file, part, patience, on_progress)
+        version = _bring_whole(transfer, slot, patience)
+        with disk_errors(slot.path, file.url):
+            identity = version.etag or _length_and_checksum(slot.part)
+            slot.keep(Version(version, identity))
+        return Downloaded(slot.path, identity, transfer.bytes_read, part.size)
+
+
+def known_identity(file: SourceFile, cache_dir: Path) -> str | None:
+    """What ``Downloaded.etag`` would be for ``file``, as far as that can be said without a download.
+
+    The server's ETag; where it gives none, the length and checksum of the version in the cache, if that is surely
+    the same; else None.
+    """
+    if file.etag:
+        return file.etag
+    slot = CacheSlot.of(cache_dir, file.url)
+    with disk_errors(slot.path, file.url):
+        return slot.identity_of(file)
+
+
+def _bring_whole(transfer: Transfer, slot: CacheSlot, patience: Patience) -> SourceFile:
+    """Download and verify; what came whole but wrong is downloaded from zero a few times before that is an error."""
+    for starts_left in reversed(range(patience.fresh_starts + 1)):
+        try:
+            version = transfer.run()
+            verify_file(slot.part, slot.path.name, plain_url(version.url))
+        except NotTripFile as wrong:
+            transfer.start_afresh()
+            if not starts_left:
+                raise
+            logger.warning("%s Downloading it again from the start.", wrong.message)
+            time.sleep(patience.wait_after(1))
+        else:
+            return version
+    raise AssertionError("a range of at least one start ends by return or raise")
+
+
+def _length_and_checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return f"{file.tell()}-{digest.hexdigest()}"

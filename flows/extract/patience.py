@@ -1,0 +1,91 @@
+"""How long to bear with a source that fails: limits, waits between attempts, and the error when they are used up."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from dataclasses import dataclass, field
+
+from flows.tlc.errors import SourceError, SourceUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """When to try again and when to give up. Times are in seconds."""
+
+    failures: int = 6
+    """Failed requests in a row, without one new byte between them, until SourceUnavailable."""
+    requests: int = 200
+    """Requests for one file in all, whatever their progress."""
+    changes: int = 3
+    """Times that the file may change during its download, until SourceChanged."""
+    fresh_starts: int = 2
+    """Downloads from zero after one that was whole but no trip file, until NotTripFile."""
+    first_wait: float = 1.0
+    """Wait after the first failure; doubles with each one in a row. Half of every wait is random."""
+    longest_wait: float = 60.0
+    longest_retry_after: float = 120.0
+    """A server that asks for more than this (Retry-After) is asked again after this."""
+    connect: float = 10.0
+    """Wait for a connection."""
+    read: float = 30.0
+    """Silence on a connection after which it counts as broken."""
+
+    def wait_after(self, failures: int, retry_after: float | None = None) -> float:
+        """Seconds to wait after so many failures in a row."""
+        backoff = min(self.first_wait * 2.0 ** (failures - 1), self.longest_wait)
+        jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients out, keeps no secret
+        if retry_after is None:
+            return jittered
+        return min(max(retry_after, 0.0), self.longest_retry_after) + jittered
+
+
+class TryAgain(Exception):
+    """A request failed in a way that may pass; never leaves this package.
+
+    ``final`` is the error to raise, and ``advice`` the next step to give, should it not pass.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        final: type[SourceError] = SourceUnavailable,
+        advice: str = "The source is out of order or out of reach: run again later.",
+    ):
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+        self.final = final
+        self.advice = advice
+
+
+@dataclass
+class Attempts:
+    """The requests for one file so far; waits after a failure, or ends the matter."""
+
+    url: str
+    patience: Patience
+    failures: int = field(default=0, init=False)
+    requests: int = field(default=0, init=False)
+
+    def failed(self, failure: TryAgain, *, progressed: bool = False) -> None:
+        """Count a failure and wait; raises the failure's ``final`` error when patience is at its end.
+
+        ``progressed``: new bytes came before it failed, so neither it nor those before it count as in a row.
+        """
+        self.requests += 1
+        self.failures = 0 if progressed else self.failures + 1
+        if self.failures >= self.patience.failures or self.requests >= self.patience.requests:
+            fruitless = f", the last {self.failures} without a new byte" if self.failures else ""
+            raise failure.final(
+                f"{self.url} failed {self.requests} times{fruitless}; at last {failure.reason}. {failure.advice}",
+                url=self.url,
+            ) from failure
+        wait = self.patience.wait_after(max(self.failures, 1), failure.retry_after)
+        logger.warning("%s: %s; trying again in %.1f s", self.url, failure.reason, wait)
+        time.sleep(wait)

@@ -1,0 +1,105 @@
+"""One HTTP request whose passing failures all become ``TryAgain``, and whose errors never show a signed URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from flows.extract.patience import Patience, TryAgain
+from flows.tlc.errors import ParameterError, SourceBlocked, SourceError, SourceUnavailable
+
+PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+REFUSALS = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
+}
+UNBLOCK = "Wait an hour, load fewer months at once, or go through another network."
+
+
+@contextmanager
+def open_response(
+    client: httpx.Client, method: str, url: str, patience: Patience, headers: Mapping[str, str] | None = None
+) -> Iterator[httpx.Response]:
+    """The response to one request, body unread; redirects are followed.
+
+    Raises TryAgain for what may pass (no connection, no answer, 429, 5xx) and ParameterError for an impossible URL.
+    """
+    try:
+        request = client.build_request(
+            method,
+            url,
+            # Without identity a server may compress on the fly: no length, no ranges, other bytes than the file's.
+            headers={"Accept-Encoding": "identity", **(headers or {})},
+            timeout=httpx.Timeout(patience.read, connect=patience.connect),
+        )
+        response = client.send(request, stream=True, follow_redirects=True)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        where = plain_url(url)
+        raise ParameterError(f"{where} is no URL to ask: {error}. Check the source's base URL.", url=where) from error
+    except httpx.RequestError as error:
+        raise TryAgain(_reason(error, patience)) from error
+    try:
+        if _may_pass(response.status_code):
+            raise TryAgain(f"it answered {response.status_code}", retry_after=_retry_after(response))
+        yield response
+    finally:
+        response.close()
+
+
+def read_body(response: httpx.Response, patience: Patience) -> Iterator[bytes]:
+    """The body as it comes off the wire, undecoded; TryAgain where it breaks off or falls silent."""
+    try:
+        yield from response.iter_raw()
+    except httpx.RequestError as error:
+        raise TryAgain(_reason(error, patience)) from error
+
+
+def refusal(url: str, response: httpx.Response) -> SourceError:
+    """The error for a status that trying again will not change."""
+    where, status = plain_url(url), response.status_code
+    answered = f"{where} answered {status}{_after_redirect(where, response)}"
+    if status in REFUSALS:
+        return SourceBlocked(f"{answered}: the source refuses this client. {UNBLOCK}", url=where)
+    return SourceUnavailable(f"{answered}, expected 200. Check the source's base URL.", url=where)
+
+
+def plain_url(url: str) -> str:
+    """The URL without user, password, query and fragment: those may hold secrets."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _after_redirect(where: str, response: httpx.Response) -> str:
+    host = response.url.host
+    return "" if host == urlsplit(where).hostname else f" (redirected to {host})"
+
+
+def _may_pass(status: int) -> bool:
+    return status in PASSING or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED)
+
+
+def _reason(error: httpx.RequestError, patience: Patience) -> str:
+    if isinstance(error, httpx.ConnectTimeout):
+        return f"it did not take the connection within {patience.connect:g} s"
+    if isinstance(error, httpx.TimeoutException):
+        return f"nothing came for {patience.read:g} s"
+    return f"the connection failed ({str(error) or type(error).__name__})"
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds that the server asks to wait: a number, or the time until an HTTP date."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        return (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):  # TypeError: a date without a zone
+        return None

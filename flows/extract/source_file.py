@@ -1,0 +1,108 @@
+"""What a source says about one file, without downloading it: is it there, and which version is it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Self
+
+import httpx
+
+from flows.extract.patience import Attempts, Patience, TryAgain
+from flows.extract.request import UNBLOCK, open_response, plain_url, refusal
+from flows.tlc.errors import SourceBlocked, SourceError
+
+FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
+ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+HEAD_REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One version of a file at a source; ``length`` in bytes, the rest as the server wrote it, None where it did not.
+
+    ``url`` is the one asked for, not the one that it redirects to.
+    """
+
+    url: str
+    etag: str | None
+    length: int | None
+    last_modified: str | None
+
+    @classmethod
+    def described_by(cls, url: str, response: httpx.Response) -> Self:
+        """The version that a 200 or 206 response is (a piece) of."""
+        content_range = response.headers.get("Content-Range", "")
+        total = content_range.rpartition("/")[2] if content_range else response.headers.get("Content-Length", "")
+        return cls(
+            url=url,
+            etag=response.headers.get("ETag"),
+            length=int(total) if total.isdecimal() else None,
+            last_modified=response.headers.get("Last-Modified"),
+        )
+
+    @property
+    def strong_etag(self) -> str | None:
+        """The ETag where it promises the same bytes; a weak one promises only the same meaning."""
+        return None if self.etag is None or self.etag.startswith("W/") else self.etag
+
+    def is_surely(self, other: SourceFile) -> bool:
+        """Whether both are the same version beyond doubt: by ETag, else by length and Last-Modified together."""
+        if self.length != other.length and None not in (self.length, other.length):
+            return False
+        if self.etag or other.etag:
+            return self.etag == other.etag
+        return None not in (self.length, self.last_modified) and self.last_modified == other.last_modified
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """What one look at a URL gave: its status, the file if it is there, and the error to raise if it should be."""
+
+    status: int
+    file: SourceFile | None
+    refusal: SourceError
+
+
+def find_file(client: httpx.Client, url: str, known_url: str, *, patience: Patience | None = None) -> SourceFile | None:
+    """The file at ``url`` as the source describes it now; None where the source has not published it.
+
+    404 is "not published". So is 403 (TLC's way of saying it), but only if ``known_url``, a file that surely exists,
+    is served. Raises SourceBlocked where that is refused too, SourceUnavailable where the source keeps failing.
+    """
+    patience = patience or Patience()
+    seen = _probe(client, url, patience)
+    if seen.file is not None:
+        return seen.file
+    if seen.status in ABSENT:
+        return None
+    if seen.status != HTTPStatus.FORBIDDEN:
+        raise seen.refusal
+    known = _probe(client, known_url, patience)
+    if known.file is not None:
+        return None
+    where, known_where = plain_url(url), plain_url(known_url)
+    raise SourceBlocked(
+        f"{where} answered {seen.status}, which could mean 'not published', but {known_where}, which surely exists, "
+        f"answered {known.status} instead of 200: the source refuses this client. {UNBLOCK} "
+        f"If {known_where} does not open in a browser on another network either, check the source's base URL.",
+        url=where,
+    )
+
+
+def _probe(client: httpx.Client, url: str, patience: Patience) -> _Probe:
+    attempts = Attempts(plain_url(url), patience)
+    while True:
+        try:
+            seen = _ask(client, "HEAD", url, patience)
+            # A signed URL is signed for one method, and some servers know no HEAD: ask for one byte instead.
+            return _ask(client, "GET", url, patience) if seen.status in HEAD_REFUSED else seen
+        except TryAgain as failure:
+            attempts.failed(failure)
+
+
+def _ask(client: httpx.Client, method: str, url: str, patience: Patience) -> _Probe:
+    headers = {"Range": "bytes=0-0"} if method == "GET" else {}
+    with open_response(client, method, url, patience, headers) as response:
+        file = SourceFile.described_by(url, response) if response.status_code in FOUND else None
+        return _Probe(response.status_code, file, refusal(url, response))

@@ -1,0 +1,155 @@
+"""One download into the cache's part file, over as many requests as it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import NoReturn
+
+import httpx
+
+from flows.extract.part import Part
+from flows.extract.patience import Attempts, Patience, TryAgain
+from flows.extract.request import UNBLOCK, open_response, plain_url, read_body, refusal
+from flows.extract.source_file import ABSENT, SourceFile
+from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged
+
+Progress = Callable[[int, int | None], None]
+REPORT_BYTES = 1024**2  # between two calls of on_progress
+
+
+class Transfer:
+    """Fills ``part`` from the source until it is the whole of one version. ``bytes_read`` counts what really came."""
+
+    def __init__(
+        self,
+        client: httpx.Client,
+        wanted: SourceFile,
+        part: Part,
+        patience: Patience,
+        on_progress: Progress | None = None,
+    ):
+        self.part = part
+        self.bytes_read = 0
+        self._client = client
+        self._wanted = wanted
+        self._where = plain_url(wanted.url)
+        self._patience = patience
+        self._attempts = Attempts(self._where, patience)
+        self._changes = 0
+        self._furthest = part.size
+        self._on_progress = on_progress
+        self._reported = -REPORT_BYTES
+
+    def run(self) -> SourceFile:
+        """Download what is missing; returns the version that the part is now the whole of.
+
+        Raises SourceUnavailable, SourceBlocked or SourceChanged when patience is at its end, NotTripFile where
+        another number of bytes came than was announced, TargetUnavailable where the disk fails.
+        """
+        while not self.part.is_whole:
+            try:
+                self._request_rest()
+            except TryAgain as failure:
+                self._attempts.failed(failure, progressed=self._got_further())
+            finally:
+                self.part.close()
+        assert self.part.origin is not None
+        self._check_length(self.part.origin)
+        return self.part.origin
+
+    def start_afresh(self) -> None:
+        """Forget what has arrived; the next run begins at zero."""
+        self.part.drop()
+        self._furthest = 0
+
+    def _request_rest(self) -> None:
+        resumed = self.part.origin if self.part.size and self.part.origin else None
+        etag = resumed.strong_etag if resumed else None
+        headers = {"Range": f"bytes={self.part.size}-", "If-Range": etag} if etag else {}
+        with open_response(self._client, "GET", self._wanted.url, self._patience, headers) as response:
+            if response.status_code == HTTPStatus.PARTIAL_CONTENT and resumed:
+                self._check_continues(resumed, response)
+            elif response.status_code == HTTPStatus.OK:
+                self._begin(resumed, response)
+            else:
+                self._give_up_or_try_again(response)
+            self._receive(response)
+
+    def _begin(self, resumed: SourceFile | None, response: httpx.Response) -> None:
+        """Take a whole file from its first byte: the first request, or a server that knows no (or not this) range."""
+        origin = SourceFile.described_by(self._wanted.url, response)
+        if resumed and resumed.etag != origin.etag:
+            self._count_change()
+        self.part.begin(origin)
+
+    def _check_continues(self, resumed: SourceFile, response: httpx.Response) -> None:
+        """Make sure that a 206 goes on where the part ends, in the same version: servers ignore If-Range."""
+        origin = SourceFile.described_by(self._wanted.url, response)
+        if origin.etag != resumed.etag or not _may_equal(origin.length, resumed.length):
+            self._count_change()
+            self.start_afresh()
+            raise TryAgain("the file changed while it was downloaded")
+        if not re.match(rf"bytes {self.part.size}-", response.headers.get("Content-Range", "")):
+            self.start_afresh()
+            raise TryAgain("it sent another range than it was asked for")
+
+    def _count_change(self) -> None:
+        self._changes += 1
+        self._furthest = 0
+        if self._changes > self._patience.changes:
+            self.part.drop()
+            raise SourceChanged(
+                f"{self._where} changed {self._changes} times while it was downloaded: it is being published just now, "
+                "or two servers have two versions of it. Run again in an hour.",
+                url=self._where,
+            )
+
+    def _give_up_or_try_again(self, response: httpx.Response) -> NoReturn:
+        status = response.status_code
+        if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            self.start_afresh()
+            raise TryAgain("it has no such range any more")
+        if status == HTTPStatus.FORBIDDEN:  # it was there a moment ago: TLC throttles with 403
+            raise TryAgain("it answered 403", final=SourceBlocked, advice=UNBLOCK)
+        if status in ABSENT:
+            advice = "It was there a moment ago: it may have been withdrawn. Run again later."
+            raise TryAgain(f"it answered {status}", advice=advice)
+        raise refusal(self._wanted.url, response)
+
+    def _receive(self, response: httpx.Response) -> None:
+        self._report()
+        for piece in read_body(response, self._patience):
+            self.bytes_read += len(piece)
+            self.part.append(piece)
+            self._report()
+        assert self.part.origin is not None
+        if self.part.origin.length is None:
+            self.part.end()
+        elif not self.part.is_whole:
+            raise TryAgain(f"it sent {self.part.origin.length - self.part.size:,} bytes fewer than it announced")
+
+    def _check_length(self, origin: SourceFile) -> None:
+        announced = self._wanted.length if self._wanted.etag and self._wanted.etag == origin.etag else None
+        for expected in (origin.length, announced):
+            if expected is not None and expected != self.part.size:
+                raise NotTripFile(
+                    f"{self._where} sent {self.part.size:,} bytes, expected {expected:,} as the server announced. "
+                    "Run again later; if it stays so, the file is broken at the source or in a proxy on the way.",
+                    url=self._where,
+                )
+
+    def _got_further(self) -> bool:
+        furthest, self._furthest = self._furthest, max(self.part.size, self._furthest)
+        return self._furthest > furthest
+
+    def _report(self) -> None:
+        size, length = self.part.size, self.part.origin.length if self.part.origin else None
+        if self._on_progress and (size == length or abs(size - self._reported) >= REPORT_BYTES):
+            self._reported = size
+            self._on_progress(size, length)
+
+
+def _may_equal(one: int | None, other: int | None) -> bool:
+    return one == other or None in (one, other)

@@ -1,0 +1,29 @@
+"""The taxi zones: a small CSV file beside the trips."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.tlc.errors import NotTripFile
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A taxi zone; N/A in a text is TLC's own word."""
+
+    location_id: int
+    borough: str
+    zone: str
+    service_zone: str
+
+
+def read_zones(path: Path) -> list[Zone]:
+    """The zones in ``taxi_zone_lookup.csv``; raises NotTripFile where it has other columns."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        header = [name.strip().strip('"').lower() for name in next(reader, [])]
+        if header != ["locationid", "borough", "zone", "service_zone"]:
+            raise NotTripFile(f"{path.name} is no list of taxi zones: its header is {','.join(header)[:80]!r}.")
+        return [Zone(int(row[0]), *row[1:]) for row in reader if row]

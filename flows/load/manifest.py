@@ -1,0 +1,40 @@
+"""The manifest of a month in the lake: what is there, and that it is whole. Written last, so it is always true."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from flows.tlc.report import LoadReport
+
+Layout = Literal["unpartitioned", "partitioned"]
+
+
+class ManifestObject(BaseModel):
+    """One Parquet object of the month."""
+
+    layout: Layout
+    name: str = Field(description="The object's name below the lake's URL, with slashes")
+    rows: int
+    bytes: int
+    crc32c: str = Field(description="Base64 of the big-endian CRC32C, as Google Cloud Storage writes it")
+    generation: int | None = Field(None, description="The object's generation; None in a local folder")
+
+
+class Manifest(BaseModel):
+    """Every object of one month's current version, and the load that wrote them. ``report.target`` is ``gcs``."""
+
+    report: LoadReport
+    content_key: str
+    conform_version: str
+    columns: list[str] = Field(description="The columns of every object, in order")
+    objects: list[ManifestObject]
+    rejected: ManifestObject | None = None
+    flow_run_id: str | None = None
+    written_at: datetime
+
+    def of_layout(self, layout: Layout) -> list[ManifestObject]:
+        """The objects of one layout; none where the month was not written in it."""
+        return [item for item in self.objects if item.layout == layout]

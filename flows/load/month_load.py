@@ -1,0 +1,45 @@
+"""One load of one month, whatever the target: which file, and what its report says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from flows.tlc.identity import MonthRequest
+from flows.tlc.report import LoadReport, Target
+from flows.transform.stream import Counts
+
+
+@dataclass(frozen=True)
+class MonthLoad:
+    """Which file is loaded where, and what its report and the ledger say beside the counts."""
+
+    request: MonthRequest
+    target: Target
+    source_url: str
+    source_etag: str
+    bytes_read: int = 0
+    flow_run_id: str | None = None
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def content_key(self) -> str:
+        return self.request.content_key(self.source_etag)
+
+    def report(self, counts: Counts) -> LoadReport:
+        """What the load did, up to now."""
+        return LoadReport(
+            dataset=str(self.request.dataset),
+            month=str(self.request.month),
+            target=self.target,
+            source_url=self.source_url,
+            source_etag=self.source_etag,
+            rows_read=counts.rows_read,
+            rows_loaded=counts.rows_loaded,
+            rows_rejected=counts.rows_rejected,
+            rejected_by_rule=dict(counts.rejected),
+            rows_flagged=counts.rows_flagged,
+            flagged_by_rule=dict(counts.flagged),
+            bytes_read=self.bytes_read,
+            seconds=round((datetime.now(UTC) - self.started_at).total_seconds(), 3),
+        )

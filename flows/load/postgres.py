@@ -1,0 +1,135 @@
+"""Load a month into Postgres: one transaction builds its partition beside the old one and swaps it in.
+
+Why no reader ever sees half a month, and no kill leaves a trace:
+- The new partition is a table of its own that no one else can see before the commit. The transaction of a client
+  that died is rolled back by the server, files and all.
+- Loads of the same month take turns by an advisory lock that ends with the transaction.
+- The table that people read is locked for the swap alone: a few catalogue changes, no data. Readers that came
+  before keep what they see; the swap waits for them in short tries, so that those who come later are not held up.
+- The partition, the rejected rows and the ledger's row become visible by the same commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+from psycopg2 import sql
+
+from flows.load.month_load import MonthLoad
+from flows.load.postgres_copy import copy_batches
+from flows.load.postgres_errors import postgres_errors
+from flows.load.postgres_ledger import is_attached, standing_load, write_ledger
+from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
+from flows.load.postgres_tables import column_definition, ensure_tables, existing_columns, pickup_index, table_name
+from flows.load.rejected_spill import RejectedSpill
+from flows.tlc.errors import TargetError
+from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import partition_table, trips_table
+from flows.tlc.month import Month
+from flows.tlc.report import LoadReport
+from flows.transform.rejected import REJECTED_SCHEMA
+from flows.transform.stream import TripStream
+
+Progress = Callable[[float], None]
+
+
+def find_load(connection: Any, request: MonthRequest, source_etag: str) -> LoadReport | None:
+    """The report (``unchanged``) of the load that stands in Postgres if it is the same; None where it has to run."""
+    with postgres_errors(), connection, connection.cursor() as cursor:
+        return standing_load(cursor, request, source_etag)
+
+
+def load_month(
+    connection: Any,
+    load: MonthLoad,
+    trips: TripStream,
+    rejected: RejectedSpill,
+    *,
+    force: bool = False,
+    waiting: Waiting | None = None,
+    on_progress: Progress = lambda _fraction: None,
+) -> LoadReport:
+    """Replace the month in ``tlc.{dataset}_trips`` by ``trips``, whole or not at all, and commit.
+
+    ``rejected`` is where ``trips`` puts its rejected rows. Returns ``unchanged`` where another load put in the same
+    while this one waited its turn (unless ``force``). Raises what ``trips`` raises, TargetBusy where readers leave no
+    gap for the swap, TargetUnavailable where Postgres is out of reach or full.
+    """
+    waiting = waiting or Waiting()
+    request, schema = load.request, trips.conformer.schema
+    with postgres_errors():
+        ensure_tables(connection, schema, waiting)
+        with connection, connection.cursor() as cursor:
+            lock_in_turn(cursor, f"{request.dataset} {request.month}")
+            if not force and (standing := standing_load(cursor, request, load.source_etag)):
+                return standing
+            new_table = _build_partition(cursor, request, trips, on_progress)
+            _replace_rejected(cursor, request, rejected)
+            _swap_partition(cursor, request, new_table, waiting)
+            report = load.report(trips.counts)
+            write_ledger(cursor, load, report)
+            return report
+
+
+def _build_partition(cursor: Any, request: MonthRequest, trips: TripStream, on_progress: Progress) -> sql.Identifier:
+    """The new partition as a table of its own: filled, indexed, analysed, seen by this transaction only."""
+    schema = trips.conformer.schema
+    name = f"{partition_table(request.dataset, request.month)}_new"
+    table = table_name(name)
+    columns = [column_definition(column, *kind) for column, kind in existing_columns(cursor, schema).items()]
+    # The check spares the swap, which holds the lock, a scan of all rows: it costs the COPY nothing measurable.
+    columns.append(sql.SQL("constraint source_month check (source_month = {})").format(_month(request.month)))
+    cursor.execute(sql.SQL("create table {} ({})").format(table, sql.SQL(", ").join(columns)))
+    rows = copy_batches(
+        cursor, table, trips.schema, trips, freeze=True, on_piece=lambda: on_progress(trips.file.fraction_read())
+    )
+    if rows != trips.counts.rows_loaded:
+        raise TargetError(f"Postgres took {rows:,} of {trips.counts.rows_loaded:,} rows; the month is as it was.")
+    cursor.execute(
+        sql.SQL("create index {} on {} {}").format(sql.Identifier(f"{name}_pickup"), table, pickup_index(schema))
+    )
+    cursor.execute(sql.SQL("analyze {}").format(table))
+    return table
+
+
+def _swap_partition(cursor: Any, request: MonthRequest, new_table: sql.Identifier, waiting: Waiting) -> None:
+    """Put the new partition in the old one's place. Without an old one, readers are not even waited for."""
+    trips, partition = table_name(trips_table(request.dataset)), partition_table(request.dataset, request.month)
+    replaces = is_attached(cursor, request)
+    with holding_locks(cursor, trips, waiting, exclusive=replaces):
+        if replaces:
+            cursor.execute(sql.SQL("alter table {} detach partition {}").format(trips, table_name(partition)))
+        cursor.execute(sql.SQL("drop table if exists {}").format(table_name(partition)))
+        cursor.execute(sql.SQL("alter table {} rename to {}").format(new_table, sql.Identifier(partition)))
+        cursor.execute(
+            sql.SQL("alter index {} rename to {}").format(
+                table_name(f"{partition}_new_pickup"), sql.Identifier(f"{partition}_pickup")
+            )
+        )
+        cursor.execute(
+            sql.SQL("alter table {} attach partition {} for values in ({})").format(
+                trips, table_name(partition), _month(request.month)
+            )
+        )
+        cursor.execute(sql.SQL("alter table {} drop constraint source_month").format(table_name(partition)))
+
+
+def _replace_rejected(cursor: Any, request: MonthRequest, rejected: RejectedSpill) -> None:
+    key = (str(request.dataset), request.month.first_day)
+    table = table_name("rejected_trips")
+    cursor.execute(sql.SQL("delete from {} where dataset = %s and source_month = %s").format(table), key)
+    if rejected.rows:
+        schema = pa.schema([pa.field("dataset", pa.string()), pa.field("source_month", pa.date32()), *REJECTED_SCHEMA])
+        copy_batches(cursor, table, schema, _with_key(rejected, key, schema), jsonb=["record"])
+
+
+def _with_key(rejected: RejectedSpill, key: tuple[Any, ...], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for batch in rejected.batches():
+        constants = [pa.array([value] * batch.num_rows, field.type) for value, field in zip(key, schema, strict=False)]
+        yield pa.RecordBatch.from_arrays([*constants, *batch.columns], schema=schema)
+
+
+def _month(month: Month) -> sql.Composed:
+    return sql.SQL("date {}").format(sql.Literal(str(month.first_day)))

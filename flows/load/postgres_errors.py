@@ -1,0 +1,42 @@
+"""What Postgres and psycopg2 raise, as this project's errors with the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from psycopg2 import errors
+
+from flows.tlc.errors import TargetBusy, TargetError, TargetUnavailable
+
+# What a wait for a lock ends with: our own timeout, or the server choosing us to break a deadlock.
+LOCK_NOT_GIVEN = (errors.LockNotAvailable, errors.DeadlockDetected)
+
+
+@contextmanager
+def postgres_errors() -> Iterator[None]:
+    """Raise TargetError, TargetBusy or TargetUnavailable for what goes wrong in Postgres inside."""
+    try:
+        yield
+    except LOCK_NOT_GIVEN as error:
+        raise TargetBusy(f"Postgres: {_said(error)}. Run again when the long queries on it have ended.") from error
+    except errors.DiskFull as error:
+        raise TargetUnavailable(
+            f"Postgres has no disk space left ({_said(error)}); the month is as it was. Free some and run again."
+        ) from error
+    except errors.InsufficientPrivilege as error:
+        raise TargetError(
+            f"Postgres refuses: {_said(error)}. Grant it to the user of the block tlc-postgres."
+        ) from error
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise TargetUnavailable(
+            f"Postgres is out of reach or went away ({_said(error)}); the month is as it was. Check the block "
+            "tlc-postgres and the server, and run again."
+        ) from error
+    except psycopg2.Error as error:
+        raise TargetError(f"Postgres: {_said(error)}. The month is as it was.") from error
+
+
+def _said(error: psycopg2.Error) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

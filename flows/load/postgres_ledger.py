@@ -1,0 +1,66 @@
+"""The ledger ``tlc.loads``: one row a load, written with the rows it speaks of, never changed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from psycopg2 import sql
+
+from flows.load.month_load import MonthLoad
+from flows.load.postgres_tables import table_name
+from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import SCHEMA, partition_table, trips_table
+from flows.tlc.report import LoadReport
+
+_REPORT_COLUMNS = tuple(LoadReport.model_fields)
+_COLUMNS = (*_REPORT_COLUMNS, "content_key", "conform_version", "flow_run_id", "started_at")
+
+
+def standing_load(cursor: Any, request: MonthRequest, source_etag: str) -> LoadReport | None:
+    """The report of the load that stands in the table, if it is of this very file, conformed this very way.
+
+    None where the month has to be loaded: never was, otherwise was, or its partition has been removed since.
+    """
+    cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.loads",))
+    if cursor.fetchone()[0] is None:
+        return None
+    cursor.execute(
+        sql.SQL(
+            "select content_key, {} from {} where dataset = %s and month = %s order by load_id desc limit 1"
+        ).format(_identifiers(_REPORT_COLUMNS), table_name("loads")),
+        (str(request.dataset), str(request.month)),
+    )
+    row = cursor.fetchone()
+    if row is None or row[0] != request.content_key(source_etag) or not is_attached(cursor, request):
+        return None
+    report = dict(zip(_REPORT_COLUMNS, row[1:], strict=True))
+    return LoadReport(**report | {"status": "unchanged", "bytes_read": 0, "seconds": 0.0})
+
+
+def is_attached(cursor: Any, request: MonthRequest) -> bool:
+    """Whether the month has a partition that readers of the dataset's table see."""
+    cursor.execute(
+        "select exists (select from pg_inherits where inhrelid = to_regclass(%s) and inhparent = to_regclass(%s))",
+        (
+            f"{SCHEMA}.{partition_table(request.dataset, request.month)}",
+            f"{SCHEMA}.{trips_table(request.dataset)}",
+        ),
+    )
+    return bool(cursor.fetchone()[0])
+
+
+def write_ledger(cursor: Any, load: MonthLoad, report: LoadReport) -> None:
+    """Add the load's row, in the transaction under way."""
+    values = [json.dumps(value) if isinstance(value, dict) else value for value in report.model_dump().values()]
+    values += [load.content_key, load.request.conform_version, load.flow_run_id, load.started_at]
+    cursor.execute(
+        sql.SQL("insert into {} ({}) values ({})").format(
+            table_name("loads"), _identifiers(_COLUMNS), sql.SQL(", ").join([sql.Placeholder()] * len(_COLUMNS))
+        ),
+        values,
+    )
+
+
+def _identifiers(names: tuple[str, ...]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))

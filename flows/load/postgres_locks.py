@@ -1,0 +1,61 @@
+"""Locks in Postgres: same month in turn, and exclusive locks so short that no reader is queued up behind them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+
+from flows.load.postgres_errors import LOCK_NOT_GIVEN
+from flows.tlc.errors import TargetBusy
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long to wait for a table that readers hold, in seconds.
+
+    ``lock``: how long one try may keep new readers queued behind it; ``pause``: how long they go free before the next
+    try; ``total``: when to give up.
+    """
+
+    lock: float = 1.0
+    pause: float = 2.0
+    total: float = 600.0
+
+
+def lock_in_turn(cursor: Any, name: str) -> None:
+    """Wait until no other transaction holds ``name``, then hold it to this one's end (also after a kill: the server
+    ends the transaction of a client that is gone)."""
+    cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"tlc:{name}",))
+
+
+@contextmanager
+def holding_locks(cursor: Any, table: sql.Composable, waiting: Waiting, *, exclusive: bool = True) -> Iterator[None]:
+    """Hold the lock on ``table`` that changing its partitions needs, in the transaction under way.
+
+    Exclusive waits for those who read ``table``, and those who come meanwhile wait behind us: so each try is short,
+    and between two tries the readers go on. Raises TargetBusy after ``waiting.total`` seconds.
+    """
+    mode = sql.SQL("access exclusive" if exclusive else "share update exclusive")
+    deadline = time.monotonic() + waiting.total
+    cursor.execute("set local lock_timeout = %s", (f"{int(waiting.lock * 1000)}ms",))
+    while True:
+        cursor.execute("savepoint before_lock")
+        try:
+            cursor.execute(sql.SQL("lock table only {} in {} mode").format(table, mode))
+            break
+        except LOCK_NOT_GIVEN as error:
+            cursor.execute("rollback to savepoint before_lock")
+            if time.monotonic() > deadline:
+                raise TargetBusy(
+                    f"{table.as_string(cursor)} was in use for {waiting.total:.0f} s without a gap. Look for long "
+                    "queries in pg_stat_activity, and run again when they have ended: the month is as it was."
+                ) from error
+            time.sleep(random.uniform(0.5, 1.5) * waiting.pause)  # noqa: S311 - no secret
+    yield
+    cursor.execute("release savepoint before_lock")

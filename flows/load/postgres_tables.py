@@ -1,0 +1,169 @@
+"""The tables of schema ``tlc`` in Postgres: made, and widened by new columns, from the schema files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg2 import sql
+
+from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
+from flows.tlc.errors import TargetMismatch
+from flows.tlc.locations import SCHEMA, trips_table
+from flows.tlc.schema import Schema, postgres_columns
+
+# The ledger is for audits: a row, once written, stays.
+_SHARED_TABLES = """
+create schema if not exists {schema};
+create table if not exists {schema}.zones (
+    location_id smallint primary key,
+    borough text,
+    zone text,
+    service_zone text
+);
+create table if not exists {schema}.loads (
+    load_id bigint generated always as identity primary key,
+    dataset text not null,
+    month text not null,
+    target text not null,
+    source_url text not null,
+    source_etag text,
+    rows_read bigint not null,
+    rows_loaded bigint not null,
+    rows_rejected bigint not null,
+    rejected_by_rule jsonb not null,
+    rows_flagged bigint not null,
+    flagged_by_rule jsonb not null,
+    bytes_read bigint not null,
+    seconds double precision not null,
+    status text not null,
+    content_key text not null,
+    conform_version text not null,
+    flow_run_id uuid,
+    started_at timestamptz not null,
+    loaded_at timestamptz not null default clock_timestamp(),
+    check (rows_read = rows_loaded + rows_rejected)
+);
+create index if not exists loads_month on {schema}.loads (dataset, month, load_id);
+create or replace function {schema}.keep_ledger() returns trigger language plpgsql as $$
+begin
+    raise exception 'the ledger {schema_name}.loads is never updated or deleted';
+end $$;
+create or replace trigger keep_ledger before update or delete on {schema}.loads
+    for each row execute function {schema}.keep_ledger();
+create table if not exists {schema}.rejected_trips (
+    dataset text not null,
+    source_month date not null,
+    rule text not null,
+    detail text,
+    row_number bigint,
+    record jsonb not null
+);
+create index if not exists rejected_trips_month on {schema}.rejected_trips (dataset, source_month);
+comment on table {schema}.loads is 'One row a load: what was read, loaded, rejected and flagged. Never changed.';
+comment on table {schema}.rejected_trips is 'Every row that was not loaded, and the rule that says why.';
+comment on table {schema}.zones is 'The taxi zones, as TLC numbers them.';
+"""
+
+
+def table_name(name: str) -> sql.Identifier:
+    """The quoted name of a table of schema ``tlc``."""
+    return sql.Identifier(SCHEMA, name)
+
+
+def ensure_tables(connection: Any, schema: Schema, waiting: Waiting) -> None:
+    """Make the shared tables and the dataset's, and add columns that the dataset's table lacks; commits.
+
+    Asks the catalogue first, so that a load into ready tables takes no lock. Raises TargetMismatch where a column
+    has another type than declared.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.{trips_table(schema.dataset)}",))
+        if cursor.fetchone()[0] is None:
+            lock_in_turn(cursor, "tables")  # two first loads at once
+            cursor.execute(
+                sql.SQL(_SHARED_TABLES).format(schema=sql.Identifier(SCHEMA), schema_name=sql.SQL(SCHEMA)), ()
+            )
+            cursor.execute(_create_trips(schema))
+        missing = _missing_columns(schema, existing_columns(cursor, schema))
+        connection.commit()
+        if missing:
+            _add_columns(connection, schema, missing, waiting)
+
+
+def existing_columns(cursor: Any, schema: Schema) -> dict[str, tuple[str, bool]]:
+    """Type and NOT NULL of each column that the dataset's table has now, in its order. Takes no lock on it."""
+    cursor.execute(
+        "select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute "
+        "where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",
+        (f"{SCHEMA}.{trips_table(schema.dataset)}",),
+    )
+    return {name: (type_name, not_null) for name, type_name, not_null in cursor.fetchall()}
+
+
+def column_definition(name: str, type_name: str, not_null: bool) -> sql.Composed:
+    """``"name" type [not null]``; types come from the schema files or the catalogue, never from a user."""
+    return sql.SQL("{} {}{}").format(
+        sql.Identifier(name), sql.SQL(type_name), sql.SQL(" not null") if not_null else sql.SQL("")
+    )
+
+
+def _create_trips(schema: Schema) -> sql.Composed:
+    table = table_name(trips_table(schema.dataset))
+    statements = [
+        sql.SQL("create table if not exists {} ({}) partition by list (source_month)").format(
+            table, sql.SQL(", ").join(column_definition(*column) for column in postgres_columns(schema))
+        ),
+        sql.SQL("create index if not exists {} on {} {}").format(
+            sql.Identifier(f"{trips_table(schema.dataset)}_pickup"), table, pickup_index(schema)
+        ),
+        *(
+            sql.SQL("comment on column {}.{} is {}").format(
+                table, sql.Identifier(column.name), sql.Literal(column.comment)
+            )
+            for column in schema.columns
+        ),
+    ]
+    return sql.SQL(";\n").join(statements)
+
+
+def pickup_index(schema: Schema) -> sql.Composed:
+    """The method and column of the one index that trips have: a few kB a month, and a day's trips are found by it."""
+    pickup = schema.role("pickup")
+    assert pickup is not None, "every dataset has a pickup time"
+    # minmax_multi: a page with one pickup of 2009 among those of a day in 2020 must not answer for all between.
+    return sql.SQL("using brin ({} timestamp_minmax_multi_ops)").format(sql.Identifier(pickup.name))
+
+
+def _missing_columns(schema: Schema, existing: dict[str, tuple[str, bool]]) -> list[tuple[str, str, bool]]:
+    missing = []
+    table = f"{SCHEMA}.{trips_table(schema.dataset)}"
+    for name, type_name, not_null in postgres_columns(schema):
+        found = existing.get(name)
+        if found is None:
+            missing.append((name, type_name, not_null))
+        elif found[0] != _catalogue_name(type_name):
+            raise TargetMismatch(
+                f"{table}.{name} is {found[0]} in Postgres, but {type_name} is declared. Change it with: "
+                f"alter table {table} alter column {name} type "
+                f"{type_name} using {name}::{type_name}; then run again."
+            )
+    return missing
+
+
+def _catalogue_name(type_name: str) -> str:
+    return "timestamp without time zone" if type_name == "timestamp" else type_name
+
+
+def _add_columns(connection: Any, schema: Schema, columns: list[tuple[str, str, bool]], waiting: Waiting) -> None:
+    table = table_name(trips_table(schema.dataset))
+    with connection.cursor() as cursor:
+        with holding_locks(cursor, table, waiting):
+            for column in columns:
+                cursor.execute(
+                    sql.SQL("alter table {} add column if not exists {}").format(table, column_definition(*column))
+                )
+                comment = schema.column(column[0]).comment
+                cursor.execute(
+                    sql.SQL("comment on column {}.{} is %s").format(table, sql.Identifier(column[0])), (comment,)
+                )
+        connection.commit()

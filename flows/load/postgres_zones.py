@@ -1,0 +1,31 @@
+"""The table ``tlc.zones``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extras import execute_values
+
+from flows.extract.zones import Zone
+from flows.load.postgres_errors import postgres_errors
+from flows.load.postgres_tables import table_name
+
+
+def has_zones(connection: Any) -> bool:
+    """Whether the zones are loaded."""
+    with postgres_errors(), connection, connection.cursor() as cursor:
+        cursor.execute(sql.SQL("select exists (select from {})").format(table_name("zones")))
+        return bool(cursor.fetchone()[0])
+
+
+def replace_zones(connection: Any, zones: Sequence[Zone]) -> None:
+    """Put ``zones`` in the table, new and changed ones; commits. A zone once known stays: trips refer to it."""
+    statement = sql.SQL(
+        "insert into {} (location_id, borough, zone, service_zone) values %s on conflict (location_id) do update "
+        "set borough = excluded.borough, zone = excluded.zone, service_zone = excluded.service_zone"
+    ).format(table_name("zones"))
+    rows = [(zone.location_id, zone.borough, zone.zone, zone.service_zone) for zone in zones]
+    with postgres_errors(), connection, connection.cursor() as cursor:
+        execute_values(cursor, statement, rows)

@@ -1,0 +1,219 @@
+"""The tasks: policy (retries, timeouts), blocks, logs, artifacts. The work stands in extract, transform and load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from prefect.tasks import exponential_backoff
+from prefect_sqlalchemy import SqlAlchemyConnector
+
+from blocks.names import MIRROR_SOURCE, POSTGRES, TLC_SOURCE
+from blocks.postgres import postgres_connection
+from blocks.register import load_block
+from blocks.settings import Settings
+from blocks.trip_data_source import TripDataSource
+from flows.artifacts import ProgressBar, publish_report
+from flows.extract.download import Downloaded, SourceFile, download, find_file, known_identity
+from flows.extract.trip_file import open_trip_file
+from flows.extract.zones import read_zones
+from flows.load import postgres
+from flows.load.green_taxi import replace_green_taxi
+from flows.load.month_load import MonthLoad
+from flows.load.postgres_errors import postgres_errors
+from flows.load.postgres_zones import has_zones, replace_zones
+from flows.load.rejected_spill import rejected_spill
+from flows.tlc.dataset import Source
+from flows.tlc.errors import SourceError, SourceUnavailable, TargetBusy, TargetUnavailable, TripLoadError
+from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import ZONES_PATH, known_path, month_path
+from flows.tlc.report import LoadReport, Target
+from flows.tlc.schema import schema_of
+from flows.transform.conform import plan_conform
+from flows.transform.homework import HomeworkStream
+from flows.transform.stream import TripStream
+
+# What running again may mend; everything else fails at once, with what to do in its message.
+_PASSING = (SourceUnavailable, TargetUnavailable, TargetBusy)
+
+
+def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
+    return isinstance(state.result(raise_on_failure=False), _PASSING)
+
+
+# One policy for all that touches the outside. The download itself resumes many times before it counts as failed.
+_OUTSIDE: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=10),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": _may_pass,
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+
+
+@task(name="find-month", task_run_name="find {request.dataset} {request.month}", **_OUTSIDE)
+def find_month(request: MonthRequest) -> SourceFile | None:
+    """Ask the source for the month's file and its version; None where it is not published."""
+    source = _source(request.source)
+    url = source.url(month_path(request.dataset, request.month, request.source))
+    known_url = source.url(known_path(request.dataset, request.source))
+    with _about(request, url), httpx.Client() as client:
+        file = find_file(client, url, known_url)
+    get_run_logger().info("%s is %s", url, "not published" if file is None else f"there, version {file.etag}")
+    return file
+
+
+@task(name="find-in-postgres", task_run_name="find {request.dataset} {request.month} in Postgres", **_OUTSIDE)
+def find_in_postgres(request: MonthRequest, file: SourceFile) -> LoadReport | None:
+    """The report of the load that stands, if this very file is loaded in this very way."""
+    identity = known_identity(file, Settings().cache_dir)
+    if identity is None:
+        return None
+    with _about(request, file.url), _postgres() as connection:
+        return postgres.find_load(connection, request, identity)
+
+
+@task(name="download-month", task_run_name="download {request.dataset} {request.month}", **_OUTSIDE)
+def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
+    """Bring the file into the cache, whole and verified, from where the last try stopped."""
+    bar = ProgressBar(f"Downloading {request.dataset} {request.month}")
+
+    def show(done: int, total: int | None) -> None:
+        bar.update(done / total if total else 0.0)
+
+    with _about(request, file.url), httpx.Client() as client:
+        return download(client, file, Settings().cache_dir, on_progress=show)
+
+
+@task(name="load-into-postgres", task_run_name="load {request.dataset} {request.month} into Postgres", **_OUTSIDE)
+def load_into_postgres(
+    request: MonthRequest, file: SourceFile, downloaded: Downloaded, started_at: datetime, force: bool
+) -> LoadReport:
+    """Conform and check the file's rows, and replace the month in Postgres by them."""
+    load = MonthLoad(
+        request=request,
+        target="postgres",
+        source_url=file.url,
+        source_etag=downloaded.etag,
+        bytes_read=downloaded.bytes_read,
+        flow_run_id=flow_run.get_id(),
+        started_at=started_at,
+    )
+    bar = ProgressBar(f"Loading {request.dataset} {request.month} into Postgres")
+    with (
+        _about(request, file.url),
+        open_trip_file(downloaded.path) as trip_file,
+        rejected_spill() as rejected,
+        _postgres() as connection,
+    ):
+        conformer = plan_conform(
+            schema_of(request.dataset), request.month, trip_file.column_names, new_columns=request.new_columns
+        )
+        trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
+        report = postgres.load_month(connection, load, trips, rejected, force=force, on_progress=bar.update)
+    bar.finish()
+    return report
+
+
+@task(name="load-green-taxi", task_run_name="load mage.green_taxi", **_OUTSIDE)
+def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]]) -> LoadReport:
+    """Clean the months as the homework says, and replace ``mage.green_taxi`` by them."""
+    bar = ProgressBar("Loading mage.green_taxi")
+    with ExitStack() as opened:
+        streams = []
+        for request, file, downloaded in months:
+            opened.enter_context(_about(request, file.url))
+            trip_file = opened.enter_context(open_trip_file(downloaded.path))
+            conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
+            # What cannot be loaded at all is counted; the homework has no table for it.
+            streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
+        trips = HomeworkStream(streams)
+        connection = opened.enter_context(_postgres())
+        replace_green_taxi(connection, trips, on_piece=lambda: bar.update(trips.fraction_read()))
+    bar.finish()
+    first, last = months[0][0], months[-1][0]
+    return LoadReport(
+        dataset=str(first.dataset),
+        month=str(first.month) if first is last else f"{first.month}..{last.month}",
+        target="postgres",
+        source_url=" ".join(file.url for _, file, _ in months),
+        source_etag=" ".join(downloaded.etag for _, _, downloaded in months),
+        rows_read=trips.counts.rows_read,
+        rows_loaded=trips.counts.rows_loaded,
+        rows_rejected=trips.counts.rows_rejected,
+        rejected_by_rule=dict(trips.counts.rejected),
+        bytes_read=sum(downloaded.bytes_read for _, _, downloaded in months),
+    )
+
+
+@task(name="load-zones", **_OUTSIDE | {"retries": 0})
+def load_zones_once(source: Source) -> None:
+    """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
+    if source is Source.mirror:
+        return
+    url = _source(source).url(ZONES_PATH)
+    with _postgres() as connection, httpx.Client() as client:
+        if has_zones(connection):
+            return
+        try:
+            file = find_file(client, url, url)
+            zones = read_zones(download(client, file, Settings().cache_dir).path) if file else []
+        except SourceError as error:
+            get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
+            return
+        replace_zones(connection, zones)
+
+
+@task(name="publish-report", cache_policy=NO_CACHE, persist_result=False)
+def publish(report: LoadReport, place: str) -> None:
+    """Say in the log and in the UI what the load did and where the rows are."""
+    get_run_logger().info(
+        "%s %s → %s %s: %s read, %s loaded, %s rejected, %s flagged, %.1f s",
+        report.dataset,
+        report.month,
+        report.target,
+        report.status,
+        *(f"{rows:,}" for rows in (report.rows_read, report.rows_loaded, report.rows_rejected, report.rows_flagged)),
+        report.seconds,
+    )
+    publish_report(report, place)
+
+
+def finished_report(report: LoadReport, started_at: datetime) -> LoadReport:
+    """The report with the seconds of the whole flow so far."""
+    return report.model_copy(update={"seconds": round((datetime.now(UTC) - started_at).total_seconds(), 3)})
+
+
+def not_published_report(request: MonthRequest, target: Target) -> LoadReport:
+    """What a load flow returns for a month that the source has not got yet."""
+    url = _source(request.source).url(month_path(request.dataset, request.month, request.source))
+    return LoadReport(
+        dataset=str(request.dataset), month=str(request.month), target=target, source_url=url, status="not_published"
+    )
+
+
+@contextmanager
+def _about(request: MonthRequest, url: str) -> Iterator[None]:
+    """Have every error say which month and file it is about."""
+    try:
+        yield
+    except TripLoadError as error:
+        raise error.located(str(request.dataset), str(request.month), url) from error.__cause__
+
+
+def _source(source: Source) -> TripDataSource:
+    block: TripDataSource = load_block(TripDataSource, MIRROR_SOURCE if source is Source.mirror else TLC_SOURCE)
+    return block
+
+
+@contextmanager
+def _postgres() -> Iterator[Any]:
+    with postgres_errors(), postgres_connection(load_block(SqlAlchemyConnector, POSTGRES)) as connection:
+        yield connection

@@ -1,0 +1,67 @@
+"""The course's homework on green trips: which rows stay, and the column that it adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.transform.stream import Counts, TripStream
+
+PICKUP = "lpep_pickup_datetime"
+PICKUP_DATE = "lpep_pickup_date"
+# The homework's two filters, in its order: a row without a value does not pass either.
+FILTERS = {"passenger_count_not_above_0": "passenger_count", "trip_distance_not_above_0": "trip_distance"}
+
+
+@dataclass
+class HomeworkStream:
+    """The kept rows of several months, one after the other, with their pickup date; ``counts`` are over all months.
+
+    The columns are those of the first month's file, renamed to snake case, and ``lpep_pickup_date`` last.
+    """
+
+    months: Sequence[TripStream]
+    counts: Counts = field(default_factory=Counts)
+
+    @property
+    def schema(self) -> pa.Schema:
+        fields = [self.months[0].schema.field(name) for name in self._names]
+        return pa.schema([*fields, pa.field(PICKUP_DATE, pa.date32(), nullable=False)])
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for month in self.months:
+            for trips in month:
+                kept = self._keep(trips)
+                if kept.num_rows:
+                    yield self._with_pickup_date(kept)
+            self.counts.rows_read += month.counts.rows_read
+            self.counts.rejected.update(month.counts.rejected)
+
+    def fraction_read(self) -> float:
+        """How much of all the files has been read, between 0 and 1, each file counted alike."""
+        return sum(month.file.fraction_read() for month in self.months) / len(self.months)
+
+    @property
+    def _names(self) -> list[str]:
+        conformer = self.months[0].conformer
+        places = zip(conformer.schema.columns, conformer.positions, strict=True)
+        return [column.name for column, position in places if position is not None]
+
+    def _keep(self, trips: pa.RecordBatch) -> pa.RecordBatch:
+        for rule, column in FILTERS.items():
+            passes = pc.fill_null(pc.greater(trips.column(column), 0), False)
+            before, trips = trips.num_rows, trips.filter(passes)
+            if before > trips.num_rows:
+                self.counts.rejected[rule] += before - trips.num_rows
+        self.counts.rows_loaded += trips.num_rows
+        return trips
+
+    def _with_pickup_date(self, trips: pa.RecordBatch) -> pa.RecordBatch:
+        columns: list[Any] = [trips.column(name) for name in self._names]
+        return pa.RecordBatch.from_arrays(
+            [*columns, pc.cast(trips.column(PICKUP), pa.date32(), safe=False)], schema=self.schema
+        )

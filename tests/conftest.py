@@ -1,0 +1,106 @@
+"""What every test may ask for: real trip files, a web server with them, a Postgres database of its own, Prefect."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+from sqlalchemy.engine import make_url
+
+from blocks.embedded import start_postgres, stop_postgres
+from deployments.local.site import TripSite
+
+TLC = Path(__file__).resolve().parents[1].parent / "shared" / "tlc"
+
+
+@pytest.fixture(scope="session")
+def tlc() -> Path:
+    """The folder of real trip files; without it the test is skipped by name, and CI fails."""
+    if not TLC.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"{TLC} is not there: CI runs no test on real trip files")
+        pytest.skip(f"NO REAL TRIP FILES: {TLC} is not there")
+    return TLC
+
+
+@pytest.fixture
+def site(tlc: Path) -> Iterator[TripSite]:
+    """TLC's site and the mirror in one, with the real files."""
+    with TripSite([tlc / "cdn", tlc / "mirror"]) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Postgres server for the session: the embedded one, or TLC_TEST_POSTGRES_URL where that is set."""
+    if given := os.environ.get("TLC_TEST_POSTGRES_URL"):
+        yield given
+        return
+    folder = tmp_path_factory.mktemp("pg")
+    yield start_postgres(folder)
+    stop_postgres(folder)
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of a test's own."""
+
+    url: str
+
+    def connect(self) -> psycopg2.extensions.connection:
+        return psycopg2.connect(self.url)
+
+    def query(self, statement: str, *values: object) -> list[tuple]:
+        """The rows of one statement, in a connection of its own."""
+        connection = self.connect()
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def value(self, statement: str, *values: object) -> object:
+        return self.query(statement, *values)[0][0]
+
+
+@pytest.fixture
+def database(postgres_server: str) -> Iterator[Database]:
+    """An empty database, dropped afterwards with whoever is still connected."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    server = psycopg2.connect(postgres_server)
+    server.autocommit = True
+    with server.cursor() as cursor:
+        cursor.execute(f"create database {name}")
+        yield Database(make_url(postgres_server).set(database=name).render_as_string(hide_password=False))
+        cursor.execute(f"drop database {name} with (force)")
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def prefect() -> Iterator[None]:
+    """One Prefect server with an empty database for the session."""
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def environment(
+    prefect: None, site: TripSite, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The environment in which a flow finds its source, its database and a cache; returns the cache's folder."""
+    cache = tmp_path / "cache"
+    for name, value in {
+        "TLC_POSTGRES_URL": database.url,
+        "TLC_SOURCE_URL": site.url,
+        "TLC_MIRROR_URL": site.url,
+        "TLC_CACHE_DIR": str(cache),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return cache

@@ -1,0 +1,50 @@
+"""The course's homework, to the digit, from the mirror's real files."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from flows import green_taxi_etl
+from flows.tlc.errors import CheckFailed
+
+
+def test_homework_reads_266_855_rows_and_loads_139_370(environment: Path, database) -> None:
+    report = green_taxi_etl()
+
+    assert (report.rows_read, report.rows_loaded, report.status) == (266_855, 139_370, "loaded")
+    assert report.rows_rejected == sum(report.rejected_by_rule.values())
+    assert database.value("select count(*) from mage.green_taxi") == 139_370
+    assert database.query("select distinct vendor_id from mage.green_taxi order by 1") == [(1,), (2,)]
+    assert database.value("select count(distinct lpep_pickup_date) from mage.green_taxi") == 95
+    assert database.value("select bool_and(lpep_pickup_date = lpep_pickup_datetime::date) from mage.green_taxi")
+    columns = [
+        name
+        for (name,) in database.query(
+            "select attname from pg_attribute where attrelid = 'mage.green_taxi'::regclass and attnum > 0"
+        )
+    ]
+    assert len(columns) == 21
+    assert {"vendor_id", "ratecode_id", "pu_location_id", "do_location_id"} <= set(columns)
+
+
+def test_homework_run_again_replaces_the_table(environment: Path, database) -> None:
+    green_taxi_etl(months=["2020-11", "2020-12"])
+    report = green_taxi_etl(months=["2020-12"])
+
+    assert database.value("select count(*) from mage.green_taxi") == report.rows_loaded
+    assert report.rows_read == 83_130
+
+
+def test_homework_fails_on_an_unknown_vendor_and_keeps_the_table(environment: Path, database, site, tlc: Path) -> None:
+    before = green_taxi_etl(months=["2020-12"]).rows_loaded
+    name = "/green/green_tripdata_2020-12.csv.gz"
+    lines = gzip.decompress((tlc / "mirror" / name[1:]).read_bytes()).splitlines(keepends=True)
+    lines[1] = b"9" + lines[1][1:]
+    site.put(name, gzip.compress(b"".join(lines)))
+
+    with pytest.raises(CheckFailed, match="vendor_id is one of 1, 2"):
+        green_taxi_etl(months=["2020-12"])
+    assert database.value("select count(*) from mage.green_taxi") == before
