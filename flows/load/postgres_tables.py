@@ -130,8 +130,7 @@ def pickup_index(schema: Schema) -> sql.Composed:
     """The method and column of the one index that trips have: a few kB a month, and a day's trips are found by it."""
     pickup = schema.role("pickup")
     assert pickup is not None, "every dataset has a pickup time"
-    # minmax_multi: a page with one pickup of 2009 among those of a day in 2020 must not answer for all between.
-    return sql.SQL("using brin ({} timestamp_minmax_multi_ops)").format(sql.Identifier(pickup.name))
+    return sql.SQL("using brin ({})").format(sql.Identifier(pickup.name))
 
 
 def _missing_columns(schema: Schema, existing: dict[str, tuple[str, bool]]) -> list[tuple[str, str, bool]]:
