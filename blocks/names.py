@@ -5,3 +5,6 @@ from __future__ import annotations
 POSTGRES = "tlc-postgres"
 TLC_SOURCE = "tlc-source"
 MIRROR_SOURCE = "mirror-source"
+GCP = "tlc-gcp"
+LAKE = "tlc-lake"
+WAREHOUSE = "tlc-warehouse"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from prefect.blocks.core import Block
+from prefect.exceptions import ObjectNotFound
+from prefect.filesystems import LocalFileSystem
 
 from blocks.embedded import start_postgres
-from blocks.names import MIRROR_SOURCE, POSTGRES, TLC_SOURCE
+from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
+from blocks.names import GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
 from blocks.postgres import postgres_connector
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
@@ -19,27 +23,96 @@ def _postgres() -> Block:
     return postgres_connector(url.get_secret_value() if url else start_postgres())
 
 
+def _gcp() -> Block:
+    from blocks.lake import gcp_credentials  # noqa: PLC0415 - 1.6 s of imports that only the cloud needs
+
+    return gcp_credentials(Settings().gcp_project, Settings().gcp_service_account_file)
+
+
+def _lake_url() -> str:
+    return Settings().lake_url or f"file://{Settings().local_dir.absolute() / 'lake'}"
+
+
+def _lake() -> Block:
+    url = _lake_url()
+    if lake_kind(url) == FOLDER:
+        return folder_block(url)
+    from blocks.lake import GcpCredentials, bucket_block  # noqa: PLC0415
+
+    return bucket_block(url, load_block(GcpCredentials, GCP))
+
+
+def _warehouse() -> Block:
+    from blocks.warehouse import GcpCredentials, warehouse_block  # noqa: PLC0415
+
+    url = Settings().warehouse_url or f"duckdb://{Settings().local_dir.absolute() / 'warehouse.duckdb'}"
+    with_key = url.startswith("bigquery:") and Settings().gcp_service_account_file is not None
+    return warehouse_block(url, load_block(GcpCredentials, GCP) if with_key else None)
+
+
+def _needs_gcp() -> bool:
+    settings = Settings()
+    return bool(settings.gcp_project or settings.gcp_service_account_file) or lake_kind(_lake_url()) == BUCKET
+
+
 # How each block is made from the environment; where a variable is unset, the embedded default.
 BUILDERS: dict[str, Callable[[], Block]] = {
     POSTGRES: _postgres,
     TLC_SOURCE: lambda: TripDataSource(base_url=Settings().source_url),
     MIRROR_SOURCE: lambda: TripDataSource(base_url=Settings().mirror_url),
+    GCP: _gcp,
+    LAKE: _lake,
+    WAREHOUSE: _warehouse,
 }
 
 
 def register_blocks() -> list[str]:
-    """Save every block, over the one of that name if there is one; returns their names."""
-    for name, build in BUILDERS.items():
-        build().save(name, overwrite=True)
-    return list(BUILDERS)
+    """Save every block, over the one of that name if there is one; returns their names.
+
+    ``tlc-gcp`` is left out where nothing in the environment asks for Google Cloud: it takes credentials to make.
+    """
+    saved = [name for name in BUILDERS if name != GCP or _needs_gcp()]
+    for name in saved:
+        block = BUILDERS[name]()
+        block.save(name, overwrite=True)
+        if name == LAKE:
+            _remove_other_kind()
+    return saved
+
+
+def _remove_other_kind() -> None:
+    """Remove the block ``tlc-lake`` of the type that it no longer has: only one of that name is to be there."""
+    if lake_kind(_lake_url()) == BUCKET:
+        kind: type[Block] = LocalFileSystem
+    else:
+        from blocks.lake import GcsBucket as kind  # noqa: PLC0415, N813
+    with suppress(ValueError):  # Prefect's word for a block that does not exist
+        kind.delete(LAKE)
+
+
+def load_lake() -> Any:
+    """The block ``tlc-lake``, a GcsBucket or LocalFileSystem; before any registration, what registering would save."""
+    folder = _saved(LocalFileSystem, LAKE)
+    if folder is not None:
+        return folder
+    from blocks.lake import GcsBucket  # noqa: PLC0415
+
+    return _saved(GcsBucket, LAKE) or _lake()
 
 
 def load_block(kind: type[Block], name: str) -> Any:
     """The saved block of that name; before any registration, the one that registering would save."""
+    return _saved(kind, name) or BUILDERS[name]()
+
+
+def _saved(kind: type[Block], name: str) -> Any:
+    """The saved block; None where there is none. One that cannot be read is an error, not a reason to take another."""
     try:
         return kind.load(name)
-    except ValueError:  # Prefect's word for a block that does not exist
-        return BUILDERS[name]()
+    except ValueError as error:
+        if isinstance(error.__cause__, ObjectNotFound):
+            return None
+        raise
 
 
 if __name__ == "__main__":

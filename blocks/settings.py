@@ -26,8 +26,18 @@ class Settings(BaseSettings):
     postgres_url: SecretStr | None = Field(
         None, description="postgresql://user:password@host:port/database; unset: an embedded Postgres under .local/"
     )
+    warehouse_url: str | None = Field(
+        None, description="bigquery://project/dataset?location=EU or duckdb:///path; unset: a DuckDB file under .local/"
+    )
     source_url: str = Field(TLC_SITE, description="Base URL of TLC's Parquet files")
     mirror_url: str = Field(MIRROR_SITE, description="Base URL of the CSV mirror")
+    gcp_project: str | None = Field(None, description="Google Cloud project; unset: the credentials' own")
+    gcp_service_account_file: Path | None = Field(
+        None, description="Key file of a service account; unset: application default credentials"
+    )
+    lake_url: str | None = Field(
+        None, description="gs://bucket[/prefix] or file:///path; unset: a folder under .local/lake"
+    )
     cache_dir: Path = Field(
         default_factory=lambda: user_cache_path("nyc-taxi-flows"), description="Where downloads are kept, up to 20 GB"
     )

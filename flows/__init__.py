@@ -1,6 +1,8 @@
 """Prefect flows that keep New York's taxi trips complete and correct in Postgres, a Parquet lake and BigQuery."""
 
+from flows.api_to_gcs import api_to_gcs
 from flows.api_to_postgres import api_to_postgres
+from flows.gcs_to_bigquery import gcs_to_bigquery
 from flows.green_taxi_etl import green_taxi_etl
 
-__all__ = ["api_to_postgres", "green_taxi_etl"]
+__all__ = ["api_to_gcs", "api_to_postgres", "gcs_to_bigquery", "green_taxi_etl"]

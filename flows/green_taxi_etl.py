@@ -1,4 +1,4 @@
-"""The course's homework: three months of green trips, cleaned, in Postgres."""
+"""The course's homework: three months of green trips, cleaned, in Postgres and in the lake."""
 
 from __future__ import annotations
 
@@ -8,27 +8,31 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from flows.parameters import MonthText, month_request
+from flows.parameters import MonthText, month_request, shown_as
 from flows.tasks import download_month, find_month, finished_report, load_green_taxi, publish
+from flows.tasks_lake import write_green_taxi_to_lake
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import SourceUnavailable
 from flows.tlc.report import LoadReport
 
 Months = Annotated[
     list[MonthText],
-    Field(title="Months", description="Months of green trips that the mirror has, each as YYYY-MM.", min_length=1),
+    Field(min_length=1),
+    shown_as("Months of green trips that the mirror has, each as YYYY-MM."),
 ]
 
 
 @flow(name="green-taxi-etl", flow_run_name="green taxi homework", timeout_seconds=3600, persist_result=False)
 def green_taxi_etl(months: Months = ["2020-10", "2020-11", "2020-12"]) -> LoadReport:  # noqa: B006 - never changed
-    """Load the months of the course's homework, cleaned, into the table `mage.green_taxi`, replacing it.
+    """Load the months of the course's homework, cleaned, into the table `mage.green_taxi` and the lake, replacing both.
+
+    In the lake they are Parquet files by `lpep_pickup_date`, under `green_taxi/`.
 
     Rows with no passengers or no distance are left out, columns are renamed to snake case, `lpep_pickup_date` is
     added. The run fails, and the table stays as it was, unless every row has a known vendor, passengers and a
     distance. The default months give 266,855 rows read and 139,370 loaded.
 
-    Requires: the blocks `tlc-postgres` and `mirror-source` (`python -m blocks.register`).
+    Requires: the blocks `tlc-postgres`, `tlc-lake` and `mirror-source` (`python -m blocks.register`).
     """
     started_at = datetime.now(UTC)
     requests = [month_request(Dataset.green, month, Source.mirror, []) for month in months]
@@ -42,6 +46,8 @@ def green_taxi_etl(months: Months = ["2020-10", "2020-11", "2020-12"]) -> LoadRe
                 month=str(request.month),
             )
         downloads.append((request, file, download_month(request, file)))
-    report = finished_report(load_green_taxi(downloads), started_at)
-    publish(report, "`mage.green_taxi`")
+    report = load_green_taxi(downloads)
+    folder = write_green_taxi_to_lake(downloads, report)
+    report = finished_report(report, started_at)
+    publish(report, f"`mage.green_taxi`, and `{folder}` by `lpep_pickup_date`")
     return report

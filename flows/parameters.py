@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -23,34 +23,34 @@ def _month_text(text: object) -> str:
     return str(Month.parse(text if isinstance(text, str) else repr(text)))
 
 
+def shown_as(text: str) -> Any:
+    """The help that the UI's form shows beside a parameter. (Prefect drops a description given as such.)"""
+    return Field(json_schema_extra={"description": text})
+
+
 MonthText = Annotated[
     str,
     BeforeValidator(_month_text),
-    WithJsonSchema({"type": "string", "pattern": MONTH_PATTERN, "title": "Month", "examples": ["2020-10"]}),
+    WithJsonSchema({"type": "string", "pattern": MONTH_PATTERN, "examples": ["2020-10"]}),
 ]
-DatasetName = Annotated[Dataset, Field(title="Dataset", description="Which trips: yellow, green, fhv or fhvhv.")]
-MonthName = Annotated[MonthText, Field(title="Month", description="The file's month, as YYYY-MM, for example 2020-10.")]
+DatasetName = Annotated[
+    Dataset, shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …).")
+]
+MonthName = Annotated[MonthText, shown_as("The file's month, as YYYY-MM, for example 2020-10.")]
 SourceName = Annotated[
-    Source,
-    Field(title="Source", description="tlc: TLC's own Parquet files; mirror: the course's CSV files, 2019 to 2021-07."),
+    Source, shown_as("tlc: TLC's own Parquet files; mirror: the course's CSV files, 2019-01 to 2021-07.")
 ]
 RuleName = Annotated[
     str, AfterValidator(_known_rule), WithJsonSchema({"type": "string", "enum": [rule.name for rule in rules()]})
 ]
 DropRules = Annotated[
     list[RuleName],
-    Field(
-        title="Drop rules",
-        description="Rows that break one of these are rejected and kept in rejected_trips; others are only counted.",
-    ),
+    shown_as("Rows that break one of these are rejected and kept as such; rows that break others are only counted."),
 ]
-Force = Annotated[bool, Field(title="Force", description="Load again even where the target has this very file.")]
+Force = Annotated[bool, shown_as("Load again even where the target has this very file.")]
 NewColumnsChoice = Annotated[
     NewColumns,
-    Field(
-        title="New columns",
-        description="What to do with a column that no schema file declares: fail the month, or keep it as text.",
-    ),
+    shown_as("What to do with a column that no schema file declares: fail the month, or keep it as text."),
 ]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import httpx
@@ -64,7 +66,7 @@ def find_month(request: MonthRequest) -> SourceFile | None:
     source = _source(request.source)
     url = source.url(month_path(request.dataset, request.month, request.source))
     known_url = source.url(known_path(request.dataset, request.source))
-    with _about(request, url), httpx.Client() as client:
+    with _about(request, url), _client() as client:
         file = find_file(client, url, known_url)
     get_run_logger().info("%s is %s", url, "not published" if file is None else f"there, version {file.etag}")
     return file
@@ -88,7 +90,7 @@ def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
     def show(done: int, total: int | None) -> None:
         bar.update(done / total if total else 0.0)
 
-    with _about(request, file.url), httpx.Client() as client:
+    with _about(request, file.url), _client() as client:
         return download(client, file, Settings().cache_dir, on_progress=show)
 
 
@@ -159,12 +161,13 @@ def load_zones_once(source: Source) -> None:
     if source is Source.mirror:
         return
     url = _source(source).url(ZONES_PATH)
-    with _postgres() as connection, httpx.Client() as client:
+    with _postgres() as connection:
         if has_zones(connection):
             return
         try:
-            file = find_file(client, url, url)
-            zones = read_zones(download(client, file, Settings().cache_dir).path) if file else []
+            with _client() as client:
+                file = find_file(client, url, url)
+                zones = read_zones(download(client, file, Settings().cache_dir).path) if file else []
         except SourceError as error:
             get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
             return
@@ -206,6 +209,15 @@ def _about(request: MonthRequest, url: str) -> Iterator[None]:
         yield
     except TripLoadError as error:
         raise error.located(str(request.dataset), str(request.month), url) from error.__cause__
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # reads all of the system's certificates: 50 ms, once a process
+
+
+def _client() -> httpx.Client:
+    return httpx.Client(verify=_tls())
 
 
 def _source(source: Source) -> TripDataSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,14 +38,15 @@ def site(tlc: Path) -> Iterator[TripSite]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The URL of a Postgres server for the session: the embedded one, or TLC_TEST_POSTGRES_URL where that is set."""
     if given := os.environ.get("TLC_TEST_POSTGRES_URL"):
         yield given
         return
-    folder = tmp_path_factory.mktemp("pg")
-    yield start_postgres(folder)
-    stop_postgres(folder)
+    # Not below pytest's own folder: as root the server runs as another user, and pytest closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="tlc-test-") as folder:
+        yield start_postgres(Path(folder) / "pg")
+        stop_postgres(Path(folder) / "pg")
 
 
 @dataclass(frozen=True)

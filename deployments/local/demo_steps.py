@@ -18,7 +18,8 @@ from blocks.register import register_blocks
 from blocks.settings import Settings
 from deployments.local.months import generate
 from deployments.local.site import TripSite
-from flows import api_to_postgres
+from deployments.local.three_answers import three_answers
+from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery
 from flows.tlc.report import LoadReport
 
 # Old and new eras, both sources, every dataset.
@@ -31,6 +32,10 @@ MONTHS: list[dict[str, Any]] = [
     {"dataset": "fhv", "month": "2024-05"},
     {"dataset": "fhvhv", "month": "2024-05"},
 ]
+
+
+# Columns of text: the report table needs 94, and a pipe has no width of its own.
+WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ from tlc.rejected_trips group by 1, 2 order by 3 desc limit 8""",
 
 def run() -> None:
     """Load, report, query, and say where to go from here."""
-    console = Console()
+    console = Console(width=WIDTH)
     console.print("[bold]1. An embedded Postgres, and a stand-in for the TLC site on loopback[/]")
     url = start_postgres()
     folder = Settings().local_dir / "site"
@@ -71,24 +76,43 @@ def run() -> None:
         os.environ |= {"TLC_SOURCE_URL": site.url, "TLC_MIRROR_URL": site.url}
         console.print("   Prefect's server starts (first time: half a minute) …")
         register_blocks()
-        console.print("[bold]2. One flow run a month: source → Postgres[/]")
+        console.print("[bold]2. Three flow runs a month: source → Postgres, source → lake, lake → warehouse[/]")
         started = time.monotonic()
-        reports = [api_to_postgres(**parameters) for parameters in MONTHS]
-        console.print(_report_table(reports), soft_wrap=True)
-        _print_total(console, reports, time.monotonic() - started)
-    console.print("[bold]3. Three questions to the database[/]")
+        months = [_load(parameters) for parameters in MONTHS]
+        console.print(_report_table(months), soft_wrap=True)
+        _print_total(console, [report for month in months for report in month], time.monotonic() - started)
+    console.print("[bold]3. One question, three answers: yellow trips, their totals and their distance[/]")
+    console.print(_table(*three_answers(url)), soft_wrap=True)
+    console.print("[bold]4. Three questions to the database[/]")
     _ask(console, url)
     _say_what_next(console, url)
 
 
-def _report_table(reports: list[LoadReport]) -> Table:
-    table = Table("dataset", "month", "status", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("read", "loaded", "rejected", "flagged", "rows/s"):
-        table.add_column(name, justify="right")
-    for report in reports:
-        numbers = (report.rows_read, report.rows_loaded, report.rows_rejected, report.rows_flagged)
-        speed = f"{report.rows_per_second:,.0f}" if report.status == "loaded" else ""
-        table.add_row(report.dataset, report.month, report.status, *(f"{number:,}" for number in numbers), speed)
+def _load(parameters: dict[str, Any]) -> list[LoadReport]:
+    """The reports of the three legs of one month."""
+    return [
+        api_to_postgres(**parameters),
+        api_to_gcs(**parameters),
+        gcs_to_bigquery(dataset=parameters["dataset"], month=parameters["month"]),
+    ]
+
+
+def _report_table(months: list[list[LoadReport]]) -> Table:
+    table = Table("month", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("read", "loaded", "rejected", "flagged", "→ Postgres", "→ lake", "→ warehouse"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for reports in months:
+        first = reports[0]
+        numbers = (first.rows_read, first.rows_loaded, first.rows_rejected, first.rows_flagged)
+        outcomes = [f"{each.seconds:.1f} s" if each.status == "loaded" else each.status for each in reports]
+        table.add_row(f"{first.dataset} {first.month}", *(f"{number:,}" for number in numbers), *outcomes)
+    return table
+
+
+def _table(names: list[str], rows: list[list[str]], title: str | None = None) -> Table:
+    table = Table(*names, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -96,7 +120,7 @@ def _print_total(console: Console, reports: list[LoadReport], seconds: float) ->
     loaded = [report for report in reports if report.status == "loaded"]
     if loaded:
         rows = sum(report.rows_loaded for report in loaded)
-        console.print(f"   {rows:,} rows in {seconds:.1f} s, downloads and bookkeeping included.")
+        console.print(f"   {rows:,} rows written in {seconds:.1f} s, downloads and bookkeeping included.")
     else:
         console.print(f"   Nothing to do: every month stands as the source has it ({seconds:.1f} s, no download).")
 
@@ -107,10 +131,9 @@ def _ask(console: Console, url: str) -> None:
         with connection, connection.cursor() as cursor:
             for question in QUESTIONS:
                 cursor.execute(question.sql)
-                table = Table(*(column.name for column in cursor.description or ()), title=question.asks, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-                for row in cursor.fetchall():
-                    table.add_row(*(str(value) for value in row))
-                console.print(table, soft_wrap=True)
+                names = [column.name for column in cursor.description or ()]
+                rows = [[str(value) for value in row] for row in cursor.fetchall()]
+                console.print(_table(names, rows, question.asks), soft_wrap=True)
     finally:
         connection.close()
 
@@ -120,6 +143,7 @@ def _say_what_next(console: Console, url: str) -> None:
     console.print(
         f"""[bold]Where to look next[/]
    psql "{url}"      (tables tlc.*_trips, tlc.loads, tlc.rejected_trips, tlc.zones)
+   {Settings().local_dir}/lake      (trips/, rejected/, manifests/) and warehouse.duckdb beside it
    make demo         again: every month is 'unchanged'
    make up           Prefect's UI, with every flow to run from a form
    make down         ends the embedded Postgres

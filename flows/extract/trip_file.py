@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ def open_trip_file(path: Path) -> Iterator[TripFile]:
         else:
             with path.open("rb") as raw:
                 yield _CsvTrips(raw, is_gzip=magic.startswith(GZIP_MAGIC), size=path.stat().st_size)
-    except (pa.ArrowInvalid, EOFError, gzip.BadGzipFile, OSError) as error:
+    except (pa.ArrowInvalid, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile) and error.errno is not None:
             raise  # the disk's error, not the file's
         raise NotTripFile(
@@ -152,7 +153,7 @@ class _CsvTrips:
         self.raw.seek(0)
         try:
             names = next(csv.reader(io.StringIO(line.decode("utf-8-sig"))), [])
-        except UnicodeDecodeError as error:
+        except (UnicodeDecodeError, csv.Error) as error:
             raise NotTripFile(f"the file is neither Parquet nor CSV: it starts with {line[:40]!r}.") from error
         return [name.strip() for name in names]
 

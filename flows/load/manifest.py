@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from flows.tlc.locations import Layout
 from flows.tlc.report import LoadReport
-
-Layout = Literal["unpartitioned", "partitioned"]
 
 
 class ManifestObject(BaseModel):
@@ -17,6 +15,7 @@ class ManifestObject(BaseModel):
 
     layout: Layout
     name: str = Field(description="The object's name below the lake's URL, with slashes")
+    uri: str | None = Field(None, description="Where the object was written, for readers that know no lake URL")
     rows: int
     bytes: int
     crc32c: str = Field(description="Base64 of the big-endian CRC32C, as Google Cloud Storage writes it")

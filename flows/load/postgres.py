@@ -76,14 +76,23 @@ def load_month(
 def _build_partition(cursor: Any, request: MonthRequest, trips: TripStream, on_progress: Progress) -> sql.Identifier:
     """The new partition as a table of its own: filled, indexed, analysed, seen by this transaction only."""
     schema = trips.conformer.schema
-    name = f"{partition_table(request.dataset, request.month)}_new"
+    name = _new_name(request)
     table = table_name(name)
-    columns = [column_definition(column, *kind) for column, kind in existing_columns(cursor, schema).items()]
+    columns = [
+        column_definition(column, *kind)
+        for column, kind in existing_columns(cursor, trips_table(request.dataset)).items()
+    ]
     # The check spares the swap, which holds the lock, a scan of all rows: it costs the COPY nothing measurable.
     columns.append(sql.SQL("constraint source_month check (source_month = {})").format(_month(request.month)))
     cursor.execute(sql.SQL("create table {} ({})").format(table, sql.SQL(", ").join(columns)))
+    names = _names_in_file(trips)
     rows = copy_batches(
-        cursor, table, trips.schema, trips, freeze=True, on_piece=lambda: on_progress(trips.file.fraction_read())
+        cursor,
+        table,
+        pa.schema([trips.schema.field(name) for name in names]),
+        (batch.select(names) for batch in trips),
+        freeze=True,
+        on_piece=lambda: on_progress(trips.file.fraction_read()),
     )
     if rows != trips.counts.rows_loaded:
         raise TargetError(f"Postgres took {rows:,} of {trips.counts.rows_loaded:,} rows; the month is as it was.")
@@ -94,11 +103,20 @@ def _build_partition(cursor: Any, request: MonthRequest, trips: TripStream, on_p
     return table
 
 
+def _names_in_file(trips: TripStream) -> list[str]:
+    """The columns that have to be sent: what the file lacks is null without saying so in each row."""
+    conformer = trips.conformer
+    places = zip(conformer.schema.columns, conformer.positions, strict=True)
+    return [column.name for column, place in places if place is not None or not column.source_names]
+
+
 def _swap_partition(cursor: Any, request: MonthRequest, new_table: sql.Identifier, waiting: Waiting) -> None:
     """Put the new partition in the old one's place. Without an old one, readers are not even waited for."""
     trips, partition = table_name(trips_table(request.dataset)), partition_table(request.dataset, request.month)
     replaces = is_attached(cursor, request)
-    with holding_locks(cursor, trips, waiting, exclusive=replaces):
+    old = table_name(partition) if replaces else None
+    with holding_locks(cursor, trips, waiting, exclusive=replaces, partition=old):
+        _add_columns_since(cursor, request, new_table)
         if replaces:
             cursor.execute(sql.SQL("alter table {} detach partition {}").format(trips, table_name(partition)))
         cursor.execute(sql.SQL("drop table if exists {}").format(table_name(partition)))
@@ -116,6 +134,14 @@ def _swap_partition(cursor: Any, request: MonthRequest, new_table: sql.Identifie
         cursor.execute(sql.SQL("alter table {} drop constraint source_month").format(table_name(partition)))
 
 
+def _add_columns_since(cursor: Any, request: MonthRequest, new_table: sql.Identifier) -> None:
+    """Give the new partition the columns that another month's load has added to the table since it was made."""
+    made = existing_columns(cursor, _new_name(request))
+    for name, kind in existing_columns(cursor, trips_table(request.dataset)).items():
+        if name not in made:
+            cursor.execute(sql.SQL("alter table {} add column {}").format(new_table, column_definition(name, *kind)))
+
+
 def _replace_rejected(cursor: Any, request: MonthRequest, rejected: RejectedSpill) -> None:
     key = (str(request.dataset), request.month.first_day)
     table = table_name("rejected_trips")
@@ -129,6 +155,10 @@ def _with_key(rejected: RejectedSpill, key: tuple[Any, ...], schema: pa.Schema) 
     for batch in rejected.batches():
         constants = [pa.array([value] * batch.num_rows, field.type) for value, field in zip(key, schema, strict=False)]
         yield pa.RecordBatch.from_arrays([*constants, *batch.columns], schema=schema)
+
+
+def _new_name(request: MonthRequest) -> str:
+    return f"{partition_table(request.dataset, request.month)}_new"
 
 
 def _month(month: Month) -> sql.Composed:

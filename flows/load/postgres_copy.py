@@ -91,7 +91,11 @@ class _EncodedBatches:
 
     def read(self, _size: int = -1) -> bytes:
         """The next piece, whatever its size (``copy_expert`` takes any); empty at the end."""
-        self._on_piece()
+        try:
+            self._on_piece()
+        except BaseException as error:
+            self._error = error  # psycopg2 would wrap it as if Postgres had failed
+            raise
         piece = self._queue.get()
         if self._error is not None:
             raise self._error  # ends the COPY with an error: the server takes nothing

@@ -23,7 +23,7 @@ class Waiting:
     try; ``total``: when to give up.
     """
 
-    lock: float = 1.0
+    lock: float = 1.5  # over Postgres' deadlock_timeout of 1 s, after which an autovacuum in the way gives up
     pause: float = 2.0
     total: float = 600.0
 
@@ -35,19 +35,30 @@ def lock_in_turn(cursor: Any, name: str) -> None:
 
 
 @contextmanager
-def holding_locks(cursor: Any, table: sql.Composable, waiting: Waiting, *, exclusive: bool = True) -> Iterator[None]:
+def holding_locks(
+    cursor: Any,
+    table: sql.Composable,
+    waiting: Waiting,
+    *,
+    exclusive: bool = True,
+    partition: sql.Composable | None = None,
+) -> Iterator[None]:
     """Hold the lock on ``table`` that changing its partitions needs, in the transaction under way.
+
+    With ``partition`` hold one on that too: some read it directly, and the server itself vacuums it.
 
     Exclusive waits for those who read ``table``, and those who come meanwhile wait behind us: so each try is short,
     and between two tries the readers go on. Raises TargetBusy after ``waiting.total`` seconds.
     """
     mode = sql.SQL("access exclusive" if exclusive else "share update exclusive")
+    tables = [table] if partition is None else [table, partition]
+    locked = sql.SQL(", ").join(sql.SQL("only {}").format(each) for each in tables)
     deadline = time.monotonic() + waiting.total
     cursor.execute("set local lock_timeout = %s", (f"{int(waiting.lock * 1000)}ms",))
     while True:
         cursor.execute("savepoint before_lock")
         try:
-            cursor.execute(sql.SQL("lock table only {} in {} mode").format(table, mode))
+            cursor.execute(sql.SQL("lock table {} in {} mode").format(locked, mode))
             break
         except LOCK_NOT_GIVEN as error:
             cursor.execute("rollback to savepoint before_lock")

@@ -77,25 +77,36 @@ def ensure_tables(connection: Any, schema: Schema, waiting: Waiting) -> None:
     has another type than declared.
     """
     with connection.cursor() as cursor:
-        cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.{trips_table(schema.dataset)}",))
-        if cursor.fetchone()[0] is None:
+        if not _exists(cursor, trips_table(schema.dataset)):
             lock_in_turn(cursor, "tables")  # two first loads at once
-            cursor.execute(
-                sql.SQL(_SHARED_TABLES).format(schema=sql.Identifier(SCHEMA), schema_name=sql.SQL(SCHEMA)), ()
-            )
-            cursor.execute(_create_trips(schema))
-        missing = _missing_columns(schema, existing_columns(cursor, schema))
+            if not _exists(cursor, "loads"):  # "if not exists" would lock what another load is writing to
+                cursor.execute(
+                    sql.SQL(_SHARED_TABLES).format(schema=sql.Identifier(SCHEMA), schema_name=sql.SQL(SCHEMA)), ()
+                )
+            if not _exists(cursor, trips_table(schema.dataset)):
+                cursor.execute(_create_trips(schema))
+        missing = _missing_columns(schema, existing_columns(cursor, trips_table(schema.dataset)))
         connection.commit()
         if missing:
             _add_columns(connection, schema, missing, waiting)
 
 
-def existing_columns(cursor: Any, schema: Schema) -> dict[str, tuple[str, bool]]:
-    """Type and NOT NULL of each column that the dataset's table has now, in its order. Takes no lock on it."""
+def _exists(cursor: Any, name: str) -> bool:
+    # Not to_regclass: it answers from the session's cache, which a wait for an advisory lock does not refresh.
+    cursor.execute(
+        "select exists (select from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
+        "where nspname = %s and relname = %s)",
+        (SCHEMA, name),
+    )
+    return bool(cursor.fetchone()[0])
+
+
+def existing_columns(cursor: Any, name: str) -> dict[str, tuple[str, bool]]:
+    """Type and NOT NULL of each column that the table has now, in its order. Takes no lock on it."""
     cursor.execute(
         "select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute "
         "where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",
-        (f"{SCHEMA}.{trips_table(schema.dataset)}",),
+        (f"{SCHEMA}.{name}",),
     )
     return {name: (type_name, not_null) for name, type_name, not_null in cursor.fetchall()}
 

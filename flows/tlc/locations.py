@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal, get_args
 
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.month import Month
 
 SCHEMA = "tlc"
+# How a month lies in the lake: as one object, or as one for each pickup date.
+Layout = Literal["unpartitioned", "partitioned"]
+LAYOUTS: frozenset[Layout] = frozenset(get_args(Layout))
 ZONES_PATH = "/misc/taxi_zone_lookup.csv"
 
 

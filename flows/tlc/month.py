@@ -20,7 +20,7 @@ class Month:
     @classmethod
     def parse(cls, text: str) -> Month:
         """Read ``YYYY-MM``; raises ValueError with the right form in its message."""
-        if not isinstance(text, str) or not re.match(MONTH_PATTERN, text):
+        if not isinstance(text, str) or not re.fullmatch(MONTH_PATTERN.strip("^$"), text):
             raise ValueError(f"{text!r} is not a month: write it as YYYY-MM, for example 2020-10")
         return cls(int(text[:4]), int(text[5:]))
 

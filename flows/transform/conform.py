@@ -16,6 +16,7 @@ from flows.tlc.month import Month
 from flows.tlc.rules import MISSING_PICKUP, UNFIT_VALUE
 from flows.tlc.schema import Schema
 from flows.transform.fit import fit_values
+from flows.transform.rejected import plain_value
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Conformer:
                 continue
             fitted, unfit = fit_values(raw.column(position), column)
             for row in unfit:
-                value = raw.column(position)[row].as_py()
+                value = plain_value(raw.column(position)[row])
                 unloadable.setdefault(row, (UNFIT_VALUE, f"{column.name}: {value!r} is no {column.type}"))
             if column.required and fitted.null_count:
                 for row in pc.indices_nonzero(fitted.is_null()).to_pylist():
@@ -103,13 +104,22 @@ def plan_conform(
 
 def keeping(schema: Schema, names: Sequence[str]) -> Schema:
     """The schema with undeclared source columns as texts, before ``source_month``."""
+    taken = set(schema.names)
+    for name in names:
+        if kept_name(name) in taken:
+            raise SchemaError(
+                f"the column {name!r} would be kept as '{kept_name(name)}', which another column is called already. "
+                f"Declare it in flows/tlc/schemas/{schema.dataset}.toml under a name of its own."
+            )
+        taken.add(kept_name(name))
     kept = [Column(kept_name(name), "text", "Not declared: kept as text.", source_names=(name,)) for name in names]
     return replace(schema, columns=(*schema.trip_columns, *kept, schema.column("source_month"))) if kept else schema
 
 
 def kept_name(source_name: str) -> str:
-    """The conformed name of an undeclared column: letters, digits and underscores, in lower case."""
-    return "".join(letter if letter.isalnum() else "_" for letter in source_name.strip().lower())[:60]
+    """The conformed name of an undeclared column: ASCII letters, digits and underscores, in lower case."""
+    letters = (letter if letter.isascii() and letter.isalnum() else "_" for letter in source_name.strip().lower())
+    return "".join(letters)[:60] or "unnamed"
 
 
 def _unknown_column(schema: Schema, month: Month, names: Sequence[str]) -> UnknownColumn:

@@ -14,6 +14,8 @@ from flows.tlc.column import Column
 
 # What Postgres' text cannot hold.
 NUL = "\x00"
+# Years 1 to 9999, in microseconds from 1970: what every target can hold, and Python.
+_FIRST_TIME, _LAST_TIME = (pa.scalar(moment, pa.timestamp("us")).value for moment in (datetime.min, datetime.max))
 _UNPARSABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 
 
@@ -23,27 +25,39 @@ def fit_values(values: pa.Array[Any], column: Column) -> tuple[pa.Array[Any], li
     Whole numbers fit whatever the source wrote them as (1, 1.0 or "1"). NaN is how pandas writes a missing number:
     it becomes null. Times finer than a microsecond are cut to it.
     """
-    values = _as_text(values)
+    values, undecodable = _as_text(values)
+    if pa.types.is_floating(values.type):
+        values = _nan_to_null(values)
     if pa.types.is_string(values.type) and column.text_codes:
         values = _replaced(values, {text: str(code) for text, code in column.text_codes.items()})
     if column.text_values:
         values = _replaced(pc.cast(values, pa.string()), column.text_values)
     try:
-        return _fit_all(values, column.arrow), []
+        return _fit_all(values, column.arrow), undecodable
     except _UNPARSABLE:
-        return _fit_each(values, column)
+        fitted, unfit = _fit_each(values, column)
+        return fitted, undecodable + unfit
 
 
-def _as_text(values: pa.Array[Any]) -> pa.Array[Any]:
-    """Text of any kind as ``string``; bytes that are no UTF-8 stay bytes, for ``_fit_each`` to refuse."""
+def _as_text(values: pa.Array[Any]) -> tuple[pa.Array[Any], list[int]]:
+    """Text of any kind as ``string``, and the positions of bytes that are no UTF-8 (null in the result)."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-    if pa.types.is_binary(values.type) or pa.types.is_large_string(values.type):
-        try:
-            return pc.cast(values, pa.string())
-        except _UNPARSABLE:
-            return values
-    return values
+    if not (pa.types.is_binary(values.type) or pa.types.is_large_string(values.type)):
+        return values, []
+    try:
+        return pc.cast(values, pa.string()), []
+    except _UNPARSABLE:
+        texts = [_decoded(value) for value in values.to_pylist()]
+        undecodable = [row for row, text in enumerate(texts) if text is None and values[row].is_valid]
+        return pa.array(texts, pa.string()), undecodable
+
+
+def _decoded(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _replaced(values: pa.Array[Any], replacements: Any) -> pa.Array[Any]:
@@ -57,8 +71,6 @@ def _replaced(values: pa.Array[Any], replacements: Any) -> pa.Array[Any]:
 
 def _fit_all(values: pa.Array[Any], target: pa.DataType) -> pa.Array[Any]:
     """The fast way: all at once, or ArrowInvalid."""
-    if pa.types.is_floating(values.type):
-        values = _nan_to_null(values)
     if values.type == target:
         fitted = values
     elif pa.types.is_string(values.type) and pa.types.is_integer(target):
@@ -66,9 +78,13 @@ def _fit_all(values: pa.Array[Any], target: pa.DataType) -> pa.Array[Any]:
     elif pa.types.is_timestamp(values.type) and pa.types.is_timestamp(target):
         if values.type.tz is not None:
             raise pa.ArrowInvalid("a time with a zone")
-        fitted = pc.cast(values, target, safe=False)  # nanoseconds to microseconds
+        fitted = pc.cast(values, target, safe=values.type.unit != "ns")  # nanoseconds are cut
+    elif pa.types.is_integer(values.type) and pa.types.is_timestamp(target):
+        raise pa.ArrowInvalid("a number is no time: Arrow would count it from 1970")
     else:
         fitted = pc.cast(values, target)
+    if pa.types.is_timestamp(target):
+        _check_years(fitted)
     if pa.types.is_string(target) and pc.any(pc.match_substring(fitted, NUL)).as_py():
         raise pa.ArrowInvalid("NUL in a text")
     return _nan_to_null(fitted) if pa.types.is_floating(target) else fitted
@@ -79,6 +95,13 @@ def _text_to_integer(values: pa.Array[Any], target: pa.DataType) -> pa.Array[Any
         return pc.cast(values, target)
     except pa.ArrowInvalid:  # "1.0": how pandas writes whole numbers of a column with gaps
         return pc.cast(pc.cast(values, pa.float64()), target)
+
+
+def _check_years(times: pa.Array[Any]) -> None:
+    bounds = pc.min_max(times)
+    for bound in (bounds["min"], bounds["max"]):
+        if bound.is_valid and not _FIRST_TIME <= bound.value <= _LAST_TIME:
+            raise pa.ArrowInvalid("a time beyond the year 9999")
 
 
 def _nan_to_null(values: pa.Array[Any]) -> pa.Array[Any]:
@@ -93,8 +116,9 @@ def _fit_each(values: pa.Array[Any], column: Column) -> tuple[pa.Array[Any], lis
     convert = _CONVERTERS[column.type]
     fitted: list[Any] = []
     unfit: list[int] = []
-    for position, value in enumerate(values.to_pylist()):
+    for position, scalar in enumerate(values):
         try:
+            value = scalar.as_py()
             fitted.append(None if value is None else convert(value))
         except (ValueError, TypeError, OverflowError):
             fitted.append(None)
@@ -129,6 +153,8 @@ def _to_integer(bits: int) -> Callable[[Any], int | None]:
 
 
 def _to_timestamp(value: Any) -> datetime:
+    if isinstance(value, int | float):
+        raise TypeError("a number is no time")
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(_to_text(value).strip())
     if moment.tzinfo is not None:
         raise ValueError("a time with a zone")

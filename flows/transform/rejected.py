@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ def rejected_rows(
     raw: pa.RecordBatch, positions: Sequence[int], rules: Sequence[str], details: Sequence[str | None], first_row: int
 ) -> pa.RecordBatch:
     """The rows at ``positions`` of a raw batch as rejected rows; ``first_row`` is the number of the batch's first."""
-    records = raw.take(pa.array(positions, pa.int64())).to_pylist()
+    records = _records(raw.take(pa.array(positions, pa.int64())))
     return pa.record_batch(
         [
             pa.array(rules, pa.string()),
@@ -52,9 +53,35 @@ def rejected_lines(lines: Sequence[RaggedLine]) -> pa.RecordBatch:
     )
 
 
+def plain_value(value: Any) -> Any:
+    """An Arrow scalar in Python; a time that Python's years do not reach is the number that Arrow has for it."""
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return value.value
+
+
+def _records(rows: pa.RecordBatch) -> list[dict[str, Any]]:
+    try:
+        return rows.to_pylist()
+    except (OverflowError, ValueError):
+        return [
+            {name: plain_value(column[row]) for name, column in zip(rows.schema.names, rows.columns, strict=True)}
+            for row in range(rows.num_rows)
+        ]
+
+
 def _as_json(record: dict[str, Any]) -> str:
-    # Postgres' jsonb knows no NUL; the escape that stands for it in the text says what it was.
-    return json.dumps(record, default=_as_text, ensure_ascii=False).replace("\\u0000", "\\\\u0000")
+    return json.dumps({name: _for_jsonb(value) for name, value in record.items()}, ensure_ascii=False)
+
+
+def _for_jsonb(value: Any) -> Any:
+    """JSON knows no NaN, and Postgres' jsonb no NUL: the text or escape that stands there says what it was."""
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return _as_text(value).replace("\x00", "\\u0000")
 
 
 def _as_text(value: Any) -> str:

@@ -1,0 +1,83 @@
+"""The lake in a bucket: from its URL to the block that holds it, and from the block to a client."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from prefect_gcp import GcpCredentials, GcsBucket
+
+__all__ = ["GcpCredentials", "GcsBucket", "bucket_block", "gcp_credentials", "is_made_up", "storage_client"]
+
+EMULATOR = "STORAGE_EMULATOR_HOST"
+# The account of the key that stands in the place of one where an emulator is set.
+_NOBODY = "nobody@emulator.invalid"
+
+
+def bucket_block(url: str, credentials: GcpCredentials) -> GcsBucket:
+    """The block for ``gs://bucket[/prefix]``."""
+    parts = urlsplit(url)
+    return GcsBucket(bucket=parts.netloc, gcp_credentials=credentials, bucket_folder=parts.path.strip("/"))
+
+
+def gcp_credentials(project: str | None, service_account_file: Path | None) -> GcpCredentials:
+    """The block for a service account's key file; without one, for the application default credentials.
+
+    Where an emulator is set and there is no key either, the block holds a key made up on the spot that opens nothing:
+    the block's type takes no less. Raises ValueError with what to do where there are no credentials at all.
+    """
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - with the cloud only
+
+    try:
+        if service_account_file is None and os.environ.get(EMULATOR):
+            return GcpCredentials(project=project or "emulator", service_account_info=_made_up_key())
+        return GcpCredentials(project=project, service_account_file=service_account_file)
+    except GoogleAuthError as error:
+        raise ValueError(
+            f"there are no credentials for Google Cloud ({error}). Set TLC_GCP_SERVICE_ACCOUNT_FILE to a key file, "
+            "or run: gcloud auth application-default login"
+        ) from error
+
+
+def storage_client(block: GcsBucket) -> Any:
+    """A ``storage.Client`` with the block's credentials; without any where they are made up for an emulator."""
+    credentials = block.gcp_credentials
+    if not is_made_up(credentials):
+        return credentials.get_cloud_storage_client()
+    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - a second that a folder does not need
+    from google.cloud import storage  # noqa: PLC0415
+
+    if not os.environ.get(EMULATOR):
+        raise ValueError(
+            f"the block tlc-gcp has no credentials, only a stand-in for an emulator, and {EMULATOR} is not set. "
+            "Set it, or set TLC_GCP_SERVICE_ACCOUNT_FILE and run python -m blocks.register."
+        )
+    return storage.Client(project=credentials.project, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+
+
+def is_made_up(credentials: GcpCredentials) -> bool:
+    """Whether the key opens nothing: see ``gcp_credentials``."""
+    info = credentials.service_account_info
+    return info is not None and info.get_secret_value().get("client_email") == _NOBODY
+
+
+@cache
+def _made_up_key() -> dict[str, str]:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - with an emulator only
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        "type": "service_account",
+        "project_id": "emulator",
+        "private_key_id": "none",
+        "private_key": key.decode(),
+        "client_email": _NOBODY,
+        "client_id": "0",
+        "token_uri": "http://127.0.0.1:9/token",  # nobody listens there
+    }

@@ -1,0 +1,70 @@
+"""API → lake: one month of trips, from the source into Parquet, in Cloud Storage or a local folder."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from prefect import flow
+
+from flows.parameters import (
+    DatasetName,
+    DropRules,
+    Force,
+    MonthName,
+    NewColumnsChoice,
+    SourceName,
+    month_request,
+    shown_as,
+)
+from flows.tasks import download_month, find_month, finished_report, not_published_report, publish
+from flows.tasks_lake import find_in_lake, lake_place, load_into_lake
+from flows.tlc.dataset import Source
+from flows.tlc.locations import LAYOUTS
+from flows.tlc.report import LoadReport
+
+LayoutChoice = Annotated[
+    Literal["partitioned", "unpartitioned", "both"],
+    shown_as(
+        "partitioned: a folder and a file for each pickup date, for queries of single days; unpartitioned: one file "
+        "for the month, for everything else; both."
+    ),
+]
+
+
+@flow(
+    name="api-to-gcs",
+    flow_run_name="{dataset} {month} → gcs",
+    timeout_seconds=6 * 3600,  # the largest month, over the slowest line that is still worth waiting for
+    persist_result=False,
+)
+def api_to_gcs(
+    dataset: DatasetName,
+    month: MonthName,
+    source: SourceName = Source.tlc,
+    layout: LayoutChoice = "both",
+    drop_rules: DropRules = [],  # noqa: B006 - never changed; the UI's form shows it as an empty list
+    force: Force = False,
+    new_columns: NewColumnsChoice = "fail",
+) -> LoadReport:
+    """Load one month of trips from the source into the lake, replacing what the lake has of that month.
+
+    The month is replaced whole or not at all, as `manifests/<dataset>/<month>.json` in the lake says. Where the lake
+    already has this very file in this layout, nothing is downloaded and the run ends as `unchanged`. Every row is
+    loaded, or kept under `rejected/` with the rule that rejected it; odd rows are loaded and counted.
+
+    Requires: the blocks `tlc-lake` and `tlc-source` or `mirror-source` (`python -m blocks.register`).
+    """
+    started_at = datetime.now(UTC)
+    request = month_request(dataset, month, source, drop_rules, new_columns)
+    layouts = LAYOUTS if layout == "both" else frozenset({layout})
+    file = find_month(request)
+    if file is None:
+        return not_published_report(request, "gcs")
+    report = None if force else find_in_lake(request, file, layouts)
+    if report is None:
+        downloaded = download_month(request, file)
+        report = load_into_lake(request, file, downloaded, layouts, started_at, force)
+    report = finished_report(report, started_at)
+    publish(report, lake_place(request))
+    return report

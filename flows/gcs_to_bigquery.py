@@ -1,0 +1,40 @@
+"""GCS → BigQuery: one month of trips, from the lake into its partition of the warehouse."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from prefect import flow
+
+from flows.parameters import DatasetName, Force, MonthName, month_request
+from flows.tasks import finished_report, publish
+from flows.tasks_warehouse import load_into_warehouse, not_in_lake_report
+from flows.tlc.dataset import Source
+from flows.tlc.locations import SCHEMA, trips_table
+from flows.tlc.report import LoadReport
+
+
+@flow(
+    name="gcs-to-bigquery",
+    flow_run_name="{dataset} {month} → bigquery",
+    timeout_seconds=2 * 3600,  # BigQuery takes minutes for the largest month; the rest is waiting for a free slot
+    persist_result=False,
+)
+def gcs_to_bigquery(dataset: DatasetName, month: MonthName, force: Force = False) -> LoadReport:
+    """Load one month of trips from the lake into BigQuery, replacing what the table has of that month.
+
+    The month is replaced whole or not at all, in `tlc.<dataset>_trips`, by one load job that reads the lake's objects
+    where they are: no trip data passes through this machine. Where the table already has what the lake has, the run
+    ends as `unchanged`; where the lake does not have the month, as `not_published`: run `api_to_gcs` first. With a
+    DuckDB file as the warehouse and a folder as the lake, it does the same on one machine.
+
+    Requires: the blocks `tlc-lake` and `tlc-warehouse` (`python -m blocks.register`).
+    """
+    started_at = datetime.now(UTC)
+    request = month_request(dataset, month, Source.tlc, [])
+    report = load_into_warehouse(request.dataset, request.month, started_at, force)
+    if report is None:
+        return not_in_lake_report(request.dataset, request.month)
+    report = finished_report(report, started_at)
+    publish(report, f"`{SCHEMA}.{trips_table(request.dataset)}` of the warehouse, a partition a month")
+    return report

@@ -1,0 +1,145 @@
+"""Load a month into BigQuery: one load job replaces its partition, from exactly the manifest's objects.
+
+Why nothing is loaded twice, no reader sees half, and the ledger tells the truth:
+- A load job with WRITE_TRUNCATE on ``table$YYYYMM`` is atomic. Until it is done, and when it fails, the partition is
+  as it was. The rows go from Cloud Storage to BigQuery; none passes through this machine.
+- Job ids are numbers in a row for each month (``bigquery_jobs``). After a kill between job and ledger the next run
+  finds the job under the next number, waits for it, and only writes the ledger.
+- ``unchanged`` needs three things: the ledger's last load has this content, its partition has that many rows, and no
+  job was sent after it. So a load whose ledger row is missing is never taken for the one before.
+- The ledger's row is written by one statement under an id made from the load job's, so that a retry adds none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.cloud import bigquery
+
+from flows.load.bigquery_errors import bigquery_errors, job_failure
+from flows.load.bigquery_external import create_lake_table
+from flows.load.bigquery_jobs import MonthJobs, Patience
+from flows.load.bigquery_ledger import MAX_BYTES_BILLED, BigQueryLedger
+from flows.load.bigquery_tables import BigQueryTables
+from flows.load.warehouse import WarehouseLoad
+from flows.load.warehouse_ledger import report_of, unchanged
+from flows.tlc.dataset import Dataset
+from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
+from flows.tlc.report import LoadReport
+
+
+@dataclass(frozen=True)
+class BigQueryWarehouse:
+    """The dataset ``dataset_id`` of the client's project.
+
+    ``location``: where it is, or is made where it is missing; None takes it as it is, or makes it in the US.
+    ``max_bytes_billed``: what one query of this project may cost at most, in bytes.
+    """
+
+    client: bigquery.Client
+    dataset_id: str = "tlc"
+    location: str | None = None
+    max_bytes_billed: int = MAX_BYTES_BILLED
+    patience: Patience = field(default_factory=Patience)
+
+    @property
+    def place(self) -> str:
+        return f"BigQuery {self.client.project}.{self.dataset_id}" + (f" in {self.location}" if self.location else "")
+
+    def find_load(self, load: WarehouseLoad) -> LoadReport | None:
+        """The report (``unchanged``) of the load that stands in BigQuery if it is of this content; else None."""
+        with bigquery_errors(self.place):
+            location = self._tables.find_location(self.location)
+            if location is None:
+                return None
+            jobs, ledger = self._at(location)
+            return _standing(load, jobs, ledger.last_load(load.dataset, str(load.month)))
+
+    def load_month(self, load: WarehouseLoad, *, is_current: Callable[[], bool] = lambda: True) -> LoadReport:
+        """Replace the month's partition by the manifest's objects, whole or not at all, and write the ledger.
+
+        See ``Warehouse.load_month``. Raises TargetMismatch where the job fails on the data, with all that BigQuery
+        says, or where it took another number of rows than the manifest has.
+        """
+        _check_lake(load.lake_url)
+        with bigquery_errors(self.place):
+            location = self._tables.find_location(self.location) or self._tables.make_dataset(self.location)
+            jobs, ledger = self._at(location)
+            last = ledger.last_load(load.dataset, str(load.month))
+            if not load.force and (standing := _standing(load, jobs, last)):
+                return standing
+            trips, loads = self._tables.ensure_trips(load.schema), self._tables.ensure_ledger()
+            since = max(trips.created, loads.created)
+            number, job = jobs.run(load, list(trips.schema), last["load_id"] if last else 0, since)
+            _check_job(load, job)
+            if not is_current():
+                raise TargetBusy(
+                    "the lake's month was written anew while BigQuery read it, so which of the two the table has is "
+                    "not known, and the ledger says nothing of it. Run again: the month is loaded once more."
+                )
+            report = load.report()
+            ledger.enter(load, report, number, job.ended, job.job_id)
+            return report
+
+    def create_lake_table(self, dataset: Dataset, lake_url: str) -> str:
+        """Make an external table over the lake's day folders; returns its address. See ``bigquery_external``."""
+        _check_lake(lake_url)
+        return create_lake_table(self._tables, dataset, lake_url, self.location)
+
+    def count_rows(self, dataset: Dataset) -> dict[str, int]:
+        """The rows of each month's partition, by month."""
+        with self._reading() as ledger:
+            return ledger.count_rows(dataset) if ledger else {}
+
+    def last_loads(self, dataset: Dataset) -> dict[str, LoadReport]:
+        """The report of each month's last load, by month."""
+        with self._reading() as ledger:
+            rows = ledger.last_loads(dataset) if ledger else []
+            return {row["month"]: report_of(row) for row in rows}
+
+    @contextmanager
+    def _reading(self) -> Iterator[BigQueryLedger | None]:
+        with bigquery_errors(self.place):
+            location = self._tables.find_location(self.location)
+            yield self._at(location)[1] if location else None
+
+    @property
+    def _tables(self) -> BigQueryTables:
+        return BigQueryTables(self.client, self.dataset_id, self.patience)
+
+    def _at(self, location: str) -> tuple[MonthJobs, BigQueryLedger]:
+        jobs = MonthJobs(self.client, self.dataset_id, location, self.patience)
+        return jobs, BigQueryLedger(jobs, self.max_bytes_billed)
+
+
+def _check_lake(lake_url: str) -> None:
+    if not lake_url.startswith("gs://"):
+        raise ParameterError(
+            f"BigQuery reads from Cloud Storage alone, and the lake is {lake_url}. Set TLC_LAKE_URL=gs://bucket, "
+            "run 'python -m blocks.register' and api_to_gcs; or take a DuckDB file as the warehouse "
+            "(TLC_WAREHOUSE_URL=duckdb:///path), which reads a lake in a folder."
+        )
+
+
+def _standing(load: WarehouseLoad, jobs: MonthJobs, last: dict[str, Any] | None) -> LoadReport | None:
+    """The last load's report if it has the content, its rows are there, and nothing came after it."""
+    if last is None or last["content_key"] != load.content_key:
+        return None
+    if (last["partition_rows"] or 0) != last["rows_loaded"] or jobs.find_unentered(load, last["load_id"]):
+        return None
+    return unchanged(report_of(last))
+
+
+def _check_job(load: WarehouseLoad, job: Any) -> None:
+    if job.error_result:
+        raise job_failure(job, load.schema.names, f"flows/tlc/schemas/{load.dataset}.toml")
+    if job.output_rows != load.rows:
+        raise TargetMismatch(
+            f"BigQuery's load job {job.project}:{job.location}.{job.job_id} wrote {job.output_rows:,} rows, where the "
+            f"lake's manifest has {load.rows:,}. The partition holds those {job.output_rows:,} rows now, and the "
+            "ledger does not speak of them. Write the month's objects anew with api_to_gcs and force=True, and run "
+            "again."
+        )

@@ -1,0 +1,61 @@
+"""The manifest's Parquet files as DuckDB reads them: where they lie, whether they are what the manifest says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from flows.load.duckdb_tables import literal
+from flows.load.warehouse import WarehouseLoad
+from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
+
+
+def lake_folder(lake_url: str) -> Path:
+    """The folder that a ``file://`` lake is. Raises ParameterError for a lake on Cloud Storage."""
+    if not lake_url.startswith("file://"):
+        raise ParameterError(
+            f"a DuckDB file is filled from a lake in a folder, and the lake is {lake_url}. Either load it into "
+            "BigQuery (TLC_WAREHOUSE_URL=bigquery://project/dataset?location=…), or copy it once (gcloud storage rsync "
+            f"--recursive {lake_url} /path), set TLC_LAKE_URL=file:///path, run 'python -m blocks.register', and load "
+            "from there."
+        )
+    return Path(lake_url.removeprefix("file://"))
+
+
+def month_files(load: WarehouseLoad) -> list[Path]:
+    """The files of the manifest. Raises TargetBusy where one is missing or of another size than it says."""
+    folder = lake_folder(load.lake_url)
+    files = []
+    for item in load.objects:
+        path = folder / item.name
+        size = path.stat().st_size if path.is_file() else None
+        if size != item.bytes:
+            what = "is not there" if size is None else f"has {size:,} bytes"
+            raise TargetBusy(
+                f"{path} {what}, where the lake's manifest says {item.bytes:,} bytes: the month is being written anew, "
+                "or someone changed it. Run again; if it stays so, write it with api_to_gcs and force=True."
+            )
+        files.append(path)
+    return files
+
+
+def read_parquet(files: list[Path]) -> str:
+    """The SQL that reads them, columns by name; the folders' ``pickup_date`` is no column of the table."""
+    names = ", ".join(literal(str(path)) for path in files)
+    return f"read_parquet([{names}], hive_partitioning = false)"
+
+
+def check_columns(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, files: list[Path]) -> None:
+    """Raise TargetMismatch where a file's columns are not the declared ones: DuckDB itself would round to fit."""
+    declared = {column.name: column.duckdb for column in load.schema.columns}
+    for path in files:
+        described = connection.execute(f"describe select * from {read_parquet([path])}").fetchall()  # noqa: S608
+        found = {name: kind for name, kind, *_ in described}
+        for name in load.manifest.columns:
+            if found.get(name) != declared[name]:
+                raise TargetMismatch(
+                    f"column '{name}' of {path} is {found.get(name, 'not there')}, but {declared[name]} is declared in "
+                    f"flows/tlc/schemas/{load.dataset}.toml. The lake was written by another version: write the month "
+                    "anew with api_to_gcs and force=True."
+                )

@@ -1,0 +1,50 @@
+"""Remove what a new version does not have, and every temporary object: after a load, and after one that was killed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from flows.load.lake import TEMPORARY, Lake
+from flows.load.manifest import Manifest
+
+_WORKERS = 8
+
+
+def home_name(key: str, name: str) -> str | None:
+    """The name of the object that a temporary one is a copy of: what follows ``.tmp/<key>/<load>/<new or old>/``.
+
+    None for the mark of a turn, which lies beside them.
+    """
+    parts = name.removeprefix(f"{TEMPORARY}{key}/").split("/", 2)
+    return parts[2] if len(parts) > 2 else None  # noqa: PLR2004
+
+
+def has_leftovers(lake: Lake, key: str) -> bool:
+    """Whether a load of the month is under way, or was killed."""
+    return bool(lake.list(f"{TEMPORARY}{key}/"))
+
+
+def clear_temporary(lake: Lake, key: str, manifest: Manifest, *, before: Manifest | None = None) -> None:
+    """Leave of the month what ``manifest`` names, and nothing else; ``before`` is the manifest that it replaced.
+
+    Only in turn. Temporary objects go last: until then their names say what else a killed load may have left.
+    """
+    homes = {item: home for item in lake.list(f"{TEMPORARY}{key}/") if (home := home_name(key, item.name))}
+    named = _names(manifest)
+    touched = set(homes.values())
+    touched |= {name for name in _names(before) if not name.startswith(TEMPORARY)}
+
+    def remove_named(name: str) -> None:
+        found = lake.find(name)
+        if found is not None:
+            lake.delete(found)
+
+    with ThreadPoolExecutor(_WORKERS, "clear") as pool:
+        list(pool.map(remove_named, sorted(touched - named)))
+        list(pool.map(lake.delete, [item for item in homes if item.name not in named]))
+
+
+def _names(manifest: Manifest | None) -> set[str]:
+    if manifest is None:
+        return set()
+    return {item.name for item in (*manifest.objects, *((manifest.rejected,) if manifest.rejected else ()))}

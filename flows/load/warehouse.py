@@ -1,0 +1,154 @@
+"""The warehouse: a month of the lake in a month of ``tlc.{dataset}_trips``, the same for BigQuery and a DuckDB file."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Protocol
+
+from flows.load.lake import LakeObject
+from flows.load.manifest import Manifest, ManifestObject
+from flows.tlc.dataset import Dataset
+from flows.tlc.errors import TargetMismatch
+from flows.tlc.month import Month
+from flows.tlc.report import LoadReport
+from flows.tlc.schema import Schema, schema_of
+from flows.transform.conform import keeping
+
+
+class ManifestReader(Protocol):
+    """What a warehouse's load needs of the lake: its address, and what it says and has. See ``lake.Lake``."""
+
+    @property
+    def url(self) -> str:
+        """``gs://bucket[/prefix]`` or ``file:///path``; the names in manifests are below it."""
+        ...
+
+    def read_manifest(self, dataset: Dataset, month: Month) -> Manifest | None:
+        """The month's manifest; None where the lake does not have the month."""
+        ...
+
+    def find(self, name: str) -> LakeObject | None:
+        """The object of that name below ``url``."""
+        ...
+
+
+class Warehouse(Protocol):
+    """Where the months of the lake are queried. Both backends promise the same: whole or not at all, once, counted."""
+
+    @property
+    def place(self) -> str:
+        """Where the tables are, for people: ``BigQuery project.dataset in EU``, ``DuckDB file /path``."""
+        ...
+
+    def find_load(self, load: WarehouseLoad) -> LoadReport | None:
+        """The report (``unchanged``) of the load that stands if it is of this content; None where it has to run."""
+        ...
+
+    def load_month(self, load: WarehouseLoad, *, is_current: Callable[[], bool] = lambda: True) -> LoadReport:
+        """Replace the month by the manifest's objects, whole or not at all, and write the ledger.
+
+        Returns ``unchanged`` where the month has this content already, unless ``load.force``. ``is_current`` says
+        whether the lake still has what the manifest says; where not, nothing is entered in the ledger. Raises
+        ParameterError for a lake that this warehouse cannot read, TargetBusy, TargetUnavailable or TargetMismatch.
+        """
+        ...
+
+    def create_lake_table(self, dataset: Dataset, lake_url: str) -> str:
+        """Make ``tlc.{dataset}_trips_lake``, which reads the lake's day folders at each query; returns its name."""
+        ...
+
+    def count_rows(self, dataset: Dataset) -> dict[str, int]:
+        """The rows of each month that the table has, by month (YYYY-MM)."""
+        ...
+
+    def last_loads(self, dataset: Dataset) -> dict[str, LoadReport]:
+        """The report of the last load of each month, from the ledger."""
+        ...
+
+
+@dataclass(frozen=True)
+class WarehouseLoad:
+    """One load of one month: what the lake says it has, where the lake is, and for whom it is done.
+
+    ``flow_run_id`` also tells a forced load's own jobs from those of other loads of the same content.
+    """
+
+    manifest: Manifest
+    lake_url: str
+    force: bool = False
+    flow_run_id: str | None = None
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _own_id: str = field(default_factory=lambda: str(uuid.uuid4()), repr=False)
+
+    @property
+    def dataset(self) -> Dataset:
+        return Dataset(self.manifest.report.dataset)
+
+    @property
+    def month(self) -> Month:
+        return Month.parse(self.manifest.report.month)
+
+    @property
+    def content_key(self) -> str:
+        return self.manifest.content_key
+
+    @property
+    def rows(self) -> int:
+        return self.manifest.report.rows_loaded
+
+    @property
+    def run_id(self) -> str:
+        """The flow run's id, or one of this load's own outside of a flow."""
+        return self.flow_run_id or self._own_id
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The dataset's columns, with those of the manifest that no schema file declares as texts."""
+        declared = schema_of(self.dataset)
+        return keeping(declared, [name for name in self.manifest.columns if name not in declared.names])
+
+    @property
+    def objects(self) -> list[ManifestObject]:
+        """The month's objects, once: the unpartitioned one, else one a day. Raises TargetMismatch where rows lack."""
+        objects = self.manifest.of_layout("unpartitioned") or self.manifest.of_layout("partitioned")
+        rows = sum(item.rows for item in objects)
+        if not objects or rows != self.rows:
+            raise TargetMismatch(
+                f"the lake's manifest contradicts itself: {len(objects)} objects with {rows:,} rows, where "
+                f"{self.rows:,} were loaded. Write the month anew with api_to_gcs and force=True; the warehouse is as "
+                "it was."
+            )
+        return objects
+
+    @property
+    def manifest_key(self) -> str:
+        """Equal for two loads of the very same objects."""
+        parts = [self.content_key, *(f"{item.name} {item.crc32c} {item.generation}" for item in self.objects)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    @property
+    def uris(self) -> list[str]:
+        """The address of each object: exactly the manifest's, never a wildcard that may match another's."""
+        return [f"{self.lake_url.rstrip('/')}/{item.name}" for item in self.objects]
+
+    def report(self) -> LoadReport:
+        """What the load did: the lake's counts, for no row is read, changed or left out on the way."""
+        seconds = round((datetime.now(UTC) - self.started_at).total_seconds(), 3)
+        changes = {"target": "bigquery", "status": "loaded", "bytes_read": 0, "seconds": seconds}
+        return self.manifest.report.model_copy(update=changes)
+
+
+def has_objects(lake: ManifestReader, load: WarehouseLoad) -> bool:
+    """Whether the lake still has the manifest's version of the month: what was read of it meanwhile is of one piece."""
+    now = lake.read_manifest(load.dataset, load.month)
+    if now is None or now.content_key != load.content_key:
+        return False
+    found = [(lake.find(item.name), item) for item in load.objects]
+    return all(
+        is_there and (is_there.bytes, is_there.generation) == (item.bytes, item.generation) for is_there, item in found
+    )

@@ -1,0 +1,128 @@
+"""The lake's tasks: policy (retries, timeouts), blocks, logs. The work stands in ``load``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from prefect import task
+from prefect.filesystems import LocalFileSystem
+from prefect.runtime import flow_run
+
+from blocks.register import load_lake
+from blocks.settings import Settings
+from flows.artifacts import ProgressBar
+from flows.extract.download import Downloaded, SourceFile, known_identity
+from flows.extract.trip_file import open_trip_file
+from flows.load import lake_month
+from flows.load.green_taxi_lake import write_green_taxi
+from flows.load.lake import Lake
+from flows.load.lake_folder import FolderLake
+from flows.load.month_load import MonthLoad
+from flows.load.rejected_spill import rejected_spill
+from flows.tasks import _OUTSIDE, _about
+from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import Layout, lake_object, manifest_object
+from flows.tlc.report import LoadReport
+from flows.tlc.schema import schema_of
+from flows.transform.conform import plan_conform
+from flows.transform.homework import HomeworkStream
+from flows.transform.stream import TripStream
+
+
+@task(name="find-in-lake", task_run_name="find {request.dataset} {request.month} in the lake", **_OUTSIDE)
+def find_in_lake(request: MonthRequest, file: SourceFile, layouts: frozenset[Layout]) -> LoadReport | None:
+    """The report of the load that stands, if this very file is in the lake in this very way and in these layouts."""
+    identity = known_identity(file, Settings().cache_dir)
+    if identity is None:
+        return None
+    with _about(request, file.url):
+        return lake_month.find_load(open_lake(), request, identity, layouts)
+
+
+@task(name="load-into-lake", task_run_name="load {request.dataset} {request.month} into the lake", **_OUTSIDE)
+def load_into_lake(
+    request: MonthRequest,
+    file: SourceFile,
+    downloaded: Downloaded,
+    layouts: frozenset[Layout],
+    started_at: datetime,
+    force: bool,
+) -> LoadReport:
+    """Conform and check the file's rows, and replace the month in the lake by them."""
+    load = MonthLoad(
+        request=request,
+        target="gcs",
+        source_url=file.url,
+        source_etag=downloaded.etag,
+        bytes_read=downloaded.bytes_read,
+        flow_run_id=flow_run.get_id(),
+        started_at=started_at,
+    )
+    bar = ProgressBar(f"Loading {request.dataset} {request.month} into the lake")
+    with (
+        _about(request, file.url),
+        open_trip_file(downloaded.path) as trip_file,
+        rejected_spill() as rejected,
+    ):
+        conformer = plan_conform(
+            schema_of(request.dataset), request.month, trip_file.column_names, new_columns=request.new_columns
+        )
+        report = lake_month.load_month(
+            open_lake(),
+            load,
+            TripStream(trip_file, conformer, rejected.write, request.drop_rules),
+            rejected,
+            layouts=layouts,
+            work_dir=_work_dir(),
+            source_bytes=downloaded.path.stat().st_size,
+            force=force,
+            on_progress=bar.update,
+        )
+    bar.finish()
+    return report
+
+
+@task(name="write-green-taxi", task_run_name="write green_taxi to the lake", **_OUTSIDE)
+def write_green_taxi_to_lake(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]], report: LoadReport) -> str:
+    """Clean the months as the homework says, and replace the lake's ``green_taxi`` by them; where it is."""
+    with ExitStack() as opened:
+        streams = []
+        for request, file, downloaded in months:
+            opened.enter_context(_about(request, file.url))
+            trip_file = opened.enter_context(open_trip_file(downloaded.path))
+            conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
+            streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
+        return write_green_taxi(
+            open_lake(),
+            HomeworkStream(streams),
+            report.model_copy(update={"target": "gcs"}),
+            conform_version="-".join(request.conform_version for request, *_ in months),
+            work_dir=_work_dir(),
+            source_bytes=sum(downloaded.path.stat().st_size for *_, downloaded in months),
+            flow_run_id=flow_run.get_id(),
+        )
+
+
+def lake_place(request: MonthRequest) -> str:
+    """Where a month is in the lake, for people."""
+    lake = open_lake()
+    folder = f"{lake.url}/{lake_object(request.dataset, request.month).partition('/unpartitioned/')[0]}"
+    return f"`{folder}`, listed in `{lake.url_of(manifest_object(request.dataset, request.month))}`"
+
+
+def open_lake() -> Lake:
+    """The lake of the block ``tlc-lake``."""
+    block = load_lake()
+    if isinstance(block, LocalFileSystem):
+        return FolderLake(Path(block.basepath or "").expanduser())
+    from blocks.lake import storage_client  # noqa: PLC0415 - Google's libraries take 1.6 s
+    from flows.load.lake_gcs import GcsLake  # noqa: PLC0415
+
+    return GcsLake(storage_client(block).bucket(block.bucket), block.bucket_folder.strip("/"))
+
+
+def _work_dir() -> Path:
+    return Settings().cache_dir / "lake-tmp"

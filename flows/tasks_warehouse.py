@@ -1,0 +1,60 @@
+"""The warehouse's tasks: policy (retries, timeouts), blocks, logs. The work stands in ``load``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect import get_run_logger, task
+from prefect.runtime import flow_run
+
+from blocks.names import WAREHOUSE
+from blocks.register import load_block
+from flows.load.duckdb import DuckDbWarehouse
+from flows.load.warehouse import Warehouse, WarehouseLoad, has_objects
+from flows.tasks import _OUTSIDE, _about
+from flows.tasks_lake import open_lake
+from flows.tlc.dataset import Dataset
+from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import manifest_object
+from flows.tlc.month import Month
+from flows.tlc.report import LoadReport
+
+
+@task(name="load-into-warehouse", task_run_name="load {dataset} {month} into the warehouse", **_OUTSIDE)
+def load_into_warehouse(dataset: Dataset, month: Month, started_at: datetime, force: bool) -> LoadReport | None:
+    """Bring the warehouse's month to what the lake has; None where the lake does not have the month.
+
+    Each try reads the manifest anew: a retry may be one because the lake was rewritten meanwhile.
+    """
+    lake, request = open_lake(), MonthRequest(dataset, month)
+    place = f"{lake.url}/{manifest_object(dataset, month)}"
+    with _about(request, place):
+        manifest = lake.read_manifest(dataset, month)
+        if manifest is None:
+            get_run_logger().warning("%s %s: there is no %s. Run api_to_gcs for it first.", dataset, month, place)
+            return None
+        warehouse = open_warehouse()
+        load = WarehouseLoad(manifest, lake.url, force, flow_run.get_id(), started_at)
+        get_run_logger().info("%s rows in %d objects → %s", f"{load.rows:,}", len(load.objects), warehouse.place)
+        return warehouse.load_month(load, is_current=lambda: has_objects(lake, load))
+
+
+def not_in_lake_report(dataset: Dataset, month: Month) -> LoadReport:
+    """What gcs_to_bigquery returns for a month that the lake does not have."""
+    url = f"{open_lake().url}/{manifest_object(dataset, month)}"
+    return LoadReport(dataset=str(dataset), month=str(month), target="bigquery", source_url=url, status="not_published")
+
+
+def open_warehouse() -> Warehouse:
+    """The warehouse of the block ``tlc-warehouse``; connects to nothing yet. Raises TargetError without credentials."""
+    from blocks.warehouse import TripWarehouse  # noqa: PLC0415 - Google's libraries take 1.6 s
+
+    block: TripWarehouse = load_block(TripWarehouse, WAREHOUSE)
+    if block.duckdb_file is not None:
+        return DuckDbWarehouse(block.duckdb_file)
+    from flows.load.bigquery import BigQueryWarehouse  # noqa: PLC0415 - with BigQuery only
+    from flows.load.bigquery_errors import bigquery_errors  # noqa: PLC0415
+
+    with bigquery_errors(f"BigQuery {block.project}.{block.dataset}"):
+        client = block.bigquery_client()
+    return BigQueryWarehouse(client, block.dataset, block.location, block.maximum_bytes_billed)

@@ -1,0 +1,89 @@
+"""The files that are measured, made once and kept under ``.local/bench``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg2
+import pyarrow.parquet as pq
+from psycopg2 import sql
+
+MONTH = "2019-03"
+CHECKOUT = Path(__file__).resolve().parents[2]
+SHARED = CHECKOUT.parent / "shared"
+FOLDER = CHECKOUT / ".local" / "bench"
+
+
+def month_file(rows: int) -> Path:
+    """A yellow month of ``rows`` rows: real rows resampled where the samples are there, else generated ones."""
+    path = FOLDER / f"yellow-{rows}.parquet"
+    if not path.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        tool = SHARED / "tools" / "make_month.py"
+        if tool.is_file():
+            command = [str(tool), str(SHARED / "tlc" / "yellow_samples"), str(part), str(rows), MONTH]
+        else:
+            command = ["-c", _GENERATE, str(part), str(rows), MONTH]
+        # In a process of its own: what it takes in memory is not to be seen in those that are measured.
+        subprocess.run([sys.executable, *command], check=True, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+        part.rename(path)
+    return path
+
+
+_GENERATE = """
+import sys
+from pathlib import Path
+from deployments.local.months import write_parquet
+from flows.tlc.dataset import Dataset
+from flows.tlc.month import Month
+write_parquet(Dataset("yellow"), Month.parse(sys.argv[3]), Path(sys.argv[1]), rows=int(sys.argv[2]))
+"""
+
+
+def repeated_file(source: Path, rows: int) -> Path:
+    """``rows`` rows, by the row groups of ``source`` again and again: as large a file in little memory."""
+    path = FOLDER / f"yellow-{rows}-repeated.parquet"
+    if path.exists():
+        return path
+    part, left = path.with_suffix(".part"), rows
+    file = pq.ParquetFile(source)
+    with pq.ParquetWriter(part, file.schema_arrow, compression="zstd") as writer:
+        while left:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group)[: min(left, file.metadata.row_group(group).num_rows)]
+                writer.write_table(table)
+                left -= table.num_rows
+                if not left:
+                    break
+    part.rename(path)
+    return path
+
+
+def binary_file(postgres_url: str, table: str, path: Path) -> Path:
+    """The rows of ``table`` as COPY's binary format has them, where the server can read it, whoever it runs as."""
+    connection = psycopg2.connect(postgres_url)
+    schema, name = table.split(".")
+    with connection, connection.cursor() as cursor, path.open("wb") as file:
+        statement = sql.SQL("copy {} to stdout with (format binary)").format(sql.Identifier(schema, name))
+        cursor.copy_expert(statement, file, 1 << 20)
+    connection.close()
+    path.chmod(0o644)
+    return path
+
+
+def dlt_python() -> Path:
+    """The interpreter of an environment that has dlt, made at the first call."""
+    folder = CHECKOUT / ".local" / "bench-dlt"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not (folder / ".ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *_DLT], check=True)
+        (folder / ".ready").touch()
+    return python
+
+
+_DLT = ["dlt[postgres]", "pyarrow", "adbc-driver-postgresql", "psycopg2-binary"]

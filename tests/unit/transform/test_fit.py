@@ -1,0 +1,161 @@
+"""One raw column against its declared type: what fits, what becomes null, what is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pytest
+
+from flows.tlc.column import Column
+from flows.tlc.dataset import Dataset
+from flows.tlc.schema import schema_of
+from flows.transform.fit import fit_values
+
+SMALL = Column("small", "int16", "A number.", source_names=("small",))
+AMOUNT = Column("amount", "float64", "An amount.", source_names=("amount",))
+TIME = Column("time", "timestamp", "A time.", source_names=("time",))
+TEXT = Column("text", "text", "A text.", source_names=("text",))
+YELLOW = schema_of(Dataset.yellow)
+NAN = float("nan")
+MOMENT = datetime(2020, 1, 2, 3, 4, 5)
+
+
+def assert_fits(values: pa.Array, column: Column, expected: list, unfit: list[int]) -> None:
+    fitted, rows = fit_values(values, column)
+    assert fitted.type == column.arrow
+    assert (fitted.to_pylist(), sorted(rows)) == (expected, unfit)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([1, None, 3], pa.int64()),
+        pa.array([1, None, 3], pa.int32()),
+        pa.array([1, None, 3], pa.float64()),
+        pa.array([1, NAN, 3], pa.float64(), from_pandas=False),
+        pa.array([1, NAN, 3], pa.float32(), from_pandas=False),
+        pa.array(["1", None, "3"]),
+        pa.array(["1.0", None, "3"]),
+        pa.array([" 1", None, "3.00 "]),
+        pa.array(["1", "nan", "3"]),
+        pa.array([b"1", None, b"3.0"]),
+        pa.array(["1", None, "3"], pa.large_string()),
+        pa.array(["1", None, "3"]).dictionary_encode(),
+    ],
+    ids=str,
+)
+def test_whole_numbers_fit_however_the_source_wrote_them(values) -> None:
+    assert_fits(values, SMALL, [1, None, 3], [])
+    assert_fits(values, AMOUNT, [1.0, None, 3.0], [])
+
+
+def test_column_of_type_null_is_null_in_any_type() -> None:
+    for column in (SMALL, AMOUNT, TIME, TEXT):
+        assert_fits(pa.nulls(2), column, [None, None], [])
+
+
+@pytest.mark.parametrize("value", [32_768, -32_769, 1.5, float("inf"), 1e300, "x", "", "1;2", b"\xff", MOMENT])
+def test_what_is_no_small_whole_number_is_refused_alone(value) -> None:
+    assert_fits(pa.array([value]), SMALL, [None], [0])
+
+
+def test_one_unfit_value_does_not_take_its_neighbours_along() -> None:
+    assert_fits(pa.array([1.0, 40_000.0, NAN, 2.5, 7.0]), SMALL, [1, None, None, None, 7], [1, 3])
+    assert_fits(pa.array(["32767", "32768", "-32768", None]), SMALL, [32_767, None, -32_768, None], [1])
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_of_any_unit_become_microseconds(unit) -> None:
+    assert_fits(pa.array([MOMENT, None], pa.timestamp(unit)), TIME, [MOMENT, None], [])
+
+
+def test_nanoseconds_are_cut() -> None:
+    assert_fits(
+        pa.array([1_577_934_245_123_456_789], pa.timestamp("ns")), TIME, [datetime(2020, 1, 2, 3, 4, 5, 123_456)], []
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2020-01-02 03:04:05", MOMENT),
+        ("2020-01-02T03:04:05", MOMENT),
+        (" 2020-01-02 03:04:05", MOMENT),
+        ("2020-01-02 03:04:05.250000", MOMENT.replace(microsecond=250_000)),
+        ("2020-01-02 03:04:05.123456789", MOMENT.replace(microsecond=123_456)),
+        ("2020-01-02", datetime(2020, 1, 2)),
+        ("3019-01-01 00:00:00", datetime(3019, 1, 1)),
+    ],
+)
+def test_times_in_the_sources_forms_are_read(text, moment) -> None:
+    assert_fits(pa.array([text, None]), TIME, [moment, None], [])
+    assert_fits(pa.array([text.encode(), None]), TIME, [moment, None], [])
+
+
+@pytest.mark.parametrize(
+    "text", ["1/1/2020 0:28", "01/02/2020", "2020-01-02 03:04:05Z", "2020-01-02T03:04:05-05:00", "2020-13-01", "0", ""]
+)
+def test_times_in_other_forms_are_refused_not_guessed(text) -> None:
+    assert_fits(pa.array(["2020-01-02 03:04:05", text]), TIME, [MOMENT, None], [1])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([20_200_102], pa.int64()),
+        pa.array([1], pa.int32()),
+        pa.array([1.0]),
+        pa.array([MOMENT.replace(tzinfo=UTC)], pa.timestamp("us", "UTC")),
+        pa.array([2**62], pa.timestamp("s")),
+        pa.array([2**63 - 1], pa.timestamp("us")),
+        pa.array([-(2**63) + 1], pa.timestamp("us")),
+    ],
+    ids=str,
+)
+def test_what_is_no_wall_clock_time_is_refused(values) -> None:
+    assert_fits(values, TIME, [None], [0])
+
+
+def test_dates_are_midnights() -> None:
+    assert_fits(pa.array([date(2020, 1, 2)]), TIME, [datetime(2020, 1, 2)], [])
+
+
+def test_texts_with_nul_or_without_utf8_are_refused() -> None:
+    assert_fits(pa.array(["a", "b\x00", None]), TEXT, ["a", None, None], [1])
+    assert_fits(pa.array([b"a", b"\xff", None, "ü".encode()]), TEXT, ["a", None, None, "ü"], [1])
+
+
+def test_text_codes_of_2009_and_2010_become_numbers() -> None:
+    vendor = YELLOW.column("vendor_id")
+    assert_fits(pa.array(["CMT", "VTS", " dds ", "1", None]), vendor, [1, 2, 3, 1, None], [])
+    assert_fits(pa.array(["CMT", "XYZ"]), vendor, [1, None], [1])
+    payment = YELLOW.column("payment_type")
+    assert_fits(pa.array(["CASH", "Credit", "CRD", "Cas", "No Charge", "Dispute"]), payment, [2, 1, 1, 2, 3, 4], [])
+
+
+def test_bytes_without_utf8_do_not_spoil_the_codes_beside_them() -> None:
+    assert_fits(pa.array([b"CMT", b"\xff", b"VTS"]), YELLOW.column("vendor_id"), [1, None, 2], [1])
+    assert_fits(pa.array([b"0", b"\xff", b"Y"]), YELLOW.column("store_and_fwd_flag"), ["N", None, "Y"], [1])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([0.0, 1.0, None, NAN], from_pandas=False),
+        pa.array(["0", "1", None, None]),
+        pa.array(["0.0", " 1.0", None, None]),
+        pa.array([0, 1, None, None]),
+        pa.array(["N", "Y", None, None]),
+    ],
+    ids=str,
+)
+def test_flags_of_every_era_become_letters(values) -> None:
+    assert_fits(values, YELLOW.column("store_and_fwd_flag"), ["N", "Y", None, None], [])
+
+
+def test_empty_batches_fit() -> None:
+    for column in (SMALL, AMOUNT, TIME, TEXT, YELLOW.column("vendor_id")):
+        for kind in (pa.int64(), pa.float64(), pa.string(), pa.binary(), pa.null()):
+            fitted, unfit = fit_values(pa.array([], kind), column)
+            assert (fitted.type, len(fitted), unfit) == (column.arrow, 0, [])
