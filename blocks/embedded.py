@@ -7,19 +7,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from blocks.settings import Settings
 
 
 def postgres_folder() -> Path:
     """Where the embedded Postgres keeps its data."""
-    return Settings().local_dir / "postgres"
+    return Settings().local_dir.absolute() / "postgres"
+
+
+def embedded_socket() -> str | None:
+    """The folder of the embedded server's socket, which its URL has as the host; None where it has never run."""
+    noted = _socket_note()
+    return noted.read_text() if noted.is_file() else None
+
+
+def _socket_note() -> Path:
+    return postgres_folder().with_suffix(".socket")
 
 
 def start_postgres(folder: Path | None = None) -> str:
     """Start the embedded Postgres unless it runs, and return its URL. It goes on when this process ends."""
     with _quietly():
-        return str(_running_server(folder or postgres_folder()).get_uri())
+        url = str(_running_server(folder or postgres_folder()).get_uri())
+    if folder is None:
+        # Where the path of the data is too long for a socket's, the server takes another folder for it.
+        _socket_note().write_text(parse_qs(urlsplit(url).query)["host"][0])
+    return url
 
 
 def stop_postgres(folder: Path | None = None) -> bool:

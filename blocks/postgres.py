@@ -11,7 +11,7 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDr
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from blocks.embedded import postgres_folder, start_postgres
+from blocks.embedded import embedded_socket, start_postgres
 
 # A server that is gone is noticed within a minute and a half, not after hours: TCP alone would wait.
 CONNECT_ARGS = {
@@ -27,17 +27,18 @@ def postgres_connector(url: str) -> SqlAlchemyConnector:
     """The block for a ``postgresql://`` URL. Its parts are kept apart, so that no repr shows the password."""
     parts = make_url(url)
     query = {key: value if isinstance(value, str) else value[-1] for key, value in parts.query.items()}
+    user, password = query.pop("user", None), query.pop("password", None)  # libpq's other place for them
     return SqlAlchemyConnector(
         connection_info=ConnectionComponents(
             driver=SyncDriver.POSTGRESQL_PSYCOPG2,
-            username=parts.username,
-            password=parts.password or None,
+            username=parts.username or user,
+            password=parts.password or password,
             host=parts.host,
             port=parts.port,
             database=parts.database,
             query=query or None,
         ),
-        connect_args=CONNECT_ARGS,
+        connect_args={name: value for name, value in CONNECT_ARGS.items() if name not in query},
     )
 
 
@@ -45,7 +46,7 @@ def postgres_connector(url: str) -> SqlAlchemyConnector:
 def postgres_connection(connector: SqlAlchemyConnector) -> Iterator[Any]:
     """A psycopg2 connection of the block's server, closed at the end; the embedded server is started if need be."""
     info = connector.connection_info
-    if isinstance(info, ConnectionComponents) and (info.query or {}).get("host", "").startswith(str(postgres_folder())):
+    if isinstance(info, ConnectionComponents) and (info.query or {}).get("host") == embedded_socket():
         start_postgres()
     engine = connector.get_engine(poolclass=NullPool)
     try:

@@ -46,9 +46,9 @@ class ProgressBar:
             update_progress_artifact(self._artifact, percent)
 
 
-def publish_report(report: LoadReport, place: str) -> None:
-    """A summary in words and a table of the rules' counts. ``place`` says where the rows are."""
-    key = f"{report.dataset}-{report.month}-{report.target}".replace("_", "-").replace("..", "-to-").lower()
+def publish_report(report: LoadReport, place: str, key: str | None = None) -> None:
+    """A summary in words and a table of the rules' counts. ``place`` says where the rows are, ``key`` names them."""
+    key = key or f"{report.dataset}-{report.month}-{report.target}"
     create_markdown_artifact(markdown=_summary(report, place), key=key, description=f"{report.dataset} {report.month}")
     table = _rule_rows(report)
     if table:

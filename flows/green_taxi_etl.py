@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from prefect import flow
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from flows.parameters import MonthText, month_request, shown_as
 from flows.tasks import download_month, find_month, finished_report, load_green_taxi, publish
@@ -15,9 +15,17 @@ from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import SourceUnavailable
 from flows.tlc.report import LoadReport
 
+
+def _once_each(months: list[str]) -> list[str]:
+    if len(set(months)) < len(months):
+        raise ValueError("a month stands twice: name each once")
+    return months
+
+
 Months = Annotated[
     list[MonthText],
     Field(min_length=1),
+    AfterValidator(_once_each),
     shown_as("Months of green trips that the mirror has, each as YYYY-MM."),
 ]
 
@@ -49,5 +57,5 @@ def green_taxi_etl(months: Months = ["2020-10", "2020-11", "2020-12"]) -> LoadRe
     report = load_green_taxi(downloads)
     folder = write_green_taxi_to_lake(downloads, report)
     report = finished_report(report, started_at)
-    publish(report, f"`mage.green_taxi`, and `{folder}` by `lpep_pickup_date`")
+    publish(report, f"`mage.green_taxi`, and `{folder}` by `lpep_pickup_date`", key="mage-green-taxi")
     return report

@@ -13,7 +13,6 @@ import httpx
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
-from prefect.tasks import exponential_backoff
 from prefect_sqlalchemy import SqlAlchemyConnector
 
 from blocks.names import MIRROR_SOURCE, POSTGRES, TLC_SOURCE
@@ -23,16 +22,18 @@ from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 from flows.artifacts import ProgressBar, publish_report
 from flows.extract.download import Downloaded, SourceFile, download, find_file, known_identity
+from flows.extract.request import plain_url
 from flows.extract.trip_file import open_trip_file
 from flows.extract.zones import read_zones
 from flows.load import postgres
 from flows.load.green_taxi import replace_green_taxi
 from flows.load.month_load import MonthLoad
 from flows.load.postgres_errors import postgres_errors
-from flows.load.postgres_zones import has_zones, replace_zones
+from flows.load.postgres_zones import add_zones, has_zones
 from flows.load.rejected_spill import rejected_spill
+from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.dataset import Source
-from flows.tlc.errors import SourceError, SourceUnavailable, TargetBusy, TargetUnavailable, TripLoadError
+from flows.tlc.errors import SourceError, TargetError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import ZONES_PATH, known_path, month_path
 from flows.tlc.report import LoadReport, Target
@@ -41,48 +42,31 @@ from flows.transform.conform import plan_conform
 from flows.transform.homework import HomeworkStream
 from flows.transform.stream import TripStream
 
-# What running again may mend; everything else fails at once, with what to do in its message.
-_PASSING = (SourceUnavailable, TargetUnavailable, TargetBusy)
 
-
-def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    return isinstance(state.result(raise_on_failure=False), _PASSING)
-
-
-# One policy for all that touches the outside. The download itself resumes many times before it counts as failed.
-_OUTSIDE: dict[str, Any] = {
-    "retries": 2,
-    "retry_delay_seconds": exponential_backoff(backoff_factor=10),
-    "retry_jitter_factor": 0.5,
-    "retry_condition_fn": _may_pass,
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-}
-
-
-@task(name="find-month", task_run_name="find {request.dataset} {request.month}", **_OUTSIDE)
+@task(name="find-month", task_run_name="find {request.dataset} {request.month}", **OUTSIDE)
 def find_month(request: MonthRequest) -> SourceFile | None:
     """Ask the source for the month's file and its version; None where it is not published."""
     source = _source(request.source)
     url = source.url(month_path(request.dataset, request.month, request.source))
     known_url = source.url(known_path(request.dataset, request.source))
-    with _about(request, url), _client() as client:
+    with about_month(request, url), _client() as client:
         file = find_file(client, url, known_url)
-    get_run_logger().info("%s is %s", url, "not published" if file is None else f"there, version {file.etag}")
+    version = f"there, version {file.etag or file.last_modified or 'unknown'}" if file else "not published"
+    get_run_logger().info("%s is %s", plain_url(url), version)
     return file
 
 
-@task(name="find-in-postgres", task_run_name="find {request.dataset} {request.month} in Postgres", **_OUTSIDE)
+@task(name="find-in-postgres", task_run_name="find {request.dataset} {request.month} in Postgres", **OUTSIDE)
 def find_in_postgres(request: MonthRequest, file: SourceFile) -> LoadReport | None:
     """The report of the load that stands, if this very file is loaded in this very way."""
     identity = known_identity(file, Settings().cache_dir)
     if identity is None:
         return None
-    with _about(request, file.url), _postgres() as connection:
+    with about_month(request, file.url), _postgres() as connection:
         return postgres.find_load(connection, request, identity)
 
 
-@task(name="download-month", task_run_name="download {request.dataset} {request.month}", **_OUTSIDE)
+@task(name="download-month", task_run_name="download {request.dataset} {request.month}", **OUTSIDE)
 def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
     """Bring the file into the cache, whole and verified, from where the last try stopped."""
     bar = ProgressBar(f"Downloading {request.dataset} {request.month}")
@@ -90,11 +74,11 @@ def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
     def show(done: int, total: int | None) -> None:
         bar.update(done / total if total else 0.0)
 
-    with _about(request, file.url), _client() as client:
+    with about_month(request, file.url), _client() as client:
         return download(client, file, Settings().cache_dir, on_progress=show)
 
 
-@task(name="load-into-postgres", task_run_name="load {request.dataset} {request.month} into Postgres", **_OUTSIDE)
+@task(name="load-into-postgres", task_run_name="load {request.dataset} {request.month} into Postgres", **OUTSIDE)
 def load_into_postgres(
     request: MonthRequest, file: SourceFile, downloaded: Downloaded, started_at: datetime, force: bool
 ) -> LoadReport:
@@ -102,7 +86,7 @@ def load_into_postgres(
     load = MonthLoad(
         request=request,
         target="postgres",
-        source_url=file.url,
+        source_url=file.where,
         source_etag=downloaded.etag,
         bytes_read=downloaded.bytes_read,
         flow_run_id=flow_run.get_id(),
@@ -110,7 +94,8 @@ def load_into_postgres(
     )
     bar = ProgressBar(f"Loading {request.dataset} {request.month} into Postgres")
     with (
-        _about(request, file.url),
+        about_month(request, file.url),
+        discarding_damaged(downloaded),
         open_trip_file(downloaded.path) as trip_file,
         rejected_spill() as rejected,
         _postgres() as connection,
@@ -124,16 +109,17 @@ def load_into_postgres(
     return report
 
 
-@task(name="load-green-taxi", task_run_name="load mage.green_taxi", **_OUTSIDE)
+@task(name="load-green-taxi", task_run_name="load mage.green_taxi", **OUTSIDE)
 def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]]) -> LoadReport:
     """Clean the months as the homework says, and replace ``mage.green_taxi`` by them."""
     bar = ProgressBar("Loading mage.green_taxi")
     with ExitStack() as opened:
         streams = []
         for request, file, downloaded in months:
-            opened.enter_context(_about(request, file.url))
-            trip_file = opened.enter_context(open_trip_file(downloaded.path))
-            conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
+            with about_month(request, file.url):
+                opened.enter_context(discarding_damaged(downloaded))
+                trip_file = opened.enter_context(open_trip_file(downloaded.path))
+                conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
             # What cannot be loaded at all is counted; the homework has no table for it.
             streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
         trips = HomeworkStream(streams)
@@ -145,7 +131,7 @@ def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]
         dataset=str(first.dataset),
         month=str(first.month) if first is last else f"{first.month}..{last.month}",
         target="postgres",
-        source_url=" ".join(file.url for _, file, _ in months),
+        source_url=" ".join(file.where for _, file, _ in months),
         source_etag=" ".join(downloaded.etag for _, _, downloaded in months),
         rows_read=trips.counts.rows_read,
         rows_loaded=trips.counts.rows_loaded,
@@ -155,27 +141,26 @@ def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]
     )
 
 
-@task(name="load-zones", **_OUTSIDE | {"retries": 0})
+@task(name="load-zones", cache_policy=NO_CACHE, persist_result=False)
 def load_zones_once(source: Source) -> None:
     """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
     if source is Source.mirror:
         return
     url = _source(source).url(ZONES_PATH)
-    with _postgres() as connection:
-        if has_zones(connection):
-            return
-        try:
+    try:
+        with _postgres() as connection:
+            if has_zones(connection):
+                return
             with _client() as client:
                 file = find_file(client, url, url)
                 zones = read_zones(download(client, file, Settings().cache_dir).path) if file else []
-        except SourceError as error:
-            get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
-            return
-        replace_zones(connection, zones)
+            add_zones(connection, zones)
+    except (SourceError, TargetError) as error:
+        get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
 
 
 @task(name="publish-report", cache_policy=NO_CACHE, persist_result=False)
-def publish(report: LoadReport, place: str) -> None:
+def publish(report: LoadReport, place: str, key: str | None = None) -> None:
     """Say in the log and in the UI what the load did and where the rows are."""
     get_run_logger().info(
         "%s %s → %s %s: %s read, %s loaded, %s rejected, %s flagged, %.1f s",
@@ -186,7 +171,7 @@ def publish(report: LoadReport, place: str) -> None:
         *(f"{rows:,}" for rows in (report.rows_read, report.rows_loaded, report.rows_rejected, report.rows_flagged)),
         report.seconds,
     )
-    publish_report(report, place)
+    publish_report(report, place, key)
 
 
 def finished_report(report: LoadReport, started_at: datetime) -> LoadReport:
@@ -198,17 +183,12 @@ def not_published_report(request: MonthRequest, target: Target) -> LoadReport:
     """What a load flow returns for a month that the source has not got yet."""
     url = _source(request.source).url(month_path(request.dataset, request.month, request.source))
     return LoadReport(
-        dataset=str(request.dataset), month=str(request.month), target=target, source_url=url, status="not_published"
+        dataset=str(request.dataset),
+        month=str(request.month),
+        target=target,
+        source_url=plain_url(url),
+        status="not_published",
     )
-
-
-@contextmanager
-def _about(request: MonthRequest, url: str) -> Iterator[None]:
-    """Have every error say which month and file it is about."""
-    try:
-        yield
-    except TripLoadError as error:
-        raise error.located(str(request.dataset), str(request.month), url) from error.__cause__
 
 
 @cache

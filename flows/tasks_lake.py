@@ -22,7 +22,7 @@ from flows.load.lake import Lake
 from flows.load.lake_folder import FolderLake
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import rejected_spill
-from flows.tasks import _OUTSIDE, _about
+from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import Layout, lake_object, manifest_object
 from flows.tlc.report import LoadReport
@@ -32,17 +32,17 @@ from flows.transform.homework import HomeworkStream
 from flows.transform.stream import TripStream
 
 
-@task(name="find-in-lake", task_run_name="find {request.dataset} {request.month} in the lake", **_OUTSIDE)
+@task(name="find-in-lake", task_run_name="find {request.dataset} {request.month} in the lake", **OUTSIDE)
 def find_in_lake(request: MonthRequest, file: SourceFile, layouts: frozenset[Layout]) -> LoadReport | None:
     """The report of the load that stands, if this very file is in the lake in this very way and in these layouts."""
     identity = known_identity(file, Settings().cache_dir)
     if identity is None:
         return None
-    with _about(request, file.url):
+    with about_month(request, file.url):
         return lake_month.find_load(open_lake(), request, identity, layouts)
 
 
-@task(name="load-into-lake", task_run_name="load {request.dataset} {request.month} into the lake", **_OUTSIDE)
+@task(name="load-into-lake", task_run_name="load {request.dataset} {request.month} into the lake", **OUTSIDE)
 def load_into_lake(
     request: MonthRequest,
     file: SourceFile,
@@ -55,7 +55,7 @@ def load_into_lake(
     load = MonthLoad(
         request=request,
         target="gcs",
-        source_url=file.url,
+        source_url=file.where,
         source_etag=downloaded.etag,
         bytes_read=downloaded.bytes_read,
         flow_run_id=flow_run.get_id(),
@@ -63,7 +63,8 @@ def load_into_lake(
     )
     bar = ProgressBar(f"Loading {request.dataset} {request.month} into the lake")
     with (
-        _about(request, file.url),
+        about_month(request, file.url),
+        discarding_damaged(downloaded),
         open_trip_file(downloaded.path) as trip_file,
         rejected_spill() as rejected,
     ):
@@ -85,15 +86,15 @@ def load_into_lake(
     return report
 
 
-@task(name="write-green-taxi", task_run_name="write green_taxi to the lake", **_OUTSIDE)
+@task(name="write-green-taxi", task_run_name="write green_taxi to the lake", **OUTSIDE)
 def write_green_taxi_to_lake(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]], report: LoadReport) -> str:
     """Clean the months as the homework says, and replace the lake's ``green_taxi`` by them; where it is."""
     with ExitStack() as opened:
         streams = []
         for request, file, downloaded in months:
-            opened.enter_context(_about(request, file.url))
-            trip_file = opened.enter_context(open_trip_file(downloaded.path))
-            conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
+            with about_month(request, file.url):
+                trip_file = opened.enter_context(open_trip_file(downloaded.path))
+                conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
             streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
         return write_green_taxi(
             open_lake(),

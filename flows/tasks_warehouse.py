@@ -11,7 +11,7 @@ from blocks.names import WAREHOUSE
 from blocks.register import load_block
 from flows.load.duckdb import DuckDbWarehouse
 from flows.load.warehouse import Warehouse, WarehouseLoad, has_objects
-from flows.tasks import _OUTSIDE, _about
+from flows.task_policy import OUTSIDE, about_month
 from flows.tasks_lake import open_lake
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
@@ -20,7 +20,7 @@ from flows.tlc.month import Month
 from flows.tlc.report import LoadReport
 
 
-@task(name="load-into-warehouse", task_run_name="load {dataset} {month} into the warehouse", **_OUTSIDE)
+@task(name="load-into-warehouse", task_run_name="load {dataset} {month} into the warehouse", **OUTSIDE)
 def load_into_warehouse(dataset: Dataset, month: Month, started_at: datetime, force: bool) -> LoadReport | None:
     """Bring the warehouse's month to what the lake has; None where the lake does not have the month.
 
@@ -28,7 +28,7 @@ def load_into_warehouse(dataset: Dataset, month: Month, started_at: datetime, fo
     """
     lake, request = open_lake(), MonthRequest(dataset, month)
     place = f"{lake.url}/{manifest_object(dataset, month)}"
-    with _about(request, place):
+    with about_month(request, place):
         manifest = lake.read_manifest(dataset, month)
         if manifest is None:
             get_run_logger().warning("%s %s: there is no %s. Run api_to_gcs for it first.", dataset, month, place)

@@ -103,6 +103,7 @@ def environment(
         "TLC_SOURCE_URL": site.url,
         "TLC_MIRROR_URL": site.url,
         "TLC_CACHE_DIR": str(cache),
+        "TLC_LOCAL_DIR": str(tmp_path / "local"),
     }.items():
         monkeypatch.setenv(name, value)
     return cache

@@ -42,6 +42,11 @@ class SourceFile:
         )
 
     @property
+    def where(self) -> str:
+        """The URL for people: without what may be secret in it."""
+        return plain_url(self.url)
+
+    @property
     def strong_etag(self) -> str | None:
         """The ETag where it promises the same bytes; a weak one promises only the same meaning."""
         return None if self.etag is None or self.etag.startswith("W/") else self.etag

@@ -79,7 +79,8 @@ def open_trip_file(path: Path) -> Iterator[TripFile]:
         if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile) and error.errno is not None:
             raise  # the disk's error, not the file's
         raise NotTripFile(
-            f"{path.name} cannot be read to its end ({_first_line(error)}). Remove {path} and run again to get it anew."
+            f"{path.name} cannot be read to its end ({_first_line(error)}). Run again to get it anew; if that is no "
+            "help, it is damaged at the source."
         ) from error
 
 

@@ -26,4 +26,7 @@ def read_zones(path: Path) -> list[Zone]:
         header = [name.strip().strip('"').lower() for name in next(reader, [])]
         if header != ["locationid", "borough", "zone", "service_zone"]:
             raise NotTripFile(f"{path.name} is no list of taxi zones: its header is {','.join(header)[:80]!r}.")
-        return [Zone(int(row[0]), *row[1:]) for row in reader if row]
+        try:
+            return [Zone(int(number), *texts) for number, *texts in filter(None, reader)]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise NotTripFile(f"{path.name} is no list of taxi zones: {error}.") from error

@@ -64,7 +64,7 @@ def load_month(
         with connection, connection.cursor() as cursor:
             lock_in_turn(cursor, f"{request.dataset} {request.month}")
             if not force and (standing := standing_load(cursor, request, load.source_etag)):
-                return standing
+                return standing.model_copy(update={"bytes_read": load.bytes_read})
             new_table = _build_partition(cursor, request, trips, on_progress)
             _replace_rejected(cursor, request, rejected)
             _swap_partition(cursor, request, new_table, waiting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pgpq
@@ -29,22 +30,19 @@ def copy_batches(
     """Append ``batches`` of ``schema`` to ``table``, matching columns by name; returns the number of rows.
 
     ``freeze`` needs a table that the transaction itself made, and spares its rows the later vacuum. ``jsonb`` names
-    text columns that are jsonb in the table. ``on_piece`` is called, in the caller's thread, before each piece that the
-    server is given. An error in ``batches`` leaves the transaction to be rolled back, and
-    comes out as it was raised.
+    text columns that are jsonb in the table. ``on_piece`` is called before each piece that the server is given. An
+    error in ``batches`` or ``on_piece`` comes out as it was raised, and leaves the transaction to be rolled back.
     """
     statement = sql.SQL("copy {} ({}) from stdin with (format binary{})").format(
         table,
         sql.SQL(", ").join(sql.Identifier(name) for name in schema.names),
         sql.SQL(", freeze") if freeze else sql.SQL(""),
     )
-    with _EncodedBatches(_encode(schema, batches, frozenset(jsonb)), on_piece) as encoded:
-        try:
-            cursor.copy_expert(statement, encoded)
-        except Exception:
-            encoded.raise_own_error()
-            raise
-        encoded.raise_own_error()
+    with _Copy(cursor, statement) as copy:
+        for piece in _encode(schema, batches, frozenset(jsonb)):
+            if piece:  # the encoder keeps some batches for the next piece; an empty one would end the COPY
+                on_piece()
+                copy.send(piece)
     return int(cursor.rowcount)
 
 
@@ -64,62 +62,53 @@ def _jsonb() -> Any:
     return Jsonb()
 
 
-class _EncodedBatches:
-    """A file for ``copy_expert``, filled by a thread: reading, conforming and encoding overlap with the server's work.
+class _Copy:
+    """A COPY under way in a thread, so that reading, conforming and encoding overlap with the server's work.
 
-    The encoder may give an empty piece (it keeps the bytes for the next), which ``copy_expert`` would take for the
-    end of the data, silently: only ``None``, put last, is the end.
+    The thread has the COPY and the caller the encoding, not the other way round: Ctrl-C, SIGTERM and Prefect's
+    timeouts are raised in the main thread, and raised inside ``read`` psycopg2 would report them as Postgres' failure.
     """
 
-    def __init__(self, pieces: Iterator[bytes], on_piece: Callable[[], None]):
-        self._pieces = pieces
-        self._on_piece = on_piece
+    def __init__(self, cursor: Any, statement: sql.Composed):
+        self._cursor = cursor
+        self._statement = statement
         self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUE_BATCHES)
-        self._error: BaseException | None = None
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._fill, name="encode-batches", daemon=True)
+        self._broken_off = False
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="copy", daemon=True)
 
-    def __enter__(self) -> _EncodedBatches:
+    def __enter__(self) -> _Copy:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        while self._thread.is_alive():  # it may be waiting to put
-            self._drain()
-            self._thread.join(0.05)
+    def send(self, piece: bytes) -> None:
+        """Give the server a piece; raises what the COPY failed with."""
+        while True:
+            if self._error is not None:
+                raise self._error
+            try:
+                return self._queue.put(piece, timeout=0.5)
+            except queue.Full:
+                continue
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._broken_off = kind is not None
+        while self._thread.is_alive():
+            with suppress(queue.Full):
+                self._queue.put(None, timeout=0.05)
+                self._thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
 
     def read(self, _size: int = -1) -> bytes:
         """The next piece, whatever its size (``copy_expert`` takes any); empty at the end."""
-        try:
-            self._on_piece()
-        except BaseException as error:
-            self._error = error  # psycopg2 would wrap it as if Postgres had failed
-            raise
-        piece = self._queue.get()
-        if self._error is not None:
-            raise self._error  # ends the COPY with an error: the server takes nothing
-        return piece if piece is not None else b""
+        piece = None if self._broken_off else self._queue.get()
+        if self._broken_off:
+            raise InterruptedError("the load broke off")  # the server takes nothing
+        return piece or b""
 
-    def raise_own_error(self) -> None:
-        """Raise what stopped the pieces, if anything did, rather than what psycopg2 makes of it."""
-        if self._error is not None:
-            raise self._error
-
-    def _fill(self) -> None:
+    def _run(self) -> None:
         try:
-            for piece in self._pieces:
-                if self._stopped.is_set():
-                    return
-                if piece:
-                    self._queue.put(piece)
-        except BaseException as error:  # it is raised in the reading thread
+            self._cursor.copy_expert(self._statement, self)
+        except Exception as error:  # raised in the caller's thread
             self._error = error
-        self._queue.put(None)
-
-    def _drain(self) -> None:
-        while True:
-            try:
-                self._queue.get_nowait()
-            except queue.Empty:
-                return

@@ -25,6 +25,11 @@ def postgres_errors() -> Iterator[None]:
         raise TargetUnavailable(
             f"Postgres has no disk space left ({_said(error)}); the month is as it was. Free some and run again."
         ) from error
+    except errors.QueryCanceled as error:
+        raise TargetError(
+            f"Postgres ended a statement ({_said(error)}); the month is as it was. If that is statement_timeout, raise "
+            "it for the user of the block tlc-postgres: a COPY takes minutes."
+        ) from error
     except errors.InsufficientPrivilege as error:
         raise TargetError(
             f"Postgres refuses: {_said(error)}. Grant it to the user of the block tlc-postgres."

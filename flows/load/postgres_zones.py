@@ -20,11 +20,10 @@ def has_zones(connection: Any) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def replace_zones(connection: Any, zones: Sequence[Zone]) -> None:
-    """Put ``zones`` in the table, new and changed ones; commits. A zone once known stays: trips refer to it."""
+def add_zones(connection: Any, zones: Sequence[Zone]) -> None:
+    """Put ``zones`` in the table; commits. Those that are there already stay as they are."""
     statement = sql.SQL(
-        "insert into {} (location_id, borough, zone, service_zone) values %s on conflict (location_id) do update "
-        "set borough = excluded.borough, zone = excluded.zone, service_zone = excluded.service_zone"
+        "insert into {} (location_id, borough, zone, service_zone) values %s on conflict do nothing"
     ).format(table_name("zones"))
     rows = [(zone.location_id, zone.borough, zone.zone, zone.service_zone) for zone in zones]
     with postgres_errors(), connection, connection.cursor() as cursor:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.tlc.errors import TripLoadError
 from flows.transform.stream import Counts, TripStream
 
 PICKUP = "lpep_pickup_datetime"
@@ -34,10 +35,14 @@ class HomeworkStream:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for month in self.months:
-            for trips in month:
-                kept = self._keep(trips)
-                if kept.num_rows:
-                    yield self._with_pickup_date(kept)
+            try:
+                for trips in month:
+                    kept = self._keep(trips)
+                    if kept.num_rows:
+                        yield self._with_pickup_date(kept)
+            except TripLoadError as error:
+                conformer = month.conformer
+                raise error.located(str(conformer.schema.dataset), str(conformer.month)) from error.__cause__
             self.counts.rows_read += month.counts.rows_read
             self.counts.rejected.update(month.counts.rejected)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows import green_taxi_etl
-from flows.tlc.errors import CheckFailed
+from flows.tlc.errors import CheckFailed, TooManyBadRows
 
 
 def test_homework_reads_266_855_rows_and_loads_139_370(environment: Path, database) -> None:
@@ -48,3 +48,18 @@ def test_homework_fails_on_an_unknown_vendor_and_keeps_the_table(environment: Pa
     with pytest.raises(CheckFailed, match="vendor_id is one of 1, 2"):
         green_taxi_etl(months=["2020-12"])
     assert database.value("select count(*) from mage.green_taxi") == before
+
+
+def test_month_that_stands_twice_is_refused(environment: Path, database) -> None:
+    with pytest.raises(Exception, match="a month stands twice"):
+        green_taxi_etl(months=["2020-12", "2020-12"])
+
+
+def test_error_names_the_month_that_is_bad(environment: Path, site, tlc: Path) -> None:
+    name = "/green/green_tripdata_2020-10.csv.gz"
+    lines = gzip.decompress((tlc / "mirror" / name[1:]).read_bytes()).splitlines(keepends=True)
+    ragged = [line.rstrip() + b",,\n" for line in lines[1:3000]]
+    site.put(name, gzip.compress(b"".join([lines[0], *ragged, *lines[3000:]])))
+
+    with pytest.raises(TooManyBadRows, match=r"^green 2020-10: 2,999 of 95,120 rows"):
+        green_taxi_etl()

@@ -13,7 +13,7 @@ import pytest
 
 from deployments.local.months import make_month
 from flows.extract.zones import Zone
-from flows.load.postgres_zones import has_zones, replace_zones
+from flows.load.postgres_zones import add_zones, has_zones
 from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetError, TargetMismatch, TooManyBadRows
@@ -334,12 +334,12 @@ def test_missing_privilege_says_what_to_grant(loader, database) -> None:
     assert database.value(COUNT) == 100
 
 
-def test_zones_are_replaced_by_number_and_none_is_lost(loader, database) -> None:
+def test_zones_that_are_there_stay_and_none_stands_twice(loader, database) -> None:
     loader.load(month_of(50, dirt=False))
     connection = database.connect()
     assert not has_zones(connection)
-    replace_zones(connection, [Zone(1, "EWR", "Newark Airport", "EWR"), Zone(264, "Unknown", "N/A", "N/A")])
+    add_zones(connection, [Zone(1, "EWR", "Newark Airport", "EWR"), Zone(264, "Unknown", "N/A", "N/A")])
     assert has_zones(connection)
-    replace_zones(connection, [Zone(1, "EWR", "Newark", "EWR")])
+    add_zones(connection, [Zone(1, "EWR", "Newark", "EWR")])
     connection.close()
-    assert database.query("select location_id, zone from tlc.zones order by 1") == [(1, "Newark"), (264, "N/A")]
+    assert database.query("select location_id, zone from tlc.zones order by 1") == [(1, "Newark Airport"), (264, "N/A")]
