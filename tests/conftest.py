@@ -95,7 +95,7 @@ def prefect() -> Iterator[None]:
 @pytest.fixture
 def environment(
     prefect: None, site: TripSite, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+) -> Iterator[Path]:
     """The environment in which a flow finds its source, its database and a cache; returns the cache's folder."""
     cache = tmp_path / "cache"
     for name, value in {
@@ -106,4 +106,5 @@ def environment(
         "TLC_LOCAL_DIR": str(tmp_path / "local"),
     }.items():
         monkeypatch.setenv(name, value)
-    return cache
+    yield cache
+    stop_postgres(tmp_path / "local" / "postgres")  # where a test went without TLC_POSTGRES_URL
