@@ -1,7 +1,6 @@
 """The lake's write of a month, both layouts, against what pyarrow and pandas take: ``python -m tests.benchmarks.lake``.
 
-Needs a source file of 3,000,000 yellow trips (``--source``; shared/tools/make_month.py makes one). ``--large`` makes
-20,000,000 rows of it for the peak of memory. Each contender runs in processes of its own, ``--times`` times; the
+The source is the 3,000,000 yellow trips of the Postgres benchmark, or ``--source``. ``--large`` makes 20,000,000 rows of it for the peak of memory. Each contender runs in processes of its own, ``--times`` times; the
 fastest counts, and the highest peak.
 """
 
@@ -34,6 +33,7 @@ from flows.tlc.month import Month
 from flows.tlc.schema import schema_of
 from flows.transform.conform import plan_conform
 from flows.transform.stream import TripStream
+from tests.benchmarks.inputs import month_file
 from tests.servers.gcs import FakeGcs
 
 REQUEST = MonthRequest(Dataset.yellow, Month(2019, 3))
@@ -134,7 +134,7 @@ def measure(name: str, source: Path) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--source", type=Path, help="the month's Parquet file; made and kept where not given")
     parser.add_argument("--run", help="one contender, in this process")
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--large", action="store_true", help="also the peak of memory with 20,000,000 rows")
@@ -146,16 +146,17 @@ def main() -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps({"seconds": round(seconds, 2), "peak_mb": round(peak)}))
         return
+    source = options.source or month_file(3_000_000)
     results: dict[str, dict[str, float]] = {}
     for run in CONTENDERS:
-        tries = [measure(run.__name__, options.source) for _ in range(options.times)]
+        tries = [measure(run.__name__, source) for _ in range(options.times)]
         results[run.__name__] = {
             key: pick(one[key] for one in tries) for key, pick in (("seconds", min), ("peak_mb", max))
         }
     if options.large:
         with tempfile.TemporaryDirectory() as folder:
             large = Path(folder) / "large.parquet"
-            make_large(options.source, large)
+            make_large(source, large)
             results["lake_in_folder_20m"] = measure("lake_in_folder", large)
             results["lake_in_bucket_20m"] = measure("lake_in_bucket", large)
     for name, figures in results.items():
