@@ -1,7 +1,8 @@
 """The lake's write of a month, both layouts, against what pyarrow and pandas take: ``python -m tests.benchmarks.lake``.
 
-The source is the 3,000,000 yellow trips of the Postgres benchmark, or ``--source``. ``--large`` makes 20,000,000 rows of it for the peak of memory. Each contender runs in processes of its own, ``--times`` times; the
-fastest counts, and the highest peak.
+The source is the 3,000,000 yellow trips of the Postgres benchmark, or ``--source``. ``--large`` makes 20,000,000 rows
+of it for the peak of memory. Each contender runs in processes of its own, ``--times`` times; the fastest counts, and
+the highest peak.
 """
 
 from __future__ import annotations
