@@ -39,6 +39,6 @@ class Settings(BaseSettings):
         None, description="gs://bucket[/prefix] or file:///path; unset: a folder under .local/lake"
     )
     cache_dir: Path = Field(
-        default_factory=lambda: user_cache_path("nyc-taxi-flows"), description="Where downloads are kept, up to 20 GB"
+        default_factory=lambda: user_cache_path("nyc-taxi-flows"), description="Where downloads are kept, up to 20 GiB"
     )
     local_dir: Path = Field(default_factory=local_folder, description="Where the embedded servers keep their data")

@@ -1,4 +1,4 @@
-"""The tasks: policy (retries, timeouts), blocks, logs, artifacts. The work stands in extract, transform and load."""
+"""The tasks: policy (retries), blocks, logs, artifacts. The work stands in extract, transform and load."""
 
 from __future__ import annotations
 

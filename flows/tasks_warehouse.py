@@ -1,4 +1,4 @@
-"""The warehouse's tasks: policy (retries, timeouts), blocks, logs. The work stands in ``load``."""
+"""The warehouse's tasks: policy (retries), blocks, logs. The work stands in ``load``."""
 
 from __future__ import annotations
 
