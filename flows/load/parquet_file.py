@@ -20,12 +20,6 @@ _EPOCH = date(1970, 1, 1).toordinal()
 # yellow. Four times as much makes the files 6 % smaller, and the load 130 MB larger (docs/lake.md).
 ROW_GROUP_ROWS = 1 << 18
 ROW_GROUP_BYTES = 24 << 20
-_OPTIONS: dict[str, Any] = {
-    "compression": "zstd",
-    "version": "2.6",
-    "coerce_timestamps": "us",
-    "write_statistics": True,
-}
 
 
 @dataclass(frozen=True)
@@ -63,11 +57,11 @@ class RowGroups:
     def flush(self) -> None:
         """Write what is kept as a row group."""
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self.path, self.schema, **_OPTIONS)
+            self._writer = pq.ParquetWriter(self.path, self.schema, **writer_options(self.schema))
         if self._batches:
             self._writer.write_table(pa.Table.from_batches(self._batches, self.schema), row_group_size=ROW_GROUP_ROWS)
             self.rows += self._buffered_rows
-            pa.default_memory_pool().release_unused()  # 40 MB less at the peak, at no cost in time
+            pa.default_memory_pool().release_unused()  # 15 MB less at the peak, 60 MB at the end, no time
         self._batches.clear()
         self._buffered_rows = self.buffered_bytes = 0
 
@@ -82,6 +76,22 @@ class RowGroups:
         self._batches.clear()
         if self._writer is not None:
             self._writer.close()
+
+
+def writer_options(schema: pa.Schema) -> dict[str, Any]:
+    """What pyarrow's writer is told: the same for every file of the lake.
+
+    Times are written plain: nearly each is another one, so that a dictionary of them fills up in vain. With one, the
+    files are a quarter larger and take a tenth longer to write (docs/lake.md). Arrow's delta encoding would save
+    another 5 %, but older readers do not know it.
+    """
+    return {
+        "compression": "zstd",
+        "version": "2.6",
+        "coerce_timestamps": "us",
+        "write_statistics": True,
+        "use_dictionary": [field.name for field in schema if not pa.types.is_timestamp(field.type)],
+    }
 
 
 def described(schema: pa.Schema, about: dict[str, str | None]) -> pa.Schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -133,7 +134,16 @@ def _unknown_column(schema: Schema, month: Month, names: Sequence[str]) -> Unkno
 
 def _constant(month: Month, column: Column, rows: int) -> pa.Array[Any]:
     """What a column that the file lacks has in every row: the month for ``source_month``, else nothing."""
-    if column.source_names:
-        return pa.nulls(rows, column.arrow)
-    days = pa.array([month.first_day], pa.date32())
-    return pc.take(days, pa.nulls(rows, pa.int32()).fill_null(0))
+    return _nulls(column.arrow, rows) if column.source_names else _days(month, rows)
+
+
+# Nearly all batches of a file have the same number of rows: they share one array of each type instead of having theirs
+# (seven columns of yellow's). A few sizes are kept for CSV, whose batches differ.
+@lru_cache(maxsize=16)
+def _nulls(kind: pa.DataType, rows: int) -> pa.Array[Any]:
+    return pa.nulls(rows, kind)
+
+
+@lru_cache(maxsize=16)
+def _days(month: Month, rows: int) -> pa.Array[Any]:
+    return pc.take(pa.array([month.first_day], pa.date32()), pa.nulls(rows, pa.int32()).fill_null(0))

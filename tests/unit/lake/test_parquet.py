@@ -53,6 +53,22 @@ def test_a_row_group_is_written_when_it_is_full(tmp_path: Path, monkeypatch: pyt
     assert max(metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)) <= 10
 
 
+def test_times_are_written_plain_and_all_else_by_dictionary(tmp_path: Path) -> None:
+    groups = RowGroups(tmp_path / "a", SCHEMA)
+    groups.add(batch_of([datetime(2020, 1, 1)] * 4))
+    groups.finish("a")
+    columns = [pq.read_metadata(tmp_path / "a").row_group(0).column(place) for place in range(2)]
+    assert [(column.path_in_schema, column.has_dictionary_page) for column in columns] == [("at", False), ("row", True)]
+    assert {column.compression for column in columns} == {"ZSTD"}
+
+
+def test_a_batch_of_one_day_is_kept_as_it_is(tmp_path: Path) -> None:
+    days, batch = DayFiles(tmp_path, SCHEMA, "at", str), batch_of([datetime(2020, 12, 1)] * 5_000)
+    days.add(batch)
+    (groups,) = days._days.values()
+    assert groups._batches[0].column(0).buffers()[1].address == batch.column(0).buffers()[1].address
+
+
 def test_what_a_column_means_is_readable_without_arrow(tmp_path: Path) -> None:
     schema = pa.schema([pa.field("d", pa.float64(), metadata={"description": "How far.", "unit": "miles"})])
     metadata = described(schema, {"month": "2020-12", "source_etag": None}).metadata

@@ -30,6 +30,14 @@ def test_columns_come_in_schema_order_with_the_month_and_nulls_for_the_absent() 
     assert row["total_amount"] is None
 
 
+def test_batches_of_a_size_share_the_columns_that_the_file_lacks() -> None:
+    raw = pa.record_batch({PICKUP: ["2020-12-01 00:00:00"] * 100})
+    one, other = conform(raw).trips, conform(raw).trips
+    for name in ("total_amount", "source_month"):
+        assert one.column(name).buffers()[1].address == other.column(name).buffers()[1].address
+    assert conform(raw.slice(0, 7)).trips.column("total_amount").null_count == 7
+
+
 def test_names_differ_in_blanks_and_case_only() -> None:
     raw = pa.record_batch({" LPEP_Pickup_Datetime ": ["2020-12-01"], "Trip_type ": ["1"]})
     assert conform(raw).trips.to_pylist()[0]["trip_type"] == 1
