@@ -60,7 +60,7 @@ def write_green_taxi(
                 written_at=datetime.now(UTC),
             )
 
-        publish(Replacement(lake, KEY, MANIFEST, files, is_standing=lambda _manifest: False, describe=describe))
+        publish(Replacement(lake, KEY, MANIFEST, files, stays=lambda _manifest: False, describe=describe))
     return lake.url_of(KEY)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,22 +11,17 @@ import pyarrow as pa
 
 from flows.load.lake import TEMPORARY, Lake
 from flows.load.lake_clear import clear_temporary, has_leftovers
+from flows.load.lake_encode import encode_month, encode_rejected
 from flows.load.lake_publish import Replacement, publish, standing
 from flows.load.lake_workspace import workspace
 from flows.load.manifest import Manifest, ManifestObject
 from flows.load.month_load import MonthLoad
-from flows.load.parquet_days import DayFiles
-from flows.load.parquet_file import ParquetFile, RowGroups, described
-from flows.load.parquet_lanes import write_all
 from flows.load.rejected_spill import RejectedSpill
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import TargetError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import (
     LAYOUTS,
     Layout,
-    lake_day_object,
-    lake_object,
     manifest_folder,
     manifest_object,
     month_of_manifest,
@@ -34,7 +29,6 @@ from flows.tlc.locations import (
 )
 from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
-from flows.transform.rejected import REJECTED_SCHEMA
 from flows.transform.stream import TripStream
 
 # Bytes on disk of one layout, for one byte of the source's file: 1.2 of Parquet and 1.1 of CSV.gz were measured.
@@ -88,15 +82,18 @@ def load_month(
     ``rejected`` is where ``trips`` puts its rejected rows; ``work_dir`` is for the files until they are in the lake;
     ``source_bytes`` is the size of the source's file. A layout that the lake has of the month is kept up to date,
     whether or not it is among ``layouts``. Returns ``unchanged`` where another load put in the same meanwhile (unless
-    ``force``). Raises what ``trips`` raises, TargetBusy, TargetUnavailable, TargetError.
+    ``force``). Raises what ``trips`` raises, NewerLoad where another load put in a newer file meanwhile, TargetBusy,
+    TargetUnavailable, TargetError.
     """
     request = load.request
     earlier = lake.read_manifest(request.dataset, request.month)
+    if earlier is not None:
+        _refuse_outdated(load, earlier)
     wanted = set(layouts) | ({item.layout for item in earlier.objects} if earlier else set())
     with workspace(work_dir, source_bytes * _GROWTH * len(wanted)) as folder:
-        files = _encode(load, trips, folder, wanted, on_progress)
+        files = encode_month(load, trips, folder, wanted, on_progress)
         if rejected.rows:
-            files.append(_encode_rejected(load, rejected, folder))
+            files.append(encode_rejected(load, rejected, folder))
         report = load.report(trips.counts)
         written, is_new = publish(
             Replacement(
@@ -104,58 +101,16 @@ def load_month(
                 key=_key(request),
                 manifest_name=manifest_object(request.dataset, request.month),
                 files=files,
-                is_standing=lambda now: not force and _is_standing(now, load.content_key, wanted),
+                stays=lambda now: (
+                    _is_outdated(load, now) or (not force and _is_standing(now, load.content_key, wanted))
+                ),
                 describe=lambda objects: _manifest(load, report, trips.schema, objects),
             )
         )
-    return written.report if is_new else _unchanged(written)
-
-
-def _encode(
-    load: MonthLoad, trips: TripStream, folder: Path, layouts: set[Layout], on_progress: Callable[[float], None]
-) -> list[ParquetFile]:
-    dataset, month = load.request.dataset, load.request.month
-    pickup = trips.conformer.schema.role("pickup")
-    assert pickup is not None, "every dataset has a pickup time"
-    schema = described(trips.schema, _about(load))
-    one = RowGroups(folder / "month.parquet", schema)
-    days = DayFiles(folder, schema, pickup.name, lambda day: lake_day_object(dataset, month, day))
-    writers = [writer for layout, writer in (("unpartitioned", one), ("partitioned", days)) if layout in layouts]
-    write_all(_with_progress(trips, on_progress), writers)
-    files = [one.finish(lake_object(dataset, month), "unpartitioned")] if one in writers else []
-    if days in writers:
-        files += days.finish()
-    for layout in layouts:
-        rows = sum(file.rows for file in files if file.layout == layout)
-        if rows != trips.counts.rows_loaded:
-            raise TargetError(
-                f"the {layout} files have {rows:,} of {trips.counts.rows_loaded:,} rows; the month is as it was."
-            )
-    return files
-
-
-def _encode_rejected(load: MonthLoad, rejected: RejectedSpill, folder: Path) -> ParquetFile:
-    groups = RowGroups(folder / "rejected.parquet", described(REJECTED_SCHEMA, _about(load)))
-    for batch in rejected.batches():
-        groups.add(batch)
-    return groups.finish(rejected_object(load.request.dataset, load.request.month))
-
-
-def _with_progress(trips: TripStream, on_progress: Callable[[float], None]) -> Iterable[pa.RecordBatch]:
-    for batch in trips:
-        yield batch
-        on_progress(trips.file.fraction_read())
-
-
-def _about(load: MonthLoad) -> dict[str, str | None]:
-    """What each file says of where it comes from. Nothing of when: the same rows give the same bytes."""
-    return {
-        "dataset": str(load.request.dataset),
-        "month": str(load.request.month),
-        "source_url": load.source_url,
-        "source_etag": load.source_etag,
-        "conform_version": load.request.conform_version,
-    }
+    if is_new:
+        return written.report
+    _refuse_outdated(load, written)
+    return _unchanged(written)
 
 
 def _manifest(load: MonthLoad, report: LoadReport, schema: pa.Schema, objects: list[ManifestObject]) -> Manifest:
@@ -168,8 +123,19 @@ def _manifest(load: MonthLoad, report: LoadReport, schema: pa.Schema, objects: l
         objects=[item for item in objects if item.name != rejected],
         rejected=next((item for item in objects if item.name == rejected), None),
         flow_run_id=load.flow_run_id,
+        started_at=load.started_at,
         written_at=datetime.now(UTC),
     )
+
+
+def _refuse_outdated(load: MonthLoad, manifest: Manifest) -> None:
+    """Raise NewerLoad where the load that wrote the manifest looked at the file later, and found another version."""
+    if _is_outdated(load, manifest):
+        raise load.newer(manifest.report.source_etag)
+
+
+def _is_outdated(load: MonthLoad, manifest: Manifest) -> bool:
+    return load.is_outdated_by(manifest.report.source_url, manifest.report.source_etag, manifest.started_at)
 
 
 def _is_standing(manifest: Manifest, content_key: str, layouts: Collection[Layout]) -> bool:

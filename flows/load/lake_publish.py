@@ -48,15 +48,15 @@ logger = logging.getLogger(__name__)
 class Replacement:
     """One version of what ``key`` says (``trips/green/2020-12``), and the name of the manifest that describes it.
 
-    ``is_standing`` tells whether a manifest describes this very version; ``describe`` makes the new manifest from the
-    objects as they are in the lake, in the order of ``files``.
+    ``stays`` tells whether what a manifest describes is not to be replaced; ``describe`` makes the new manifest from
+    the objects as they are in the lake, in the order of ``files``.
     """
 
     lake: Lake
     key: str
     manifest_name: str
     files: Sequence[ParquetFile]
-    is_standing: Callable[[Manifest], bool]
+    stays: Callable[[Manifest], bool]
     describe: Callable[[list[ManifestObject]], Manifest]
     load_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -114,7 +114,7 @@ def _replace(replacement: Replacement, staged: list[LakeObject], turn: Turn) -> 
     """Steps 2 to 5, in turn."""
     lake, name = replacement.lake, replacement.manifest_name
     manifest, generation = standing(lake, name)
-    if manifest is not None and replacement.is_standing(manifest):
+    if manifest is not None and replacement.stays(manifest):
         clear_temporary(lake, replacement.key, manifest)
         return manifest, False
     if manifest is not None and (kept := _keep_old(replacement, manifest)) is not None:

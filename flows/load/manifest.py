@@ -32,6 +32,7 @@ class Manifest(BaseModel):
     objects: list[ManifestObject]
     rejected: ManifestObject | None = None
     flow_run_id: str | None = None
+    started_at: datetime | None = Field(None, description="Before the load asked the source for the file's version")
     written_at: datetime
 
     def of_layout(self, layout: Layout) -> list[ManifestObject]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from flows.tlc.errors import NewerLoad
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import LoadReport, Target
 from flows.transform.stream import Counts
@@ -12,7 +13,10 @@ from flows.transform.stream import Counts
 
 @dataclass(frozen=True)
 class MonthLoad:
-    """Which file is loaded where, and what its report and the ledger say beside the counts."""
+    """Which file is loaded where, and what its report and the ledger say beside the counts.
+
+    ``started_at`` is before the source was asked for the file's version.
+    """
 
     request: MonthRequest
     target: Target
@@ -25,6 +29,22 @@ class MonthLoad:
     @property
     def content_key(self) -> str:
         return self.request.content_key(self.source_etag)
+
+    def is_outdated_by(self, source_url: str, source_etag: str | None, started_at: datetime | None) -> bool:
+        """Whether a load that the target has looked at the same file later, and found another version of it."""
+        return (
+            source_url == self.source_url
+            and source_etag != self.source_etag
+            and started_at is not None
+            and started_at > self.started_at
+        )
+
+    def newer(self, source_etag: str | None) -> NewerLoad:
+        """The error for a load that is out of date: to put its version in would put an older one back."""
+        return NewerLoad(
+            f"while this load of version {self.source_etag} of {self.source_url} was under way, one that began later "
+            f"has put in version {source_etag}, and that stays. Run again: the source is asked anew for its version."
+        )
 
     def report(self, counts: Counts) -> LoadReport:
         """What the load did, up to now."""

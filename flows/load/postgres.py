@@ -20,7 +20,7 @@ from psycopg2 import sql
 from flows.load.month_load import MonthLoad
 from flows.load.postgres_copy import copy_batches
 from flows.load.postgres_errors import postgres_errors
-from flows.load.postgres_ledger import is_attached, standing_load, standing_loads, write_ledger
+from flows.load.postgres_ledger import is_attached, refuse_outdated, standing_load, standing_loads, write_ledger
 from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
 from flows.load.postgres_tables import column_definition, ensure_tables, existing_columns, pickup_index, table_name
 from flows.load.rejected_spill import RejectedSpill
@@ -63,7 +63,8 @@ def load_month(
 
     ``rejected`` is where ``trips`` puts its rejected rows. Returns ``unchanged`` where another load put in the same
     while this one waited its turn (unless ``force``). Raises what ``trips`` raises, TargetBusy where readers leave no
-    gap for the swap, TargetUnavailable where Postgres is out of reach or full.
+    gap for the swap, NewerLoad where another load put in a newer file meanwhile, TargetUnavailable where Postgres is
+    out of reach or full.
     """
     waiting = waiting or Waiting()
     request, schema = load.request, trips.conformer.schema
@@ -73,6 +74,7 @@ def load_month(
             lock_in_turn(cursor, f"{request.dataset} {request.month}")
             if not force and (standing := standing_load(cursor, request, load.source_etag)):
                 return standing.model_copy(update={"bytes_read": load.bytes_read})
+            refuse_outdated(cursor, load)
             new_table = _build_partition(cursor, request, trips, on_progress)
             _replace_rejected(cursor, request, rejected)
             _swap_partition(cursor, request, new_table, waiting)

@@ -41,6 +41,20 @@ def standing_load(cursor: Any, request: MonthRequest, source_etag: str) -> LoadR
     return LoadReport(**report | {"status": "unchanged", "bytes_read": 0, "seconds": 0.0})
 
 
+def refuse_outdated(cursor: Any, load: MonthLoad) -> None:
+    """Raise NewerLoad where the month's last load looked at the file later, and found another version of it."""
+    cursor.execute(
+        sql.SQL(
+            "select source_url, source_etag, started_at from {} where dataset = %s and month = %s "
+            "order by load_id desc limit 1"
+        ).format(table_name("loads")),
+        (str(load.request.dataset), str(load.request.month)),
+    )
+    row = cursor.fetchone()
+    if row is not None and load.is_outdated_by(*row) and is_attached(cursor, load.request):
+        raise load.newer(row[1])
+
+
 def standing_loads(cursor: Any, dataset: Dataset) -> dict[str, Standing]:
     """The last load of each month that the ledger knows, by month; whole where the table has its partition."""
     cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.loads",))

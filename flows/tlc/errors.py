@@ -15,6 +15,7 @@ TripLoadError                  a month could not be loaded (carries dataset, mon
 ├── MonthsFailed               some months of several could not be loaded: each says why
 └── TargetError                the target did not take the month
     ├── TargetBusy             readers or other loads kept it locked
+    ├── NewerLoad              a load that looked at the source later has put another version of the file in
     ├── TargetUnavailable      it is out of reach or out of space: running again later may do
     └── TargetMismatch         the target's tables are not what this version expects
 
@@ -107,6 +108,10 @@ class TargetError(TripLoadError):
 
 class TargetBusy(TargetError):
     """Readers or other loads kept the target locked."""
+
+
+class NewerLoad(TargetError):
+    """A load that looked at the source later has put another version of the file in: this one is out of date."""
 
 
 class TargetUnavailable(TargetError):

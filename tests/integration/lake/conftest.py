@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,11 +42,26 @@ class Loader:
     lake: Lake
     work_dir: Path
 
-    def __call__(self, source: Path, etag: str = "v1", request: MonthRequest = GREEN, **options) -> LoadReport:
+    def __call__(
+        self,
+        source: Path,
+        etag: str = "v1",
+        request: MonthRequest = GREEN,
+        *,
+        source_url: str | None = None,
+        started_at: datetime | None = None,
+        **options,
+    ) -> LoadReport:
         with open_trip_file(source) as trip_file, rejected_spill() as rejected:
             conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
             trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
-            load = MonthLoad(request, "gcs", f"http://source/{source.name}", etag)
+            load = MonthLoad(
+                request,
+                "gcs",
+                source_url or f"http://source/{source.name}",
+                etag,
+                started_at=started_at or datetime.now(UTC),
+            )
             return load_month(
                 self.lake,
                 load,

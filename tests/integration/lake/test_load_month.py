@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +15,11 @@ import pytest
 from deployments.local.months import write_parquet
 from flows.load.lake_folder import FolderLake
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import TargetUnavailable, TooManyBadRows
+from flows.tlc.errors import NewerLoad, TargetUnavailable, TooManyBadRows
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import lake_day_object, lake_object, manifest_object, rejected_object
 from flows.tlc.month import Month
+from flows.tlc.report import LoadReport
 from flows.tlc.schema import schema_of
 from tests.integration.lake.conftest import GREEN, Loader, assert_tidy, read_table
 
@@ -248,6 +250,26 @@ def test_two_loads_of_the_same_month_at_once(loader: Loader, days_file) -> None:
         manifest = loader.manifest()
         assert len(manifest.of_layout("partitioned")) == len(versions[manifest.report.source_etag])
         assert_tidy(loader.lake)
+
+
+def test_a_load_that_took_longer_does_not_put_an_older_version_back(loader: Loader, days_file) -> None:
+    """The source publishes the month again: who looked before is done after who looked later."""
+    looked, url = datetime(2024, 6, 1, tzinfo=UTC), "http://source/green_tripdata_2023-12.parquet"
+    newer: list[LoadReport] = []
+
+    def load_newer(_fraction: float) -> None:
+        if not newer:
+            later = looked + timedelta(seconds=1)
+            newer.append(loader(days_file(1, 2, 3), "v2", source_url=url, started_at=later))
+
+    for force, on_progress in ((False, load_newer), (True, pytest.fail)):  # the second finds it at once, unread
+        with pytest.raises(NewerLoad, match=r"one that began later has put in version v2, and that stays\. Run again"):
+            loader(days_file(1, 5), "v1", source_url=url, started_at=looked, force=force, on_progress=on_progress)
+        assert loader.manifest().report.source_etag == "v2"
+        assert len(loader.manifest().of_layout("partitioned")) == 3
+        assert_tidy(loader.lake)
+    later = looked + timedelta(seconds=2)
+    assert loader(days_file(1, 5), "v1", source_url=url, started_at=later).status == "loaded"
 
 
 def test_a_folder_lake_is_made_at_the_first_write(tmp_path: Path, days_file) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ class Loader:
         hold: HeldFile | None = None,
         batch_rows: int = 1_000,
         on_progress: Callable[[float], None] = lambda _fraction: None,
+        source_url: str | None = None,
+        started_at: datetime | None = None,
     ) -> LoadReport:
         path = self.folder / f"{dataset}_{month}_{threading.get_ident()}.parquet"
         pq.write_table(table, path)
@@ -81,7 +84,13 @@ class Loader:
         request = MonthRequest(
             Dataset(dataset), Month.parse(month), drop_rules=frozenset(drop_rules), new_columns=new_columns
         )
-        load = MonthLoad(request, "postgres", f"http://127.0.0.1/{path.name}", etag)
+        load = MonthLoad(
+            request,
+            "postgres",
+            source_url or f"http://127.0.0.1/{path.name}",
+            etag,
+            started_at=started_at or datetime.now(UTC),
+        )
         with ExitStack() as opened:
             file = opened.enter_context(open_trip_file(path))
             if hold is None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
@@ -17,7 +18,7 @@ import pytest
 from deployments.local.months import make_month, write_parquet
 from flows.load.postgres_locks import Waiting, lock_in_turn
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import TargetBusy, TargetUnavailable
+from flows.tlc.errors import NewerLoad, TargetBusy, TargetUnavailable
 from flows.tlc.month import Month
 
 pytestmark = pytest.mark.timeout(120)
@@ -124,6 +125,28 @@ def test_two_loads_of_one_month_at_once_give_it_once(loader, database, hold, for
     assert second.result().status == ("loaded" if force else "unchanged")
     assert database.value(COUNT + " where source_month = '2020-12-01'") == 2_000
     assert database.value("select count(*) from tlc.loads where month = '2020-12'") == (2 if force else 1)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_load_that_waited_does_not_put_an_older_version_back(loader, database, hold, force) -> None:
+    """The source publishes the month again: who looked before waits for who looked after, and finds it newer."""
+    url, looked = "http://source/green_tripdata_2020-12.parquet", datetime(2024, 6, 1, tzinfo=UTC)
+    loader.load(month_of(10, month=Month(2020, 11)), month="2020-11")  # the tables are there
+    older, newer = month_of(300), month_of(400)
+    newer_hold = hold(holds=True)
+    second = loader.in_thread(newer, hold=newer_hold, source_url=url, started_at=looked + timedelta(seconds=1))
+    assert newer_hold.reached.wait(30)
+    first = loader.in_thread(older, force=force, source_url=url, started_at=looked)
+    wait_until(lambda: database.query("select 1 from pg_locks where locktype = 'advisory' and not granted"))
+    newer_hold.go.set()
+
+    assert second.result().status == "loaded"
+    with pytest.raises(NewerLoad, match=r"one that began later has put in version .* Run again"):
+        first.result()
+    assert database.value(COUNT + " where source_month = '2020-12-01'") == 400
+    # Who looks later, at whatever version, replaces; and so does another source.
+    assert loader.load(older, source_url=url, started_at=looked + timedelta(seconds=2)).rows_loaded == 300
+    assert loader.load(newer, source_url="http://mirror/green.csv.gz", started_at=looked).rows_loaded == 400
 
 
 def test_first_loads_into_an_empty_database_at_once(loader, database) -> None:
