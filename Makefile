@@ -41,8 +41,8 @@ format: setup  ## Mend what lint can mend
 	.venv/bin/ruff format .
 
 bench: setup  ## Measure the loads against their limits, pandas and dlt (some minutes); says which target is missed
-	-$(RUN) -m tests.benchmarks
-	-$(RUN) -m tests.benchmarks.lake
+	-$(RUN) -m tests.benchmarks $(BENCH)
+	-$(RUN) -m tests.benchmarks.lake $(BENCH)
 
 up: setup  ## Prefect server with UI, all flows deployed and served, embedded Postgres; Ctrl-C ends it
 	$(RUN) -m deployments.local.up

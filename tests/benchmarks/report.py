@@ -48,7 +48,7 @@ def targets(samples: Samples, rows: int) -> list[Target]:
     flow, limit = best(samples, "flow", rows), best(samples, "limit", rows)
     dlt, to_sql = dlt_best(samples, rows), best(samples, "to_sql", rows)
     if flow and limit:
-        found.append(_at_most("flow / limit", flow / limit, MOST_TIMES_LIMIT, "×"))
+        found.append(at_most("flow / limit", flow / limit, MOST_TIMES_LIMIT, "×"))
     if flow and dlt:
         found.append(_at_least("faster than dlt's best", dlt / flow, TIMES_FASTER_THAN_DLT))
     if flow and to_sql:
@@ -59,12 +59,12 @@ def targets(samples: Samples, rows: int) -> list[Target]:
     )
     for memory, what in ((small, f"peak memory, {rows:,} rows"), (large, "peak memory, large file")):
         if memory:
-            found.append(_at_most(what, memory, MOST_MEMORY_MB, " MB"))
+            found.append(at_most(what, memory, MOST_MEMORY_MB, " MB"))
     if small and large:
-        found.append(_at_most("memory growth", (large / small - 1) * 100, MEMORY_GROWTH * 100, " %"))
+        found.append(at_most("memory growth", (large / small - 1) * 100, MEMORY_GROWTH * 100, " %"))
     if unchanged := samples.get("unchanged"):
         seconds = min(sample["seconds"] for sample in unchanged)
-        found.append(_at_most("unchanged", seconds, MOST_UNCHANGED_SECONDS, " s"))
+        found.append(at_most("unchanged", seconds, MOST_UNCHANGED_SECONDS, " s"))
         body = sum(sample["http_bytes"] for sample in unchanged)
         found.append(Target("unchanged downloads nothing", f"{body} bytes", body == 0))
     return found
@@ -95,7 +95,8 @@ def _ratio(seconds: float, of: float | None) -> str:
     return f"{seconds / of:.2f}" if of else "-"
 
 
-def _at_most(what: str, measured: float, most: float, unit: str) -> Target:
+def at_most(what: str, measured: float, most: float, unit: str) -> Target:
+    """The target that ``measured`` is at most ``most``."""
     return Target(f"{what} ≤ {most:g}{unit}", f"{measured:.2f}{unit}", measured <= most)
 
 

@@ -83,19 +83,23 @@ class Benchmark:
         }
 
     def _module(self, name: str, *arguments: str) -> Sample:
-        return self._run([sys.executable, "-m", f"tests.benchmarks.contenders.{name}", *arguments])
+        return run_contender(self._running, name, *arguments)
 
     def _dlt(self, python: Path, *arguments: str) -> Sample:
         script = Path(__file__).parent / "contenders" / "dlt_arrow.py"
-        return self._run([str(python), str(script), str(self._month), *arguments])
+        return _run(self._running, [str(python), str(script), str(self._month), *arguments])
 
-    def _run(self, command: list[str]) -> Sample:
-        done = subprocess.run(
-            command, cwd=CHECKOUT, env=self._running.environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-        return told(done.stdout)
+
+def run_contender(running: Services, name: str, *arguments: str) -> Sample:
+    """What a module of ``contenders`` tells, run in a process of its own."""
+    return _run(running, [sys.executable, "-m", f"tests.benchmarks.contenders.{name}", *arguments])
+
+
+def _run(running: Services, command: list[str]) -> Sample:
+    done = subprocess.run(command, cwd=CHECKOUT, env=running.environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return told(done.stdout)
 
 
 def say(text: str) -> None:

@@ -304,6 +304,9 @@ def test_swapped_partition_has_statistics_index_and_frozen_rows(loader, database
     )
     assert indexes == [("tlc.green_trips_2020_12_pickup",)]
     assert database.value("select count(*) from pg_constraint where conname = 'source_month'") == 0
+    defaults = "select count(*) from pg_attrdef where adrelid = 'tlc.green_trips_2020_12'::regclass"
+    assert database.value(defaults) == 0
+    assert database.value("select count(*) from tlc.green_trips_2020_12 where source_month = '2020-12-01'") == 2_000
 
 
 def test_missing_privilege_says_what_to_grant(loader, database) -> None:
