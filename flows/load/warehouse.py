@@ -17,6 +17,7 @@ from flows.tlc.errors import TargetMismatch
 from flows.tlc.month import Month
 from flows.tlc.report import LoadReport
 from flows.tlc.schema import Schema, schema_of
+from flows.tlc.totals import Totals
 from flows.transform.conform import keeping
 
 
@@ -64,6 +65,10 @@ class Warehouse(Protocol):
 
     def count_rows(self, dataset: Dataset) -> dict[str, int]:
         """The rows of each month that the table has, by month (YYYY-MM)."""
+        ...
+
+    def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
+        """The control sums of each month from ``first`` to ``last`` that has rows, by month (YYYY-MM)."""
         ...
 
     def last_loads(self, dataset: Dataset) -> dict[str, LoadReport]:
