@@ -26,10 +26,11 @@ from flows.load.bigquery_jobs import MonthJobs, Patience
 from flows.load.bigquery_ledger import MAX_BYTES_BILLED, BigQueryLedger
 from flows.load.bigquery_tables import BigQueryTables
 from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import report_of, unchanged
+from flows.load.warehouse_ledger import report_of, standing_of, unchanged
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
 from flows.tlc.month import Month
+from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.tlc.totals import Totals
 
@@ -102,11 +103,11 @@ class BigQueryWarehouse:
         with self._reading() as ledger:
             return bigquery_totals.sum_months(ledger, dataset, first, last) if ledger else {}
 
-    def last_loads(self, dataset: Dataset) -> dict[str, LoadReport]:
-        """The report of each month's last load, by month."""
+    def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
+        """See Warehouse."""
         with self._reading() as ledger:
             rows = ledger.last_loads(dataset) if ledger else []
-            return {row["month"]: report_of(row) for row in rows}
+            return standing_of(rows, ledger.count_rows(dataset) if ledger and rows else {})
 
     @contextmanager
     def _reading(self) -> Iterator[BigQueryLedger | None]:

@@ -100,7 +100,7 @@ def _sum_object(lake: Lake, schema: Schema, item: ManifestObject) -> Totals | st
             return sum_trips(schema, _batches(file, TotalsColumns.of(schema).names))
     except ObjectChanged:
         return f"{where} was replaced while it was read"
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:  # the second is Arrow's word for a footer that it cannot parse
         return f"{where} cannot be read as the month's Parquet file: {str(error).splitlines()[0]}"
 
 
