@@ -7,6 +7,7 @@ from flows.gcs_to_bigquery import gcs_to_bigquery
 from flows.green_taxi_etl import green_taxi_etl
 from flows.load_month import load_month
 from flows.reconcile import reconcile
+from flows.sync_new_months import sync_new_months
 
 __all__ = [
     "api_to_gcs",
@@ -16,4 +17,5 @@ __all__ = [
     "green_taxi_etl",
     "load_month",
     "reconcile",
+    "sync_new_months",
 ]
