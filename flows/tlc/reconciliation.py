@@ -59,12 +59,15 @@ class ReconcileReport(BaseModel):
     @property
     def sentence(self) -> str:
         """Which months differ where, and what to do; or that they are equal."""
-        span, differing = f"{self.start_month}..{self.end_month}", self.differing
+        differing, places = self.differing, ", ".join(self.targets)
+        if not differing and len(self.months) == 1:
+            return f"{self.months[0].month} is the same in {places}."
         if not differing:
-            return f"{len(self.months)} months of {span} are the same in {', '.join(self.targets)}."
+            return f"The {len(self.months)} months {self.start_month}..{self.end_month} are the same in {places}."
         told = "; ".join(f"{month.month}: {month.sentence}" for month in differing[:_TOLD])
         more = f"; and {len(differing) - _TOLD} more months" if len(differing) > _TOLD else ""
-        return f"{len(differing)} of {len(self.months)} months differ: {told}{more}. {_remedy(differing)}"
+        verb = "differs" if len(differing) == 1 else "differ"
+        return f"{len(differing)} of {len(self.months)} months {verb}: {told}{more}. {_remedy(differing)}"
 
 
 def _remedy(differing: Sequence[MonthComparison]) -> str:

@@ -74,7 +74,7 @@ def test_equal_months_pass_and_are_shown(load: Callable, site) -> None:
     assert [month.notes for month in report.months[1:-1]] == [["not published"]] * 35
     assert report.months[0].source_rows == 83_130
     assert sum(request.bytes_sent for request in site.requests[asked:] if request.status == 206) < 100_000
-    assert "37 months of 2020-12..2023-12 are the same" in artifact("reconcile-green-months")["description"]
+    assert "The 37 months 2020-12..2023-12 are the same" in artifact("reconcile-green-months")["description"]
     assert "## green 2020-12..2023-12: equal" in artifact("reconcile-green")["data"]
 
 
@@ -96,7 +96,7 @@ def test_a_row_deleted_by_hand_is_named(load: Callable, database) -> None:
         "returning 1"
     )
     sentence = failure()
-    assert sentence.startswith("green: 1 of 1 months differ: 2020-12: postgres has 83,129 rows, where its own ledger")
+    assert sentence.startswith("green: 1 of 1 months differs: 2020-12: postgres has 83,129 rows, where its own ledger")
     assert "postgres has sum of totals" in sentence
     assert "gcs has" not in sentence
     assert "bigquery has" not in sentence
@@ -130,7 +130,7 @@ def test_a_month_missing_in_the_warehouse_is_a_difference(load: Callable) -> Non
     load("2020-12")
     load("2023-12", targets=["postgres", "gcs"])
     sentence = failure(check_source="none")
-    assert "1 of 37 months differ: 2023-12: bigquery does not have the month, postgres does." in sentence
+    assert "1 of 37 months differs: 2023-12: bigquery does not have the month, postgres does." in sentence
     assert "targets=['bigquery'], and reconcile again" in sentence
     assert reconcile(dataset="green", check_source="none", targets=["postgres", "gcs"]).differing == []
 
