@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -40,8 +40,12 @@ class MonthOutcome(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """What failed, in the errors' own words; empty where nothing did."""
-        return " ".join(f"→ {leg.target}: {leg.sentence}" for leg in self.legs if leg.status == "failed")
+        """What failed, in the errors' own words, each said once; empty where nothing did."""
+        targets: dict[str, list[str]] = {}
+        for leg in self.legs:
+            if leg.status == "failed":
+                targets.setdefault(leg.sentence or "no reason was given.", []).append(leg.target)
+        return " ".join(f"→ {', '.join(names)}: {sentence}" for sentence, names in targets.items())
 
     @property
     def reports(self) -> list[LoadReport]:
@@ -62,7 +66,7 @@ class BackfillReport(BaseModel):
     end_month: str
     targets: list[Target]
     plan_only: bool = False
-    plan: list[dict[str, object]] = Field(default_factory=list, description="The plan: a row a month, as it is shown")
+    plan: list[dict[str, Any]] = Field(default_factory=list, description="The plan: a row a month, as it is shown")
     months: list[MonthOutcome] = Field(default_factory=list)
     seconds: float = 0.0
 

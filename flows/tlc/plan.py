@@ -40,12 +40,14 @@ class AtSource:
 class MonthPlan:
     """What is to be done for a month in each target, and how much of it there is to expect.
 
-    ``at_source`` is None where the month is not published; ``rows`` and ``bytes`` where nobody knows.
+    ``at_source`` is None where the month is not published; ``rows`` and ``bytes`` where nobody knows. ``standing``
+    is what the targets have.
     """
 
     request: MonthRequest
     at_source: AtSource | None
     actions: Mapping[Target, Action] = field(hash=False)
+    standing: Mapping[Target, Standing | None] = field(default_factory=dict, hash=False)
     rows: int | None = None
     bytes: int | None = None
 
@@ -83,7 +85,8 @@ def plan_month(
     if "bigquery" in targets:
         actions["bigquery"] = _warehouse_action(standing, actions.get("gcs"), wanted, force)
     rows, size = expected or (None, None)
-    return MonthPlan(request, at_source, actions, rows, at_source.bytes if at_source and at_source.bytes else size)
+    length = at_source.bytes if at_source and at_source.bytes else size
+    return MonthPlan(request, at_source, actions, standing, rows, length)
 
 
 def _has_layouts(found: Standing | None, layouts: Collection[Layout]) -> bool:
@@ -97,7 +100,7 @@ def _warehouse_action(
     lake, warehouse = standing.get("gcs"), standing.get("bigquery")
     if lake_action == "load":
         key = wanted
-    elif lake is None or not lake.is_whole:
+    elif lake is None:
         return "not_published" if lake_action == "not_published" else "not_in_lake"
     else:
         key = lake.content_key
