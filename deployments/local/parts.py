@@ -1,4 +1,4 @@
-"""The parts of the platform that are processes: the stand-in, Prefect's server and a worker; each started where need be."""
+"""The parts of the platform that are processes (a stand-in, Prefect's server, a worker), each started if need be."""
 
 from __future__ import annotations
 
@@ -119,7 +119,10 @@ class Parts:
         while time.monotonic() < deadline:
             self._check(name, note)
             try:
-                if httpx.get(f"http://{HOST}:{note.port}{path}", timeout=10).status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                if (
+                    httpx.get(f"http://{HOST}:{note.port}{path}", timeout=10).status_code
+                    < HTTPStatus.INTERNAL_SERVER_ERROR
+                ):
                     return
             except httpx.TransportError:
                 pass
@@ -143,4 +146,3 @@ class Parts:
 def api_url(server: Note) -> str:
     """The URL of the API that this server serves."""
     return f"http://{HOST}:{server.port}/api"
-

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from blocks.embedded import postgres_folder, postgres_process
 from blocks.settings import Settings
@@ -16,43 +13,67 @@ from deployments.local.parts import SERVER, SITE, WORKER
 from deployments.local.ports import HOST
 from deployments.local.process import Note, Processes
 
+POSTGRES = "postgres"
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """One part: ``state`` is ``runs``, ``died`` or ``does not run``; the rest is known of one that runs."""
+
+    name: str
+    state: str
+    log: Path
+    pid: int | None = None
+    since: datetime | None = None
+    where: str = ""
+
+    def __str__(self) -> str:
+        since = f"since {self.since.astimezone():%Y-%m-%d %H:%M:%S}" if self.since else ""
+        process = f"process {self.pid}" if self.pid else ""
+        return f"{self.name:9} {self.state:13} {since:26} {process:16} {self.where:23} {_shown(self.log)}"
+
 
 def main() -> None:
     """Print a line for each part."""
-    console = Console()
-    table = Table("part", "state", "since", "process", "where", "log", box=SIMPLE_HEAD, pad_edge=False)
-    for row in status_rows(Settings().local_dir.absolute()):
-        table.add_row(*row)
-    console.print(table, soft_wrap=True)
+    statuses = list(part_statuses(Settings().local_dir.absolute()))
+    for status in statuses:
+        print(status)  # noqa: T201 - the command's output
+    if any(status.state == "died" for status in statuses):
+        print("make up starts what died, and leaves alone what runs.")  # noqa: T201
 
 
-def status_rows(folder: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
-    """Name, state, since, process id, where it listens and log of each part: what runs, and what should."""
+def part_statuses(folder: Path) -> Iterator[PartStatus]:
+    """Each part that runs, or should."""
     processes = Processes(folder)
     for name in (SERVER, WORKER, SITE):
         note = processes.note(name)
-        if note or name != SITE:
-            yield (name, *_of_note(note), str(processes.log_file(name)))
-    postgres = postgres_process()
-    log = str(postgres_folder() / "log")
-    if postgres:
-        since = datetime.fromtimestamp(postgres.create_time(), UTC)
-        yield "postgres", "runs", _local(since), str(postgres.pid), str(postgres_folder()), log
-    elif Settings().postgres_url is None:
-        yield "postgres", "does not run", "", "", "", log
+        if note or name != SITE:  # only a demo has the stand-in
+            yield _of_note(name, note, processes.log_file(name))
+    if postgres_process() or Settings().postgres_url is None:
+        yield _of_postgres()
 
 
-def _of_note(note: Note | None) -> tuple[str, str, str, str]:
+def _of_note(name: str, note: Note | None, log: Path) -> PartStatus:
     if note is None:
-        return "does not run", "", "", ""
+        return PartStatus(name, "does not run", log)
     if note.process() is None:
-        return "died: make up", "", "", ""
+        return PartStatus(name, "died", log)
     where = f"http://{HOST}:{note.port}" if note.port else ""
-    return "runs", _local(note.started_at), str(note.pid), where
+    return PartStatus(name, "runs", log, note.pid, note.started_at, where)
 
 
-def _local(time: datetime) -> str:
-    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+def _of_postgres() -> PartStatus:
+    process = postgres_process()
+    log = postgres_folder() / "log"
+    if process is None:
+        died = (postgres_folder() / "postmaster.pid").exists()
+        return PartStatus(POSTGRES, "died" if died else "does not run", log)
+    return PartStatus(POSTGRES, "runs", log, process.pid, datetime.fromtimestamp(process.create_time(), UTC))
+
+
+def _shown(path: Path) -> Path:
+    """As short as it can be said here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 if __name__ == "__main__":

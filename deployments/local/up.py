@@ -46,18 +46,20 @@ def bring_up(folder: Path, port: int, *, demo: bool) -> None:
     """Start what does not run, apply what the checkout says, and wait until it is usable."""
     started = time.monotonic()
     parts = Parts(Processes(folder), lambda url: platform_environment(folder, url))
-    if demo or parts.processes.note(SITE):  # a demo remains one until make down
-        site = parts.ensure_site(folder / "site")
-        os.environ |= {"TLC_SOURCE_URL": site, "TLC_MIRROR_URL": site}
+    demo = demo or parts.processes.note(SITE) is not None  # a demo remains one until make down
     _say("Starting what does not run: Prefect's server, Postgres, a worker (the first time: a minute) …")
-    api = parts.ensure_server(port, meanwhile=_start_postgres)
+    api = parts.ensure_server(port, meanwhile=lambda: _start_what_it_needs_not(parts, folder, demo=demo))
     os.environ |= platform_environment(folder, api)
     for line in _apply(parts, api):
         _say(f"  {line}")
     _say(_what_next(api, time.monotonic() - started))
 
 
-def _start_postgres() -> None:
+def _start_what_it_needs_not(parts: Parts, folder: Path, *, demo: bool) -> None:
+    """The stand-in and Postgres: Prefect's server takes longer than both."""
+    if demo:
+        site = parts.ensure_site(folder / "site")
+        os.environ |= {"TLC_SOURCE_URL": site, "TLC_MIRROR_URL": site}
     if Settings().postgres_url is None:
         start_postgres()
 
