@@ -1,0 +1,185 @@
+"""docker-compose.yml without containers: each service a process on loopback, with the file's own command and settings.
+
+What a container has to itself is replaced: host names and ports by free ports of 127.0.0.1, folders by temporary ones.
+The order is the file's: a service waits for those that it depends on, by their health checks, which are run too.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg2
+
+from tests.servers import compose_file as described
+from tests.servers.third_party import POSTGRES_USER, make_cluster, programs_path
+
+PATIENCE_SECONDS = 120
+POLL_SECONDS = 0.5
+ADDRESSES = ("data-postgres:5432", "prefect-postgres:5432", "redis:6379", "server:4200", "worker:8080")
+
+
+class Composed:
+    """The services named, and those that they depend on, while entered as a context.
+
+    ``folder`` gets their data and logs; the user of Postgres has to be able to enter it. ``given`` is what would stand
+    in ``.env``.
+    """
+
+    def __init__(self, folder: Path, given: Mapping[str, str], services: Iterable[str]):
+        self.folder = folder
+        self.given = dict(given)
+        self.services: dict[str, Any] = described.read_compose(given)["services"]
+        self.port = _free_ports(ADDRESSES)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._wanted = tuple(services)
+        self._programs = programs_path(folder)
+
+    def __enter__(self) -> Self:
+        try:
+            for service in self._wanted:
+                self.start(service)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in reversed(self.processes.values()):
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def start(self, service: str) -> None:
+        """Start a service after those that it depends on, unless it is started."""
+        if service in self.processes:
+            return
+        for needed, rule in self.services[service].get("depends_on", {}).items():
+            self.start(needed)
+            self.wait(needed, rule["condition"])
+        if self._is_postgres(service):
+            make_cluster(self.folder / service, self.services[service]["environment"], self._programs)
+        with (self.folder / f"{service}.log").open("wb") as log:
+            self.processes[service] = subprocess.Popen(
+                self._command(service),
+                **self._surroundings(service),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=POSTGRES_USER if self._is_postgres(service) else None,
+            )
+
+    def run(self, service: str, *command: str) -> str:
+        """What a command prints, run as ``docker compose run SERVICE`` would; its failure is an AssertionError."""
+        done = subprocess.run(
+            [self._here(word) for word in command],
+            **self._surroundings(service),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def wait(self, service: str, condition: str = "service_healthy") -> None:
+        """Wait for a condition of ``depends_on``."""
+        if condition == "service_completed_successfully":
+            code = self.processes[service].wait(PATIENCE_SECONDS)
+            assert code == 0, f"{service} ended with {code}: {self.log(service)}"
+            return
+        assert condition == "service_healthy"
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.is_healthy(service):
+            assert time.monotonic() < deadline, f"{service} is not healthy: {self.log(service)}"
+            time.sleep(POLL_SECONDS)
+
+    def is_healthy(self, service: str) -> bool:
+        """What the service's health check says: its own, else the image's."""
+        assert self.processes[service].poll() is None, f"{service} has ended: {self.log(service)}"
+        own = self.services[service].get("healthcheck", {}).get("test")
+        kind, *words = own or ["CMD", *described.image_command("HEALTHCHECK")]
+        command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
+        surroundings = self._surroundings(service)
+        check = subprocess.run([self._here(word) for word in command], **surroundings, check=False, capture_output=True)
+        return check.returncode == 0
+
+    def log(self, service: str) -> str:
+        """The end of what it has written so far."""
+        return (self.folder / f"{service}.log").read_text(errors="replace")[-4000:]
+
+    def connect(self, service: str) -> psycopg2.extensions.connection:
+        """A connection to a Postgres service, with the file's user, password and database."""
+        settings = self.services[service]["environment"]
+        return psycopg2.connect(
+            host="127.0.0.1",
+            port=self.port[f"{service}:5432"],
+            user=settings["POSTGRES_USER"],
+            password=settings["POSTGRES_PASSWORD"],
+            dbname=settings["POSTGRES_DB"],
+        )
+
+    def _is_postgres(self, service: str) -> bool:
+        return bool(self.services[service]["image"].startswith("postgres:"))
+
+    def _command(self, service: str) -> list[str]:
+        told = self.services[service].get("command")
+        words = [self._here(word) for word in (shlex.split(told) if told else described.image_command())]
+        if self._is_postgres(service):
+            folder = str(self.folder / service)
+            words += ["-D", folder, "-k", folder, "-h", "127.0.0.1", "-p", str(self.port[f"{service}:5432"])]
+        program = shutil.which(words[0], path=self._surroundings(service)["env"]["PATH"])
+        assert program, f"{service}: there is no {words[0]}"
+        return [program, *words[1:]]
+
+    def _here(self, text: str) -> str:
+        """The text with this machine's ports and folders in the place of the container's."""
+        server, worker = self.port["server:4200"], self.port["worker:8080"]
+        if text == "4200":
+            return str(server)
+        places = {address: f"127.0.0.1:{port}" for address, port in self.port.items()} | {
+            "127.0.0.1:4200": f"127.0.0.1:{server}",
+            "127.0.0.1:8080": f"127.0.0.1:{worker}",
+            "0.0.0.0": "127.0.0.1",
+            "redis-server": f"redis-server --port {self.port['redis:6379']} --bind 127.0.0.1 --dir {self.folder}",
+            "redis-cli": f"redis-cli -p {self.port['redis:6379']}",
+            "/tmp/prefect": str(self.folder / "prefect"),
+            "/data": str(self.folder / "data"),
+        }
+        for there, here in places.items():
+            text = text.replace(there, here)
+        return text
+
+    def _surroundings(self, service: str) -> dict[str, Any]:
+        own = self.services[service]["image"].startswith(described.OWN_IMAGE)
+        settings = described.service_environment(self.services[service], self.given)
+        if own:
+            settings = described.image_environment() | settings
+        here = {
+            "PATH": f"{Path(sys.executable).parent if own else self._programs}:{os.environ['PATH']}",
+            "PGPORT": str(self.port.get(f"{service}:5432", "")),
+            "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
+            "PREFECT_WORKER_WEBSERVER_PORT": str(self.port["worker:8080"]),
+        }
+        return {"env": {name: self._here(value) for name, value in settings.items()} | here, "cwd": described.PROJECT}
+
+
+def _free_ports(addresses: Iterable[str]) -> dict[str, int]:
+    """A free port of 127.0.0.1 for each, all different."""
+    sockets = {address: socket.socket() for address in addresses}
+    for free in sockets.values():
+        free.bind(("127.0.0.1", 0))
+    ports = {address: free.getsockname()[1] for address, free in sockets.items()}
+    for free in sockets.values():
+        free.close()
+    return ports
