@@ -1,0 +1,95 @@
+"""What became of a month in each of its targets, and of all months of a backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from flows.tlc.report import LoadReport, Status, Target
+
+LegStatus = Status | Literal["failed", "skipped"]
+
+
+class LegOutcome(BaseModel):
+    """One month in one target. ``report`` is None where the leg failed, was skipped, or ran on another machine."""
+
+    target: Target
+    status: LegStatus
+    rows_loaded: int = Field(0, description="Rows of the month that the target has now")
+    sentence: str | None = Field(None, description="Why it failed or was skipped, and what to do")
+    report: LoadReport | None = None
+
+    @classmethod
+    def of(cls, report: LoadReport) -> LegOutcome:
+        """What a leg that ended well came to."""
+        return cls(target=report.target, status=report.status, rows_loaded=report.rows_loaded, report=report)
+
+
+class MonthOutcome(BaseModel):
+    """One month in all of its targets."""
+
+    dataset: str
+    month: str = Field(description="The file's month, YYYY-MM")
+    legs: list[LegOutcome]
+
+    @property
+    def failed(self) -> bool:
+        return any(leg.status == "failed" for leg in self.legs)
+
+    @property
+    def sentence(self) -> str:
+        """What failed, in the errors' own words, each said once; empty where nothing did."""
+        targets: dict[str, list[str]] = {}
+        for leg in self.legs:
+            if leg.status == "failed":
+                targets.setdefault(leg.sentence or "no reason was given.", []).append(leg.target)
+        return " ".join(f"→ {', '.join(names)}: {sentence}" for sentence, names in targets.items())
+
+    @property
+    def reports(self) -> list[LoadReport]:
+        """The reports of the legs that ended well in this process."""
+        return [leg.report for leg in self.legs if leg.report is not None]
+
+    @property
+    def statuses(self) -> dict[Target, LegStatus]:
+        """The status in each target."""
+        return {leg.target: leg.status for leg in self.legs}
+
+
+class BackfillReport(BaseModel):
+    """Every month of a backfill and its outcome; with ``plan_only`` what would be done, and nothing was."""
+
+    dataset: str
+    start_month: str
+    end_month: str
+    targets: list[Target]
+    plan_only: bool = False
+    plan: list[dict[str, Any]] = Field(default_factory=list, description="The plan: a row a month, as it is shown")
+    months: list[MonthOutcome] = Field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def reports(self) -> list[LoadReport]:
+        """The reports of all legs that ended well in this process, in the months' order."""
+        return [report for month in self.months for report in month.reports]
+
+    @property
+    def failed(self) -> list[MonthOutcome]:
+        """The months that failed in at least one target."""
+        return [month for month in self.months if month.failed]
+
+    def months_of(self, status: LegStatus) -> list[str]:
+        """The months that have this status in at least one target."""
+        return [month.month for month in self.months if status in month.statuses.values()]
+
+
+def failure_sentence(months: Sequence[MonthOutcome], total: int) -> str:
+    """One sentence about the months that failed, and what to do; the first three in the errors' own words."""
+    told = "; ".join(f"{month.month} {month.sentence}" for month in months[:3])
+    more = f"; and {len(months) - 3} more" if len(months) > 3 else ""  # noqa: PLR2004
+    return (
+        f"{len(months)} of {total} months failed: {told}{more} Run it again when that is mended: it loads only what "
+        "is missing."
+    )
