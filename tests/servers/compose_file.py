@@ -1,4 +1,4 @@
-"""docker-compose.yml and the Dockerfile as plain values, for tests: interpolated as Compose does it, anchors resolved."""
+"""docker-compose.yml and the Dockerfile as plain values: interpolated as Compose does it, anchors resolved."""
 
 from __future__ import annotations
 

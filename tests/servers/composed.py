@@ -42,6 +42,7 @@ class Composed:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._wanted = tuple(services)
         self._programs = programs_path(folder)
+        (folder / "data").mkdir()
 
     def __enter__(self) -> Self:
         try:
@@ -80,8 +81,11 @@ class Composed:
                 user=POSTGRES_USER if self._is_postgres(service) else None,
             )
 
-    def run(self, service: str, *command: str) -> str:
-        """What a command prints, run as ``docker compose run SERVICE`` would; its failure is an AssertionError."""
+    def run(self, service: str, *command: str, log: str | None = None) -> str:
+        """What a command prints, run as ``docker compose run SERVICE`` would.
+
+        Its failure is an AssertionError, with the log of another service.
+        """
         done = subprocess.run(
             [self._here(word) for word in command],
             **self._surroundings(service),
@@ -89,7 +93,8 @@ class Composed:
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        told = f"{done.stdout}{done.stderr}{self.log(log) if log else ''}"
+        assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{told}"
         return done.stdout
 
     def wait(self, service: str, condition: str = "service_healthy") -> None:
@@ -133,8 +138,8 @@ class Composed:
         return bool(self.services[service]["image"].startswith("postgres:"))
 
     def _command(self, service: str) -> list[str]:
-        told = self.services[service].get("command")
-        words = [self._here(word) for word in (shlex.split(told) if told else described.image_command())]
+        own = "postgres" if self._is_postgres(service) else shlex.join(described.image_command())
+        words = [self._here(word) for word in shlex.split(self.services[service].get("command", own))]
         if self._is_postgres(service):
             folder = str(self.folder / service)
             words += ["-D", folder, "-k", folder, "-h", "127.0.0.1", "-p", str(self.port[f"{service}:5432"])]

