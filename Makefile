@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup demo test lint format bench up down docs clean
+.PHONY: help setup demo test lint format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -44,11 +44,14 @@ bench: setup  ## Measure the loads against their limits, pandas and dlt (some mi
 	-$(RUN) -m tests.benchmarks
 	-$(RUN) -m tests.benchmarks.lake
 
-up: setup  ## Prefect server with UI, all flows deployed and served, embedded Postgres; Ctrl-C ends it
-	$(RUN) -m deployments.local.up
+up: setup  ## Prefect's server and UI, a worker, Postgres, all flows deployed. DEMO=1: with made-up months; PORT=…
+	@$(RUN) -m deployments.local.up $(if $(DEMO),--demo) $(if $(PORT),--port $(PORT))
 
-down: setup  ## End the embedded Postgres that demo and up leave running
-	$(RUN) -m deployments.local.down
+status: setup  ## What of it runs, since when, and where the logs are
+	@$(RUN) -m deployments.local.status
+
+down: setup  ## End exactly what up and demo left running; the data stays
+	@$(RUN) -m deployments.local.down
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md

@@ -6,6 +6,7 @@ from flows.backfill import backfill
 from flows.gcs_to_bigquery import gcs_to_bigquery
 from flows.green_taxi_etl import green_taxi_etl
 from flows.load_month import load_month
+from flows.sync_new_months import sync_new_months
 
 __all__ = [
     "api_to_gcs",
@@ -14,4 +15,5 @@ __all__ = [
     "gcs_to_bigquery",
     "green_taxi_etl",
     "load_month",
+    "sync_new_months",
 ]

@@ -9,7 +9,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.tlc.outcome import BackfillReport, LegOutcome, MonthOutcome
+from flows.tlc.outcome import BackfillReport, LegOutcome, MonthOutcome, SyncReport
 from flows.tlc.plan import MonthPlan
 from flows.tlc.report import Target
 
@@ -20,7 +20,7 @@ def plan_rows(plans: Sequence[MonthPlan]) -> list[dict[str, Any]]:
     """The plan as people read it: a row a month, a column a target."""
     return [
         {
-            "month": str(plan.request.month),
+            "month": f"{plan.request.dataset} {plan.request.month}",
             "MB at source": round(plan.bytes / 1e6, 1) if plan.bytes is not None else "?",
             "rows expected": f"{plan.rows:,}" if plan.rows is not None else "?",
             **{f"{_ARROW}{target}": action for target, action in plan.actions.items()},
@@ -46,7 +46,7 @@ def outcome_rows(months: Sequence[MonthOutcome]) -> list[dict[str, Any]]:
     """The outcomes as people read them: a row a month, a column a target."""
     return [
         {
-            "month": month.month,
+            "month": f"{month.dataset} {month.month}",
             "rows": f"{max((leg.rows_loaded for leg in month.legs), default=0):,}",
             **{f"{_ARROW}{leg.target}": leg.status for leg in month.legs},
             "what to do": month.sentence,
@@ -83,6 +83,23 @@ def publish_month(outcome: MonthOutcome) -> None:
 def publish_backfill(report: BackfillReport, key: str) -> None:
     """Every month and its outcome as a table artifact, the sums as its description."""
     create_table_artifact(table=outcome_rows(report.months), key=key, description=backfill_sentence(report))
+
+
+@task(name="publish-sync", cache_policy=NO_CACHE, persist_result=False)
+def publish_sync(report: SyncReport, key: str) -> None:
+    """Every month that was looked at, as a table artifact; what is new, and what is not out yet, as its description."""
+    create_table_artifact(table=outcome_rows(report.months), key=key, description=sync_sentence(report))
+
+
+def sync_sentence(report: SyncReport) -> str:
+    """What a look at the source came to."""
+    waiting = ", ".join(f"{dataset} {month}" for dataset, month in report.not_out_yet.items())
+    failed = ", ".join(f"{month.dataset} {month.month}" for month in report.failed)
+    return (
+        f"Loaded: {', '.join(report.loaded) or 'nothing, all is as the source has it'}."
+        + (f" Failed: {failed}." if failed else "")
+        + (f" Not out yet: {waiting}." if waiting else "")
+    )
 
 
 def backfill_sentence(report: BackfillReport) -> str:

@@ -7,18 +7,19 @@ from typing import Annotated
 
 from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import Field
 
 from flows.artifacts_months import plan_rows, publish_backfill, publish_plan
 from flows.legs import LegChoice
-from flows.months_at_once import Crew, RunOn
+from flows.months_at_once import Crew
 from flows.parameters import (
     DatasetName,
     DropRules,
     Force,
     LayoutChoice,
+    MaxParallel,
     MonthText,
     NewColumnsChoice,
+    RunOnChoice,
     SourceName,
     TargetNames,
     layouts_of,
@@ -39,16 +40,6 @@ FirstMonth = Annotated[
 LastMonth = Annotated[
     MonthText | None,
     shown_as("The last month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
-]
-MaxParallel = Annotated[
-    int, Field(ge=1, le=32), shown_as("Months that are loaded at once. Two keep two cores busy; one month, 400 MB.")
-]
-RunOnChoice = Annotated[
-    RunOn,
-    shown_as(
-        "here: in this run's process; work_pool: each month a run of load-month, for any number of workers; dask: on "
-        "the Dask cluster at dask_address."
-    ),
 ]
 PlanOnly = Annotated[bool, shown_as("Say what there is to do, and do nothing.")]
 DaskAddress = Annotated[str | None, shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone.")]
@@ -109,5 +100,5 @@ def backfill(
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_backfill(report, key)
     if report.failed:
-        raise MonthsFailed(failure_sentence(report.failed, len(report.months)), dataset=report.dataset)
+        raise MonthsFailed(failure_sentence(report.failed, len(report.months)))
     return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,12 +15,11 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.legs import LegChoice, load_legs
 from flows.months_elsewhere import load_month_elsewhere
+from flows.parameters import RunOn
 from flows.stopping import stopping_together
 from flows.tlc.errors import ParameterError
 from flows.tlc.outcome import LegOutcome, MonthOutcome
 from flows.tlc.plan import MonthPlan
-
-RunOn = Literal["here", "work_pool", "dask"]
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,20 @@ TargetNames = Annotated[
     AfterValidator(_once_each_in_order),
     shown_as("Where to: postgres; gcs, the lake (a bucket or a folder); bigquery, the warehouse, from the lake."),
 ]
+MaxParallel = Annotated[
+    int,
+    Field(ge=1, le=32),
+    shown_as("Months that are loaded at once. Two keep two cores busy; each takes up to 400 MB of memory."),
+]
+# Where months are loaded.
+RunOn = Literal["here", "work_pool", "dask"]
+RunOnChoice = Annotated[
+    Literal["here", "work_pool", "dask"],
+    shown_as(
+        "here: in this run's process; work_pool: each month a run of load-month, for any number of workers; dask: on "
+        "the Dask cluster at dask_address."
+    ),
+]
 NewestMonthName = Annotated[
     MonthText | None,
     shown_as("The file's month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),

@@ -20,6 +20,7 @@ from blocks.postgres import postgres_connection
 from blocks.register import load_block
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
+from flows.announce import announce
 from flows.artifacts import ProgressBar, publish_report
 from flows.extract.download import Downloaded, SourceFile, download, find_file, known_identity
 from flows.extract.request import plain_url
@@ -161,7 +162,7 @@ def load_zones_once(source: Source) -> None:
 
 @task(name="publish-report", cache_policy=NO_CACHE, persist_result=False)
 def publish(report: LoadReport, place: str, key: str | None = None) -> None:
-    """Say in the log and in the UI what the load did and where the rows are."""
+    """Say in the log and in the UI what the load did and where the rows are, and announce what is new."""
     get_run_logger().info(
         "%s %s → %s %s: %s read, %s loaded, %s rejected, %s flagged, %.1f s",
         report.dataset,
@@ -172,6 +173,8 @@ def publish(report: LoadReport, place: str, key: str | None = None) -> None:
         report.seconds,
     )
     publish_report(report, place, key)
+    if key is None:  # a month of a dataset, not the homework
+        announce(report)
 
 
 def finished_report(report: LoadReport, started_at: datetime) -> LoadReport:

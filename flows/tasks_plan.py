@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from prefect import task
 
@@ -14,14 +14,13 @@ from flows.tasks import http_client, postgres_connected, source_block
 from flows.tasks_lake import open_lake
 from flows.tasks_warehouse import open_warehouse
 from flows.tlc.catalogue import expected_size
-from flows.tlc.dataset import Dataset, Source
+from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import LAYOUTS, Layout, known_path, month_path
 from flows.tlc.month import Month
-from flows.tlc.plan import AtSource, MonthPlan, Standing, plan_month
+from flows.tlc.news import Standings, months_to_ask_for, newest_only, same_version
+from flows.tlc.plan import AtSource, MonthPlan, SameVersion, Standing, plan_month
 from flows.tlc.report import TARGETS, Target
-
-Standings = Mapping[Target, Mapping[str, Standing]]
 
 
 @task(name="ask-source", task_run_name="ask the source for {dataset}", **OUTSIDE)
@@ -65,12 +64,17 @@ def plan_months(
     *,
     layouts: Collection[Layout] = LAYOUTS,
     force: bool = False,
+    ledgers: Standings | None = None,
+    same_version: SameVersion | None = None,
 ) -> list[MonthPlan]:
-    """What there is to do for each month (all of one dataset and source); asks the source and the targets, no more."""
+    """What there is to do for each month (all of one dataset and source); asks the source and the targets, no more.
+
+    ``ledgers`` are those of `ledgers_for`, where they have been read; ``same_version``: see `plan_month`.
+    """
     if not requests:
         return []
     first = requests[0]
-    ledgers: Standings = read_ledgers(first.dataset, {*targets, "gcs"} if "bigquery" in targets else targets)
+    ledgers = ledgers_for(first.dataset, targets) if ledgers is None else ledgers
     at_source = ask_source(first.dataset, first.source, [request.month for request in requests])
     return [
         plan_month(
@@ -81,6 +85,26 @@ def plan_months(
             layouts=layouts,
             force=force,
             expected=expected_size(request.dataset, request.month),
+            same_version=same_version,
         )
         for request in requests
     ]
+
+
+def ledgers_for(dataset: Dataset, targets: Collection[Target]) -> Standings:
+    """What stands in the targets, and in the lake where the warehouse is one of them: it follows the lake."""
+    return read_ledgers(dataset, {*targets, "gcs"} if "bigquery" in targets else targets)
+
+
+def plan_news(
+    dataset: Dataset, targets: Collection[Target], *, start: Month | None, newest: Month, recheck: int
+) -> list[MonthPlan]:
+    """What a regular look at TLC's site finds: new months, months published again, and the first ones not out yet."""
+    ledgers = ledgers_for(dataset, targets)
+    standing = {target: ledgers[target] for target in targets}
+    first, _ = dataset_info(dataset).span(Source.tlc)
+    asked = months_to_ask_for(standing, first=first, newest=newest, start=start, recheck=recheck)
+    requests = [MonthRequest(dataset, month) for month in asked]
+    plans = plan_months(requests, targets, ledgers=ledgers, same_version=same_version)
+    wanted = newest_only([plan.request.month for plan in plans if plan.at_source], standing, start)
+    return [plan for plan in plans if plan.at_source is None or plan.request.month in wanted]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -36,6 +36,10 @@ class AtSource:
     bytes: int | None = None
 
 
+# Whether a load is of the version that the source has now.
+SameVersion = Callable[[MonthRequest, Standing, AtSource], bool]
+
+
 @dataclass(frozen=True)
 class MonthPlan:
     """What is to be done for a month in each target, and how much of it there is to expect.
@@ -66,16 +70,20 @@ def plan_month(
     layouts: Collection[Layout],
     force: bool = False,
     expected: tuple[int, int] | None = None,
+    same_version: SameVersion | None = None,
 ) -> MonthPlan:
     """Compare the source with what stands in each of ``targets``.
 
+    A load stands if it is of the same file, conformed the same way; or, where it is given, as ``same_version`` says.
     ``expected`` has rows and bytes as somebody once counted them; the source's own length counts more.
     """
     wanted = None if at_source is None or at_source.identity is None else request.content_key(at_source.identity)
 
     def same(target: Target) -> bool:
         found = standing.get(target)
-        return found is not None and found.is_whole and found.content_key == wanted
+        if found is None or not found.is_whole or at_source is None:
+            return False
+        return same_version(request, found, at_source) if same_version else found.content_key == wanted
 
     actions: dict[Target, Action] = {}
     for target in ("postgres", "gcs"):
