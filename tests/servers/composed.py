@@ -54,13 +54,17 @@ class Composed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in reversed(self.processes.values()):
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """End our own processes, then the databases that they use."""
+        for own in (True, False):
+            ending = [process for service, process in self.processes.items() if self._is_own(service) is own]
+            for process in ending:
+                process.terminate()
+            for process in ending:
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
     def start(self, service: str) -> None:
         """Start a service after those that it depends on, unless it is started."""
@@ -134,6 +138,9 @@ class Composed:
             dbname=settings["POSTGRES_DB"],
         )
 
+    def _is_own(self, service: str) -> bool:
+        return bool(self.services[service]["image"].startswith(described.OWN_IMAGE))
+
     def _is_postgres(self, service: str) -> bool:
         return bool(self.services[service]["image"].startswith("postgres:"))
 
@@ -166,7 +173,7 @@ class Composed:
         return text
 
     def _surroundings(self, service: str) -> dict[str, Any]:
-        own = self.services[service]["image"].startswith(described.OWN_IMAGE)
+        own = self._is_own(service)
         settings = described.service_environment(self.services[service], self.given)
         if own:
             settings = described.image_environment() | settings

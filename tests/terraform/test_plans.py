@@ -69,7 +69,7 @@ def test_a_wrong_reference_is_seen(terraform: Terraform) -> None:
     (terraform.folder / "wrong.tf").write_text('output "wrong" {\n  value = google_storage_bucket.lake.adress\n}\n')
     done = terraform("validate")
     assert done.returncode == 1
-    assert 'does not have an attribute named "adress"' in " ".join(done.stderr.split())
+    assert 'or exported attribute named "adress"' in " ".join(done.stderr.split())
 
 
 def test_each_configuration_plans_what_it_should(terraform: Terraform) -> None:
