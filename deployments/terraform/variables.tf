@@ -139,6 +139,17 @@ variable "worker_limit" {
   }
 }
 
+variable "job_memory" {
+  description = "The memory of a flow run's job, for the downloaded file too: 4Gi for the largest months, 2Gi for green and fhv."
+  type        = string
+  default     = "4Gi"
+
+  validation {
+    condition     = can(regex("^[0-9]+(G|Gi|M|Mi)$", var.job_memory))
+    error_message = "Give a quantity as Cloud Run takes it, as in 4Gi."
+  }
+}
+
 variable "postgres" {
   description = "Make a Cloud SQL Postgres for the leg api_to_postgres. It is what costs most here."
   type        = bool

@@ -2,6 +2,9 @@
 
 What a container has to itself is replaced: host names and ports by free ports of 127.0.0.1, folders by temporary ones.
 The order is the file's: a service waits for those that it depends on, by their health checks, which are run too.
+
+Where ``TLC_TEST_CONTAINER`` names a container of Buildah's, the project's own services run in it: in the image's files,
+as its user (``deployments/containers/verify.sh``).
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from tests.servers.third_party import POSTGRES_USER, make_cluster, programs_path
 
 PATIENCE_SECONDS = 120
 POLL_SECONDS = 0.5
+CONTAINER = os.environ.get("TLC_TEST_CONTAINER")
 ADDRESSES = ("data-postgres:5432", "prefect-postgres:5432", "redis:6379", "server:4200", "worker:8080")
 
 
@@ -42,7 +46,9 @@ class Composed:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._wanted = tuple(services)
         self._programs = programs_path(folder)
-        (folder / "data").mkdir()
+        for written in ("data", "prefect"):
+            (folder / written).mkdir()
+            (folder / written).chmod(0o777)  # the image's user is another one
 
     def __enter__(self) -> Self:
         try:
@@ -77,7 +83,7 @@ class Composed:
             make_cluster(self.folder / service, self.services[service]["environment"], self._programs)
         with (self.folder / f"{service}.log").open("wb") as log:
             self.processes[service] = subprocess.Popen(
-                self._command(service),
+                self._placed(service, self._command(service)),
                 **self._surroundings(service),
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -91,7 +97,7 @@ class Composed:
         Its failure is an AssertionError, with the log of another service.
         """
         done = subprocess.run(
-            [self._here(word) for word in command],
+            self._placed(service, [self._here(word) for word in command]),
             **self._surroundings(service),
             check=False,
             capture_output=True,
@@ -120,7 +126,8 @@ class Composed:
         kind, *words = own or ["CMD", *described.image_command("HEALTHCHECK")]
         command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
         surroundings = self._surroundings(service)
-        check = subprocess.run([self._here(word) for word in command], **surroundings, check=False, capture_output=True)
+        placed = self._placed(service, [self._here(word) for word in command])
+        check = subprocess.run(placed, **surroundings, check=False, capture_output=True)
         return check.returncode == 0
 
     def log(self, service: str) -> str:
@@ -150,9 +157,18 @@ class Composed:
         if self._is_postgres(service):
             folder = str(self.folder / service)
             words += ["-D", folder, "-k", folder, "-h", "127.0.0.1", "-p", str(self.port[f"{service}:5432"])]
-        program = shutil.which(words[0], path=self._surroundings(service)["env"]["PATH"])
-        assert program, f"{service}: there is no {words[0]}"
-        return [program, *words[1:]]
+        return words
+
+    def _placed(self, service: str, command: list[str]) -> list[str]:
+        """The command where it has to run: in the container, or with its program found on the service's PATH."""
+        settings = self._surroundings(service)["env"]
+        if CONTAINER and self._is_own(service):
+            given = [f"--env={name}={value}" for name, value in settings.items() if name != "PATH"]
+            volume = f"--volume={self.folder}:{self.folder}"
+            return ["buildah", "run", "--isolation=chroot", *given, volume, CONTAINER, "--", *command]
+        program = shutil.which(command[0], path=settings["PATH"])
+        assert program, f"{service}: there is no {command[0]}"
+        return [program, *command[1:]]
 
     def _here(self, text: str) -> str:
         """The text with this machine's ports and folders in the place of the container's."""

@@ -109,3 +109,26 @@ run "soft_delete_between" {
   }
   expect_failures = [var.lake_soft_delete_days]
 }
+
+run "what_feeds_the_registration" {
+  command = apply
+
+  variables {
+    prefect_api_url = null
+    postgres        = true
+    server          = true
+  }
+  assert {
+    condition = alltrue([for line in [
+      "export PREFECT_API_URL='https://tlc-server-123456789012.us-east4.run.app/api'",
+      "export TLC_GCP_PROJECT='my-project-1234'",
+      "export TLC_LAKE_URL='gs://my-project-1234-tlc-lake'",
+      "export TLC_WAREHOUSE_URL='bigquery://my-project-1234/tlc?location=US'",
+      "export TLC_IMAGE='us-east4-docker.pkg.dev/my-project-1234/nyc-taxi-flows/nyc-taxi-flows:latest'",
+      "export TLC_GCP_AUTH_STRING_SECRET='{\"secret\":\"tlc-prefect-credential\",\"version\":\"latest\"}'",
+      "export PREFECT_API_AUTH_STRING=\"$(gcloud secrets versions access latest --project=my-project-1234 --secret=tlc-prefect-credential)\"",
+      "export TLC_POSTGRES_URL=\"$(gcloud secrets versions access latest --project=my-project-1234 --secret=tlc-postgres-url)\"",
+    ] : strcontains(output.environment, line)])
+    error_message = "the environment lacks something: ${output.environment}"
+  }
+}
