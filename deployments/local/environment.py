@@ -36,6 +36,8 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
     return (
         {
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # how soon a run is picked up
+            # The shortest there is: an automation takes a run that misses some for crashed, within two minutes.
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
             "TLC_CACHE_DIR": str(folder / "cache"),
         }
         | kept
