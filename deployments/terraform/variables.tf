@@ -163,7 +163,7 @@ variable "postgres_tier" {
 }
 
 variable "postgres_disk_gb" {
-  description = "The disk at the start; it grows by itself. Yellow trips take about 110 bytes a row with their index."
+  description = "The disk at the start; it grows by itself. A yellow trip takes 170 bytes there."
   type        = number
   default     = 50
 
