@@ -25,7 +25,7 @@ RUN ${SYNC} --inexact && python -m compileall -q flows blocks deployments
 # ---- the image ----
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="nyc-taxi-flows" org.opencontainers.image.licenses="MIT"
-# Downloads, and a lake or a warehouse in files, are below /data: a volume. Nothing else is written, but /tmp.
+# Downloads, and a lake or a warehouse in files, are below /data: mount a volume there. Nothing else is written, but /tmp.
 RUN useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin tlc
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH \
@@ -36,7 +36,6 @@ ENV PATH=/app/.venv/bin:$PATH \
     TLC_CACHE_DIR=/data/cache
 WORKDIR /app
 USER 10001
-VOLUME /data
 # The worker's own answer: 503 once it has stopped asking the server for runs.
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=10s --start-period=90s --retries=3 \
