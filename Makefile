@@ -50,7 +50,7 @@ format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: setup  ## Measure the loads against their limits, pandas and dlt (some minutes); says which target is missed
+bench: setup  ## Measure the loads against their limits, pandas and dlt (BENCH=--skip-20m: without the large month)
 	-$(RUN) -m tests.benchmarks $(BENCH)
 	-$(RUN) -m tests.benchmarks.lake $(BENCH)
 

@@ -39,6 +39,7 @@ def encode_month(
             raise TargetError(
                 f"the {layout} files have {rows:,} of {trips.counts.rows_loaded:,} rows; the month is as it was."
             )
+    pa.default_memory_pool().release_unused()  # before the uploads take theirs
     return files
 
 
