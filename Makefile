@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup demo test lint format bench up down docs clean
+.PHONY: help setup demo test lint audit format bench up down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -35,6 +35,10 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	$(RUN) -m flows.tlc.schema_docs --check
+	@.ci/audit --if-reachable
+
+audit: setup  ## Known vulnerabilities in the locked dependencies; needs the internet
+	.ci/audit
 
 format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .
