@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
 
 from prefect import flow
 
@@ -11,25 +10,17 @@ from flows.parameters import (
     DatasetName,
     DropRules,
     Force,
+    LayoutChoice,
     MonthName,
     NewColumnsChoice,
     SourceName,
+    layouts_of,
     month_request,
-    shown_as,
 )
 from flows.tasks import download_month, find_month, finished_report, not_published_report, publish
 from flows.tasks_lake import find_in_lake, lake_place, load_into_lake
 from flows.tlc.dataset import Source
-from flows.tlc.locations import LAYOUTS
 from flows.tlc.report import LoadReport
-
-LayoutChoice = Annotated[
-    Literal["partitioned", "unpartitioned", "both"],
-    shown_as(
-        "partitioned: a folder and a file for each pickup date, for queries of single days; unpartitioned: one file "
-        "for the month, for everything else; both."
-    ),
-]
 
 
 @flow(
@@ -57,7 +48,7 @@ def api_to_gcs(
     """
     started_at = datetime.now(UTC)
     request = month_request(dataset, month, source, drop_rules, new_columns)
-    layouts = LAYOUTS if layout == "both" else frozenset({layout})
+    layouts = layouts_of(layout)
     file = find_month(request)
     if file is None:
         return not_published_report(request, "gcs")

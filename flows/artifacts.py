@@ -12,6 +12,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.stopping import check_stopped
 from flows.tlc.report import LoadReport
 from flows.tlc.rules import UNLOADABLE, rules
 
@@ -28,7 +29,8 @@ class ProgressBar:
         self._due = time.monotonic() + PROGRESS_SECONDS
 
     def update(self, fraction: float) -> None:
-        """Show ``fraction`` (0 to 1), unless the last update is too fresh."""
+        """Show ``fraction`` (0 to 1), unless the last update is too fresh. Also where a cancelled load ends."""
+        check_stopped()
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + PROGRESS_SECONDS

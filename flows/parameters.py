@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flows.tlc.dataset import Dataset, Source, dataset_info
+from flows.tlc.errors import ParameterError
 from flows.tlc.identity import MonthRequest, NewColumns
-from flows.tlc.month import MONTH_PATTERN, Month
+from flows.tlc.locations import LAYOUTS, Layout
+from flows.tlc.month import MONTH_PATTERN, Month, months_between, newest_month
+from flows.tlc.report import TARGETS, Target
 from flows.tlc.rules import rules
 
 
@@ -52,6 +56,70 @@ NewColumnsChoice = Annotated[
     NewColumns,
     shown_as("What to do with a column that no schema file declares: fail the month, or keep it as text."),
 ]
+
+
+LayoutName = Layout | Literal["both"]
+LayoutChoice = Annotated[
+    Literal["partitioned", "unpartitioned", "both"],
+    shown_as(
+        "partitioned: a folder and a file for each pickup date, for queries of single days; unpartitioned: one file "
+        "for the month, for everything else; both."
+    ),
+]
+
+
+def _once_each_in_order(targets: list[Target]) -> list[Target]:
+    return [target for target in TARGETS if target in targets]
+
+
+TargetNames = Annotated[
+    list[Literal["postgres", "gcs", "bigquery"]],
+    Field(min_length=1),
+    AfterValidator(_once_each_in_order),
+    shown_as("Where to: postgres; gcs, the lake (a bucket or a folder); bigquery, the warehouse, from the lake."),
+]
+MaxParallel = Annotated[
+    int,
+    Field(ge=1, le=32),
+    shown_as("Months that are loaded at once. Two keep two cores busy; each takes up to 400 MB of memory."),
+]
+# Where months are loaded.
+RunOn = Literal["here", "work_pool", "dask"]
+RunOnChoice = Annotated[
+    Literal["here", "work_pool", "dask"],
+    shown_as(
+        "here: in this run's process; work_pool: each month a run of load-month, for any number of workers; dask: on "
+        "the Dask cluster at dask_address."
+    ),
+]
+NewestMonthName = Annotated[
+    MonthText | None,
+    shown_as("The file's month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
+]
+
+
+def layouts_of(choice: LayoutName) -> frozenset[Layout]:
+    """The layouts that a choice stands for."""
+    return LAYOUTS if choice == "both" else frozenset({choice})
+
+
+def month_range(dataset: Dataset, source: Source, start: str | None, end: str | None, scheduled: datetime) -> list[str]:
+    """Every month from ``start`` to ``end``, both included; see the flows' forms for what None means.
+
+    Raises ParameterError where the range is none, or the source can never have its first or last month.
+    """
+    info = dataset_info(Dataset(dataset))
+    earliest, latest = info.span(Source(source))
+    last = Month.parse(end) if end else min(newest_month(scheduled), latest or newest_month(scheduled))
+    first = Month.parse(start) if start else max(last.plus(-11), earliest)
+    if first > last:
+        raise ParameterError(
+            f"start_month {first} is after end_month {last}: the range has no month. Swap them, or leave one out.",
+            dataset=str(info.dataset),
+        )
+    for month in (first, last):
+        info.check_month(month, Source(source))
+    return [str(month) for month in months_between(first, last)]
 
 
 def month_request(

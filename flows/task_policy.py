@@ -43,6 +43,15 @@ def about_month(request: MonthRequest, url: str) -> Iterator[None]:
 
 
 @contextmanager
+def located(dataset: str) -> Iterator[None]:
+    """Have every error say which dataset it is about, where it does not know the month either."""
+    try:
+        yield
+    except TripLoadError as error:
+        raise error.located(dataset, None) from error.__cause__
+
+
+@contextmanager
 def discarding_damaged(downloaded: Downloaded) -> Iterator[None]:
     """Forget the cached file where it turns out that it cannot be read, so that the next run gets it anew."""
     try:

@@ -20,6 +20,7 @@ from blocks.postgres import postgres_connection
 from blocks.register import load_block
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
+from flows.announce import announce
 from flows.artifacts import ProgressBar, publish_report
 from flows.extract.download import Downloaded, SourceFile, download, find_file, known_identity
 from flows.extract.request import plain_url
@@ -46,10 +47,10 @@ from flows.transform.stream import TripStream
 @task(name="find-month", task_run_name="find {request.dataset} {request.month}", **OUTSIDE)
 def find_month(request: MonthRequest) -> SourceFile | None:
     """Ask the source for the month's file and its version; None where it is not published."""
-    source = _source(request.source)
+    source = source_block(request.source)
     url = source.url(month_path(request.dataset, request.month, request.source))
     known_url = source.url(known_path(request.dataset, request.source))
-    with about_month(request, url), _client() as client:
+    with about_month(request, url), http_client() as client:
         file = find_file(client, url, known_url)
     version = f"there, version {file.etag or file.last_modified or 'unknown'}" if file else "not published"
     get_run_logger().info("%s is %s", plain_url(url), version)
@@ -62,7 +63,7 @@ def find_in_postgres(request: MonthRequest, file: SourceFile) -> LoadReport | No
     identity = known_identity(file, Settings().cache_dir)
     if identity is None:
         return None
-    with about_month(request, file.url), _postgres() as connection:
+    with about_month(request, file.url), postgres_connected() as connection:
         return postgres.find_load(connection, request, identity)
 
 
@@ -74,7 +75,7 @@ def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
     def show(done: int, total: int | None) -> None:
         bar.update(done / total if total else 0.0)
 
-    with about_month(request, file.url), _client() as client:
+    with about_month(request, file.url), http_client() as client:
         return download(client, file, Settings().cache_dir, on_progress=show)
 
 
@@ -98,7 +99,7 @@ def load_into_postgres(
         discarding_damaged(downloaded),
         open_trip_file(downloaded.path) as trip_file,
         rejected_spill() as rejected,
-        _postgres() as connection,
+        postgres_connected() as connection,
     ):
         conformer = plan_conform(
             schema_of(request.dataset), request.month, trip_file.column_names, new_columns=request.new_columns
@@ -123,7 +124,7 @@ def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]
             # What cannot be loaded at all is counted; the homework has no table for it.
             streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
         trips = HomeworkStream(streams)
-        connection = opened.enter_context(_postgres())
+        connection = opened.enter_context(postgres_connected())
         replace_green_taxi(connection, trips, on_piece=lambda: bar.update(trips.fraction_read()))
     bar.finish()
     first, last = months[0][0], months[-1][0]
@@ -146,12 +147,12 @@ def load_zones_once(source: Source) -> None:
     """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
     if source is Source.mirror:
         return
-    url = _source(source).url(ZONES_PATH)
+    url = source_block(source).url(ZONES_PATH)
     try:
-        with _postgres() as connection:
+        with postgres_connected() as connection:
             if has_zones(connection):
                 return
-            with _client() as client:
+            with http_client() as client:
                 file = find_file(client, url, url)
                 zones = read_zones(download(client, file, Settings().cache_dir).path) if file else []
             add_zones(connection, zones)
@@ -161,7 +162,7 @@ def load_zones_once(source: Source) -> None:
 
 @task(name="publish-report", cache_policy=NO_CACHE, persist_result=False)
 def publish(report: LoadReport, place: str, key: str | None = None) -> None:
-    """Say in the log and in the UI what the load did and where the rows are."""
+    """Say in the log and in the UI what the load did and where the rows are, and announce what is new."""
     get_run_logger().info(
         "%s %s → %s %s: %s read, %s loaded, %s rejected, %s flagged, %.1f s",
         report.dataset,
@@ -172,6 +173,8 @@ def publish(report: LoadReport, place: str, key: str | None = None) -> None:
         report.seconds,
     )
     publish_report(report, place, key)
+    if key is None:  # a month of a dataset, not the homework
+        announce(report)
 
 
 def finished_report(report: LoadReport, started_at: datetime) -> LoadReport:
@@ -181,7 +184,7 @@ def finished_report(report: LoadReport, started_at: datetime) -> LoadReport:
 
 def not_published_report(request: MonthRequest, target: Target) -> LoadReport:
     """What a load flow returns for a month that the source has not got yet."""
-    url = _source(request.source).url(month_path(request.dataset, request.month, request.source))
+    url = source_block(request.source).url(month_path(request.dataset, request.month, request.source))
     return LoadReport(
         dataset=str(request.dataset),
         month=str(request.month),
@@ -196,16 +199,19 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()  # reads all of the system's certificates: 50 ms, once a process
 
 
-def _client() -> httpx.Client:
+def http_client() -> httpx.Client:
+    """A client for the source."""
     return httpx.Client(verify=_tls())
 
 
-def _source(source: Source) -> TripDataSource:
+def source_block(source: Source) -> TripDataSource:
+    """The block of a source."""
     block: TripDataSource = load_block(TripDataSource, MIRROR_SOURCE if source is Source.mirror else TLC_SOURCE)
     return block
 
 
 @contextmanager
-def _postgres() -> Iterator[Any]:
+def postgres_connected() -> Iterator[Any]:
+    """A connection to the Postgres of the block ``tlc-postgres``; what goes wrong with it is a TargetError."""
     with postgres_errors(), postgres_connection(load_block(SqlAlchemyConnector, POSTGRES)) as connection:
         yield connection

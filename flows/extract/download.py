@@ -20,12 +20,22 @@ from flows.extract.cache import KEEP_BYTES, CacheSlot, Version, discard, disk_er
 from flows.extract.part import Part
 from flows.extract.patience import Patience
 from flows.extract.request import plain_url
-from flows.extract.source_file import SourceFile, find_file
+from flows.extract.source_file import SourceFile, find_file, find_files
 from flows.extract.transfer import Progress, Transfer
 from flows.extract.verify import verify_file
 from flows.tlc.errors import NotTripFile
 
-__all__ = ["Downloaded", "Patience", "SourceFile", "discard", "download", "find_file", "known_identity", "prune"]
+__all__ = [
+    "Downloaded",
+    "Patience",
+    "SourceFile",
+    "discard",
+    "download",
+    "find_file",
+    "find_files",
+    "known_identity",
+    "prune",
+]
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,10 @@ from flows.load.bigquery_jobs import MonthJobs, Patience
 from flows.load.bigquery_ledger import MAX_BYTES_BILLED, BigQueryLedger
 from flows.load.bigquery_tables import BigQueryTables
 from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import report_of, unchanged
+from flows.load.warehouse_ledger import report_of, standing_of, unchanged
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
+from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 
 
@@ -94,11 +95,11 @@ class BigQueryWarehouse:
         with self._reading() as ledger:
             return ledger.count_rows(dataset) if ledger else {}
 
-    def last_loads(self, dataset: Dataset) -> dict[str, LoadReport]:
-        """The report of each month's last load, by month."""
+    def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
+        """See Warehouse."""
         with self._reading() as ledger:
             rows = ledger.last_loads(dataset) if ledger else []
-            return {row["month"]: report_of(row) for row in rows}
+            return standing_of(rows, ledger.count_rows(dataset) if ledger and rows else {})
 
     @contextmanager
     def _reading(self) -> Iterator[BigQueryLedger | None]:

@@ -17,7 +17,7 @@ from google.cloud import bigquery
 
 from flows.load.bigquery_jobs import MonthJobs
 from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import LEDGER, LEDGER_TABLE, REPORT_COLUMNS, ledger_row
+from flows.load.warehouse_ledger import LEDGER, LEDGER_TABLE, REPORT_COLUMNS, STANDING_COLUMNS, ledger_row
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import trips_table
 from flows.tlc.report import LoadReport
@@ -80,7 +80,7 @@ class BigQueryLedger:
 
     def last_loads(self, dataset: Dataset) -> list[dict[str, Any]]:
         """The row of each month's last load."""
-        return self._rows(LAST_LOADS, ", ".join(REPORT_COLUMNS), {"dataset": str(dataset)})
+        return self._rows(LAST_LOADS, ", ".join(STANDING_COLUMNS), {"dataset": str(dataset)})
 
     def count_rows(self, dataset: Dataset) -> dict[str, int]:
         """The rows of each month's partition; costs the least that a query can, whatever the table's size."""

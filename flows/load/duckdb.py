@@ -23,10 +23,11 @@ from flows.load.duckdb_files import check_columns, lake_folder, month_files, rea
 from flows.load.duckdb_ledger import enter_load, last_rows, standing_load
 from flows.load.duckdb_tables import ensure_tables, existing_columns, quoted
 from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import report_of
+from flows.load.warehouse_ledger import standing_of
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetBusy, TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table
+from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 
 # Memory that DuckDB takes at most, whatever the month's size; beyond, it uses the disk. 18 million rows take 8 s with
@@ -89,11 +90,11 @@ class DuckDbWarehouse:
             )
             return dict(counts.fetchall())
 
-    def last_loads(self, dataset: Dataset) -> dict[str, LoadReport]:
-        """The report of each month's last load, by month."""
+    def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
+        """See Warehouse."""
         with self._reading() as connection:
             rows = last_rows(connection, "dataset = $dataset", {"dataset": str(dataset)}) if connection else []
-            return {row["month"]: report_of(row) for row in rows}
+        return standing_of(rows, self.count_rows(dataset) if rows else {})
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:

@@ -20,14 +20,16 @@ from psycopg2 import sql
 from flows.load.month_load import MonthLoad
 from flows.load.postgres_copy import copy_batches
 from flows.load.postgres_errors import postgres_errors
-from flows.load.postgres_ledger import is_attached, standing_load, write_ledger
+from flows.load.postgres_ledger import is_attached, standing_load, standing_loads, write_ledger
 from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
 from flows.load.postgres_tables import column_definition, ensure_tables, existing_columns, pickup_index, table_name
 from flows.load.rejected_spill import RejectedSpill
+from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import partition_table, trips_table
 from flows.tlc.month import Month
+from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.transform.rejected import REJECTED_SCHEMA
 from flows.transform.stream import TripStream
@@ -39,6 +41,12 @@ def find_load(connection: Any, request: MonthRequest, source_etag: str) -> LoadR
     """The report (``unchanged``) of the load that stands in Postgres if it is the same; None where it has to run."""
     with postgres_errors(), connection, connection.cursor() as cursor:
         return standing_load(cursor, request, source_etag)
+
+
+def find_loads(connection: Any, dataset: Dataset) -> dict[str, Standing]:
+    """The last load of each month that Postgres has, by month (YYYY-MM)."""
+    with postgres_errors(), connection, connection.cursor() as cursor:
+        return standing_loads(cursor, dataset)
 
 
 def load_month(

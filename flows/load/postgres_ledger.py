@@ -9,8 +9,11 @@ from psycopg2 import sql
 
 from flows.load.month_load import MonthLoad
 from flows.load.postgres_tables import table_name
+from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import SCHEMA, partition_table, trips_table
+from flows.tlc.month import Month
+from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 
 _REPORT_COLUMNS = tuple(LoadReport.model_fields)
@@ -36,6 +39,31 @@ def standing_load(cursor: Any, request: MonthRequest, source_etag: str) -> LoadR
         return None
     report = dict(zip(_REPORT_COLUMNS, row[1:], strict=True))
     return LoadReport(**report | {"status": "unchanged", "bytes_read": 0, "seconds": 0.0})
+
+
+def standing_loads(cursor: Any, dataset: Dataset) -> dict[str, Standing]:
+    """The last load of each month that the ledger knows, by month; whole where the table has its partition."""
+    cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.loads",))
+    if cursor.fetchone()[0] is None:
+        return {}
+    cursor.execute(
+        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = to_regclass(%s)",
+        (f"{SCHEMA}.{trips_table(dataset)}",),
+    )
+    partitions = {name for (name,) in cursor.fetchall()}
+    cursor.execute(
+        sql.SQL(
+            "select distinct on (month) content_key, loaded_at, {} from {} where dataset = %s "
+            "order by month, load_id desc"
+        ).format(_identifiers(_REPORT_COLUMNS), table_name("loads")),
+        (str(dataset),),
+    )
+    found = {}
+    for content_key, loaded_at, *values in cursor.fetchall():
+        report = LoadReport(**dict(zip(_REPORT_COLUMNS, values, strict=True)))
+        is_whole = partition_table(dataset, Month.parse(report.month)) in partitions
+        found[report.month] = Standing(report, content_key, loaded_at, is_whole=is_whole)
+    return found
 
 
 def is_attached(cursor: Any, request: MonthRequest) -> bool:

@@ -15,6 +15,7 @@ from flows.load.manifest import Manifest, ManifestObject
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.month import Month
+from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.tlc.schema import Schema, schema_of
 from flows.transform.conform import keeping
@@ -66,8 +67,8 @@ class Warehouse(Protocol):
         """The rows of each month that the table has, by month (YYYY-MM)."""
         ...
 
-    def last_loads(self, dataset: Dataset) -> dict[str, LoadReport]:
-        """The report of the last load of each month, from the ledger."""
+    def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
+        """The last load of each month that the ledger knows, by month; whole where the table has its rows."""
         ...
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from flows.load.warehouse import WarehouseLoad
+from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 
 
@@ -51,6 +52,8 @@ LEDGER = (
 LEDGER_TABLE = "loads"
 LEDGER_COMMENT = "One row a load: what was read, loaded, rejected and flagged. Never changed."
 REPORT_COLUMNS = tuple(LoadReport.model_fields)
+# What has to be known of a load to tell whether it stands.
+STANDING_COLUMNS = ("content_key", "loaded_at", *REPORT_COLUMNS)
 
 
 def ledger_row(load: WarehouseLoad, report: LoadReport, load_id: int, loaded_at: datetime) -> dict[str, Any]:
@@ -72,6 +75,19 @@ def report_of(row: Mapping[str, Any]) -> LoadReport:
         if isinstance(values[name], str):
             values[name] = json.loads(values[name])
     return LoadReport(**values)
+
+
+def standing_of(rows: Iterable[Mapping[str, Any]], counted: Mapping[str, int]) -> dict[str, Standing]:
+    """The loads that ``rows`` of the ledger speak of, by month; ``counted`` has the rows of each month's partition."""
+    return {
+        row["month"]: Standing(
+            report_of(row),
+            row["content_key"],
+            row["loaded_at"],
+            is_whole=counted.get(row["month"], 0) == row["rows_loaded"],
+        )
+        for row in rows
+    }
 
 
 def unchanged(report: LoadReport) -> LoadReport:

@@ -40,11 +40,15 @@ class DatasetInfo:
     mirror_first_month: Month
     mirror_last_month: Month
 
+    def span(self, source: Source) -> tuple[Month, Month | None]:
+        """The first and the last month that ``source`` can have; None where it still grows."""
+        if source is Source.mirror:
+            return self.mirror_first_month, self.mirror_last_month
+        return self.first_month, None
+
     def check_month(self, month: Month, source: Source) -> None:
         """Raise ParameterError where ``source`` can never have ``month`` of this dataset."""
-        first, last = self.first_month, None
-        if source is Source.mirror:
-            first, last = self.mirror_first_month, self.mirror_last_month
+        first, last = self.span(source)
         if month < first or (last is not None and month > last):
             span = f"from {first} to {last}" if last else f"from {first} on"
             other = " Choose source='tlc' for it." if source is Source.mirror and month >= self.first_month else ""

@@ -12,6 +12,7 @@ TripLoadError                  a month could not be loaded (carries dataset, mon
 │   └── MissingColumn          a column without which no row can be loaded
 ├── TooManyBadRows             more rows than allowed cannot be loaded at all
 ├── CheckFailed                an assertion on the loaded result does not hold
+├── MonthsFailed               some months of several could not be loaded: each says why
 └── TargetError                the target did not take the month
     ├── TargetBusy             readers or other loads kept it locked
     ├── TargetUnavailable      it is out of reach or out of space: running again later may do
@@ -41,7 +42,7 @@ class TripLoadError(Exception):
         """Survive pickling (results, process pools): Exception's own way would pass the message alone."""
         return _rebuild, (type(self), self.message, self.dataset, self.month, self.url)
 
-    def located(self, dataset: str, month: str, url: str | None = None) -> TripLoadError:
+    def located(self, dataset: str, month: str | None, url: str | None = None) -> TripLoadError:
         """The same error, saying which month it is about where that was not known when it was raised."""
         return _rebuild(type(self), self.message, self.dataset or dataset, self.month or month, self.url or url)
 
@@ -94,6 +95,10 @@ class TooManyBadRows(TripLoadError):
 
 class CheckFailed(TripLoadError):
     """An assertion on the loaded result does not hold."""
+
+
+class MonthsFailed(TripLoadError):
+    """Some months of several, or targets of a month, failed; the message has their own sentences."""
 
 
 class TargetError(TripLoadError):

@@ -59,4 +59,17 @@ def rejected_object(dataset: Dataset, month: Month) -> str:
 
 def manifest_object(dataset: Dataset, month: Month) -> str:
     """The lake's manifest of a month."""
-    return f"manifests/{dataset}/{month}.json"
+    return f"{manifest_folder(dataset)}{month}.json"
+
+
+def manifest_folder(dataset: Dataset) -> str:
+    """What the names of a dataset's manifests begin with."""
+    return f"manifests/{dataset}/"
+
+
+def month_of_manifest(name: str) -> Month | None:
+    """The month that a manifest is of, by its name; None where it is no manifest's."""
+    try:
+        return Month.parse(name.rpartition("/")[2].removesuffix(".json"))
+    except ValueError:
+        return None

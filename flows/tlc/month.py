@@ -47,6 +47,11 @@ class Month:
         return f"{self.year:04d}-{self.number:02d}"
 
 
+def newest_month(at: date | datetime) -> Month:
+    """The newest month that TLC can have published by then: its files come 1.5 to 4 months after a month's end."""
+    return Month.of(at).plus(-2)
+
+
 def months_between(first: Month, last: Month) -> Iterator[Month]:
     """Every month from ``first`` to ``last``, both included; none where ``first`` is the later one."""
     month = first

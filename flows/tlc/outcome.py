@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -40,8 +40,12 @@ class MonthOutcome(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """What failed, in the errors' own words; empty where nothing did."""
-        return " ".join(f"→ {leg.target}: {leg.sentence}" for leg in self.legs if leg.status == "failed")
+        """What failed, in the errors' own words, each said once; empty where nothing did."""
+        targets: dict[str, list[str]] = {}
+        for leg in self.legs:
+            if leg.status == "failed":
+                targets.setdefault(leg.sentence or "no reason was given.", []).append(leg.target)
+        return " ".join(f"→ {', '.join(names)}: {sentence}" for sentence, names in targets.items())
 
     @property
     def reports(self) -> list[LoadReport]:
@@ -62,7 +66,7 @@ class BackfillReport(BaseModel):
     end_month: str
     targets: list[Target]
     plan_only: bool = False
-    plan: list[dict[str, object]] = Field(default_factory=list, description="The plan: a row a month, as it is shown")
+    plan: list[dict[str, Any]] = Field(default_factory=list, description="The plan: a row a month, as it is shown")
     months: list[MonthOutcome] = Field(default_factory=list)
     seconds: float = 0.0
 
@@ -81,9 +85,33 @@ class BackfillReport(BaseModel):
         return [month.month for month in self.months if status in month.statuses.values()]
 
 
+class SyncReport(BaseModel):
+    """Every month that a look at the source found worth a word, and its outcome."""
+
+    targets: list[Target]
+    months: list[MonthOutcome]
+    not_out_yet: dict[str, str] = Field(description="The first month of each dataset that is not published yet")
+    seconds: float = 0.0
+
+    @property
+    def reports(self) -> list[LoadReport]:
+        """The reports of all legs that ended well in this process."""
+        return [report for month in self.months for report in month.reports]
+
+    @property
+    def failed(self) -> list[MonthOutcome]:
+        """The months that failed in at least one target."""
+        return [month for month in self.months if month.failed]
+
+    @property
+    def loaded(self) -> list[str]:
+        """``green 2020-10`` of each month that was loaded into at least one target."""
+        return [f"{month.dataset} {month.month}" for month in self.months if "loaded" in month.statuses.values()]
+
+
 def failure_sentence(months: Sequence[MonthOutcome], total: int) -> str:
     """One sentence about the months that failed, and what to do; the first three in the errors' own words."""
-    told = "; ".join(f"{month.month} {month.sentence}" for month in months[:3])
+    told = "; ".join(f"{month.dataset} {month.month} {month.sentence}" for month in months[:3])
     more = f"; and {len(months) - 3} more" if len(months) > 3 else ""  # noqa: PLR2004
     return (
         f"{len(months)} of {total} months failed: {told}{more} Run it again when that is mended: it loads only what "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -36,16 +36,22 @@ class AtSource:
     bytes: int | None = None
 
 
+# Whether a load is of the version that the source has now.
+SameVersion = Callable[[MonthRequest, Standing, AtSource], bool]
+
+
 @dataclass(frozen=True)
 class MonthPlan:
     """What is to be done for a month in each target, and how much of it there is to expect.
 
-    ``at_source`` is None where the month is not published; ``rows`` and ``bytes`` where nobody knows.
+    ``at_source`` is None where the month is not published; ``rows`` and ``bytes`` where nobody knows. ``standing``
+    is what the targets have.
     """
 
     request: MonthRequest
     at_source: AtSource | None
     actions: Mapping[Target, Action] = field(hash=False)
+    standing: Mapping[Target, Standing | None] = field(default_factory=dict, hash=False)
     rows: int | None = None
     bytes: int | None = None
 
@@ -64,16 +70,20 @@ def plan_month(
     layouts: Collection[Layout],
     force: bool = False,
     expected: tuple[int, int] | None = None,
+    same_version: SameVersion | None = None,
 ) -> MonthPlan:
     """Compare the source with what stands in each of ``targets``.
 
+    A load stands if it is of the same file, conformed the same way; or, where it is given, as ``same_version`` says.
     ``expected`` has rows and bytes as somebody once counted them; the source's own length counts more.
     """
     wanted = None if at_source is None or at_source.identity is None else request.content_key(at_source.identity)
 
     def same(target: Target) -> bool:
         found = standing.get(target)
-        return found is not None and found.is_whole and found.content_key == wanted
+        if found is None or not found.is_whole or at_source is None:
+            return False
+        return same_version(request, found, at_source) if same_version else found.content_key == wanted
 
     actions: dict[Target, Action] = {}
     for target in ("postgres", "gcs"):
@@ -83,7 +93,8 @@ def plan_month(
     if "bigquery" in targets:
         actions["bigquery"] = _warehouse_action(standing, actions.get("gcs"), wanted, force)
     rows, size = expected or (None, None)
-    return MonthPlan(request, at_source, actions, rows, at_source.bytes if at_source and at_source.bytes else size)
+    length = at_source.bytes if at_source and at_source.bytes else size
+    return MonthPlan(request, at_source, actions, standing, rows, length)
 
 
 def _has_layouts(found: Standing | None, layouts: Collection[Layout]) -> bool:
@@ -97,7 +108,7 @@ def _warehouse_action(
     lake, warehouse = standing.get("gcs"), standing.get("bigquery")
     if lake_action == "load":
         key = wanted
-    elif lake is None or not lake.is_whole:
+    elif lake is None:
         return "not_published" if lake_action == "not_published" else "not_in_lake"
     else:
         key = lake.content_key

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, Field, model_validator
 
 Status = Literal["loaded", "unchanged", "not_published"]
 Target = Literal["postgres", "gcs", "bigquery"]
+# In the order of the legs: what is loaded from the lake comes after it.
+TARGETS: tuple[Target, ...] = get_args(Target)
 
 
 class LoadReport(BaseModel):

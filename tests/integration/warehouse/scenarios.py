@@ -71,8 +71,8 @@ def a_republished_month_replaces_only_itself(rig: Rig, folder: Path) -> None:
     report = rig.load(rig.lake.write("green", "2020-10", file, etag="v2", rows=200))
     assert (report.status, report.rows_loaded) == ("loaded", 200)
     assert rig.warehouse.count_rows(Dataset.green) == {"2020-09": 300, "2020-10": 200}
-    last = rig.warehouse.last_loads(Dataset.green)
-    assert {month: load.source_etag for month, load in last.items()} == {"2020-09": "v1", "2020-10": "v2"}
+    last = rig.warehouse.standing_loads(Dataset.green)
+    assert {month: load.report.source_etag for month, load in last.items()} == {"2020-09": "v1", "2020-10": "v2"}
 
 
 def going_back_to_earlier_content_loads_it(rig: Rig, folder: Path) -> None:
@@ -108,7 +108,7 @@ def a_killed_load_is_never_taken_for_the_one_before(rig: Rig, folder: Path) -> N
     kept = rig.lake.write("green", "2020-10", file)
     rig.load(kept)
     assert rig.query("select sum(total_amount) from {schema}.green_trips")[0][0] == pytest.approx(total)
-    assert rig.warehouse.last_loads(Dataset.green)["2020-10"].source_etag == "v1"
+    assert rig.warehouse.standing_loads(Dataset.green)["2020-10"].report.source_etag == "v1"
     assert rig.load(kept).status == "unchanged"
 
 

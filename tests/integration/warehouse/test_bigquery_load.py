@@ -157,7 +157,7 @@ def test_every_query_of_the_project_is_bounded_and_labelled(
     rig.load(month)
     rig.warehouse.find_load(rig.load_of(month))
     rig.warehouse.count_rows(Dataset.green)
-    rig.warehouse.last_loads(Dataset.green)
+    rig.warehouse.standing_loads(Dataset.green)
     assert server.unbounded_queries == []
     queries = [job for job in server.jobs if "query" in job["configuration"]]
     assert {job["configuration"]["labels"]["purpose"] for job in queries} == {"tlc-ledger"}

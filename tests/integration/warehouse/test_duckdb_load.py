@@ -146,7 +146,7 @@ def test_months_loaded_by_threads_take_turns(rig: DuckDbRig, tmp_path: Path) -> 
 
 def test_reading_makes_no_file(rig: DuckDbRig, month: Manifest) -> None:
     assert rig.warehouse.find_load(rig.load_of(month)) is None
-    assert (rig.warehouse.count_rows(Dataset.green), rig.warehouse.last_loads(Dataset.green)) == ({}, {})
+    assert (rig.warehouse.count_rows(Dataset.green), rig.warehouse.standing_loads(Dataset.green)) == ({}, {})
     assert not rig.warehouse.path.exists()
 
 

@@ -1,0 +1,118 @@
+"""What a plan, a month in several targets, and a backfill leave in the UI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.tlc.outcome import BackfillReport, LegOutcome, MonthOutcome, SyncReport
+from flows.tlc.plan import MonthPlan
+from flows.tlc.report import Target
+
+_ARROW = "→ "
+
+
+def plan_rows(plans: Sequence[MonthPlan]) -> list[dict[str, Any]]:
+    """The plan as people read it: a row a month, a column a target."""
+    return [
+        {
+            "month": f"{plan.request.dataset} {plan.request.month}",
+            "MB at source": round(plan.bytes / 1e6, 1) if plan.bytes is not None else "?",
+            "rows expected": f"{plan.rows:,}" if plan.rows is not None else "?",
+            **{f"{_ARROW}{target}": action for target, action in plan.actions.items()},
+        }
+        for plan in plans
+    ]
+
+
+def plan_sentence(plans: Sequence[MonthPlan]) -> str:
+    """What the plan comes to."""
+    work = [plan for plan in plans if plan.to_load]
+    size = sum(plan.bytes or 0 for plan in work)
+    rows = sum(plan.rows or 0 for plan in work)
+    unsure = " at least" if any(plan.rows is None or plan.bytes is None for plan in work) else ""
+    missing = sum("not_published" in plan.actions.values() for plan in plans)
+    return (
+        f"{len(work)} of {len(plans)} months to load ({rows:,} rows and {size / 1e6:,.0f} MB at the source{unsure}), "
+        f"{len(plans) - len(work) - missing} unchanged, {missing} not published."
+    )
+
+
+def outcome_rows(months: Sequence[MonthOutcome]) -> list[dict[str, Any]]:
+    """The outcomes as people read them: a row a month, a column a target."""
+    return [
+        {
+            "month": f"{month.dataset} {month.month}",
+            "rows": f"{max((leg.rows_loaded for leg in month.legs), default=0):,}",
+            **{f"{_ARROW}{leg.target}": leg.status for leg in month.legs},
+            "what to do": month.sentence,
+        }
+        for month in months
+    ]
+
+
+@task(name="publish-plan", cache_policy=NO_CACHE, persist_result=False)
+def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
+    """The plan as a table artifact, what it comes to as its description."""
+    create_table_artifact(table=plan_rows(plans), key=f"{key}-plan", description=plan_sentence(plans))
+
+
+@task(name="publish-month", cache_policy=NO_CACHE, persist_result=False)
+def publish_month(outcome: MonthOutcome) -> None:
+    """One month in several targets, as a small table; the legs' own artifacts have the details."""
+    create_markdown_artifact(
+        markdown="\n".join(
+            [
+                f"## {outcome.dataset} {outcome.month}",
+                "",
+                "| target | status | rows | |",
+                "| --- | --- | ---: | --- |",
+                *(_leg_line(leg) for leg in outcome.legs),
+            ]
+        ),
+        key=f"{outcome.dataset}-{outcome.month}",
+        description=f"{outcome.dataset} {outcome.month} in all targets",
+    )
+
+
+@task(name="publish-backfill", cache_policy=NO_CACHE, persist_result=False)
+def publish_backfill(report: BackfillReport, key: str) -> None:
+    """Every month and its outcome as a table artifact, the sums as its description."""
+    create_table_artifact(table=outcome_rows(report.months), key=key, description=backfill_sentence(report))
+
+
+@task(name="publish-sync", cache_policy=NO_CACHE, persist_result=False)
+def publish_sync(report: SyncReport, key: str) -> None:
+    """Every month that was looked at, as a table artifact; what is new, and what is not out yet, as its description."""
+    create_table_artifact(table=outcome_rows(report.months), key=key, description=sync_sentence(report))
+
+
+def sync_sentence(report: SyncReport) -> str:
+    """What a look at the source came to."""
+    waiting = ", ".join(f"{dataset} {month}" for dataset, month in report.not_out_yet.items())
+    failed = ", ".join(f"{month.dataset} {month.month}" for month in report.failed)
+    return (
+        f"Loaded: {', '.join(report.loaded) or 'nothing, all is as the source has it'}."
+        + (f" Failed: {failed}." if failed else "")
+        + (f" Not out yet: {waiting}." if waiting else "")
+    )
+
+
+def backfill_sentence(report: BackfillReport) -> str:
+    """What a backfill came to."""
+    counts = {
+        status: len(report.months_of(status))
+        for status in ("loaded", "unchanged", "not_published", "skipped", "failed")
+    }
+    told = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in counts.items() if number)
+    targets: list[Target] = report.targets
+    return f"{report.dataset} {report.start_month}..{report.end_month} → {', '.join(targets)}: {told or 'no month'}."
+
+
+def _leg_line(leg: LegOutcome) -> str:
+    sentence = (leg.sentence or "").replace("|", "\\|").replace("\n", " ")
+    return f"| {leg.target} | {leg.status} | {leg.rows_loaded:,} | {sentence} |"

@@ -1,0 +1,104 @@
+"""Any range of months of a dataset into any targets: planned first, a few at a time, resumed by running it again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.artifacts_months import plan_rows, publish_backfill, publish_plan
+from flows.legs import LegChoice
+from flows.months_at_once import Crew
+from flows.parameters import (
+    DatasetName,
+    DropRules,
+    Force,
+    LayoutChoice,
+    MaxParallel,
+    MonthText,
+    NewColumnsChoice,
+    RunOnChoice,
+    SourceName,
+    TargetNames,
+    layouts_of,
+    month_range,
+    month_request,
+    shown_as,
+)
+from flows.tasks_months import load_all, outcomes_of
+from flows.tasks_plan import plan_months
+from flows.tlc.dataset import Source
+from flows.tlc.errors import MonthsFailed
+from flows.tlc.outcome import BackfillReport, failure_sentence
+from flows.tlc.report import TARGETS
+
+FirstMonth = Annotated[
+    MonthText | None, shown_as("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
+]
+LastMonth = Annotated[
+    MonthText | None,
+    shown_as("The last month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
+]
+PlanOnly = Annotated[bool, shown_as("Say what there is to do, and do nothing.")]
+DaskAddress = Annotated[str | None, shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone.")]
+
+
+def _run_name() -> str:
+    given = flow_run.get_parameters()
+    span = f"{given.get('start_month') or ''}..{given.get('end_month') or ''}".strip(".") or "the last year"
+    planning = " (plan)" if given.get("plan_only") else ""
+    return f"backfill {given['dataset']} {span} → {', '.join(given['targets'])}{planning}"
+
+
+@flow(name="backfill", flow_run_name=_run_name, persist_result=False)
+def backfill(
+    dataset: DatasetName,
+    start_month: FirstMonth = None,
+    end_month: LastMonth = None,
+    targets: TargetNames = list(TARGETS),  # noqa: B006 - never changed; the UI's form shows it as a list
+    source: SourceName = Source.tlc,
+    max_parallel: MaxParallel = 2,
+    force: Force = False,
+    run_on: RunOnChoice = "here",
+    plan_only: PlanOnly = False,
+    layout: LayoutChoice = "both",
+    drop_rules: DropRules = [],  # noqa: B006 - never changed
+    new_columns: NewColumnsChoice = "fail",
+    dask_address: DaskAddress = None,
+) -> BackfillReport:
+    """Load a range of months into any targets: whatever is missing there, or is another version than the source's.
+
+    Plans first, and shows the plan: which months there are, which stand unchanged, what there is to load. Then loads
+    at most `max_parallel` months at once. A month that fails stops no other; the run fails at the end if any did, and
+    its table names every month and its outcome. Run it again to resume: it loads only what is missing. Cancel it at
+    any time: every month is as it was, or loaded.
+
+    Requires: the blocks of the targets and of the source (`python -m blocks.register`); for `run_on=work_pool` the
+    deployments (`prefect deploy --all`) and a worker.
+    """
+    started_at = datetime.now(UTC)
+    months = month_range(dataset, source, start_month, end_month, flow_run.get_scheduled_start_time())
+    requests = [month_request(dataset, month, source, drop_rules, new_columns) for month in months]
+    choice, crew = LegChoice(tuple(targets), layout, force), Crew(run_on, max_parallel, dask_address)
+    key = f"backfill-{requests[0].dataset}"
+    plans = plan_months(requests, choice.targets, layouts=layouts_of(layout), force=force)
+    publish_plan(plans, key)
+    report = BackfillReport(
+        dataset=str(requests[0].dataset),
+        start_month=months[0],
+        end_month=months[-1],
+        targets=list(choice.targets),
+        plan_only=plan_only,
+        plan=plan_rows(plans),
+    )
+    if plan_only:
+        return report
+    loaded = load_all(plans, choice, crew)
+    report.months = outcomes_of(plans, loaded)
+    report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
+    publish_backfill(report, key)
+    if report.failed:
+        raise MonthsFailed(failure_sentence(report.failed, len(report.months)))
+    return report

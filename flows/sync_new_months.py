@@ -1,0 +1,91 @@
+"""Find the months that are new at TLC, or were published again, and load them: made to run every day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import AfterValidator, Field
+
+from flows.artifacts_months import publish_plan, publish_sync, sync_sentence
+from flows.legs import LegChoice
+from flows.months_at_once import Crew
+from flows.parameters import (
+    MaxParallel,
+    MonthText,
+    TargetNames,
+    shown_as,
+)
+from flows.tasks_months import load_all, outcomes_of
+from flows.tasks_plan import plan_news
+from flows.tlc.dataset import Dataset
+from flows.tlc.errors import MonthsFailed
+from flows.tlc.month import Month, newest_month
+from flows.tlc.outcome import MonthOutcome, SyncReport, failure_sentence
+from flows.tlc.report import TARGETS
+
+
+def _once_each(datasets: list[Dataset]) -> list[Dataset]:
+    return [dataset for dataset in Dataset if dataset in datasets]
+
+
+DatasetNames = Annotated[
+    list[Dataset],
+    Field(min_length=1),
+    AfterValidator(_once_each),
+    shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …)."),
+]
+FromMonth = Annotated[
+    MonthText | None,
+    shown_as(
+        "Load every published month from this one on, as YYYY-MM; none: what came after the newest loaded month, or, "
+        "where nothing is loaded yet, the newest published one."
+    ),
+]
+RecheckMonths = Annotated[
+    int,
+    Field(ge=0),
+    shown_as("How many of the newest loaded months are compared with the source again; 1000 are all of them."),
+]
+RunOnChoice = Annotated[
+    Literal["here", "work_pool"],
+    shown_as("here: in this run's process; work_pool: each month a run of load-month, for any number of workers."),
+]
+
+
+@flow(name="sync-new-months", flow_run_name="sync new months", persist_result=False)
+def sync_new_months(
+    datasets: DatasetNames = list(Dataset),  # noqa: B006 - never changed; the UI's form shows it as a list
+    targets: TargetNames = list(TARGETS),  # noqa: B006 - never changed
+    start_month: FromMonth = None,
+    recheck_months: RecheckMonths = 24,
+    max_parallel: MaxParallel = 2,
+    run_on: RunOnChoice = "here",
+) -> SyncReport:
+    """Load what is new at TLC's site: months that have come out, and loaded ones that TLC has published again.
+
+    Asks with one HEAD request a month, few at a time, and downloads only what is to be loaded. Says which month is
+    not out yet. Run it every day: where nothing is new it takes seconds. Each month that is loaded emits the event
+    `tlc.month.loaded`, for automations.
+
+    Requires: the blocks of the targets and `tlc-source` (`python -m blocks.register`).
+    """
+    started_at = datetime.now(UTC)
+    newest = newest_month(flow_run.get_scheduled_start_time())
+    start = Month.parse(start_month) if start_month else None
+    choice, crew = LegChoice(tuple(targets)), Crew(run_on, max_parallel)
+    months: list[MonthOutcome] = []
+    not_out_yet: dict[str, str] = {}
+    for dataset in datasets:
+        plans = plan_news(dataset, choice.targets, start=start, newest=newest, recheck=recheck_months)
+        publish_plan(plans, f"sync-{dataset}")
+        months += outcomes_of(plans, load_all(plans, choice, crew))
+        not_out_yet |= next(({str(dataset): str(plan.request.month)} for plan in plans if plan.at_source is None), {})
+    seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
+    report = SyncReport(targets=list(choice.targets), months=months, not_out_yet=not_out_yet, seconds=seconds)
+    publish_sync(report, "sync-new-months")
+    if report.failed:
+        raise MonthsFailed(f"{failure_sentence(report.failed, len(months))} {sync_sentence(report)}")
+    return report

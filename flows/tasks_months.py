@@ -1,0 +1,74 @@
+"""Carry a plan out and say what became of every month of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from prefect import get_run_logger
+
+from flows.artifacts import ProgressBar
+from flows.legs import LegChoice
+from flows.months_at_once import Crew, load_planned
+from flows.months_elsewhere import check_deployed, settled
+from flows.tasks_plan import read_ledgers
+from flows.tlc.outcome import LegOutcome, LegStatus, MonthOutcome
+from flows.tlc.plan import MonthPlan
+from flows.tlc.report import Target
+
+
+def load_all(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> list[MonthOutcome]:
+    """Load every month that its plan says has to be; the outcomes in the months' order.
+
+    A progress bar and a line in the log follow each month. Raises ParameterError where the crew cannot work.
+    """
+    work = [plan for plan in plans if plan.to_load]
+    if not work:
+        return []
+    dataset = work[0].request.dataset
+    elsewhere = crew.run_on == "work_pool"
+    if elsewhere:
+        check_deployed()
+    before = read_ledgers(dataset, choice.targets) if elsewhere else {}
+    bar = ProgressBar(f"Months of {dataset} that are done")
+    outcomes: list[MonthOutcome] = []
+    for outcome in load_planned(work, choice, crew):
+        outcomes.append(outcome)
+        bar.update(len(outcomes) / len(work))
+        _log(outcome, len(outcomes), len(work))
+    bar.finish()
+    if elsewhere:
+        after = read_ledgers(dataset, choice.targets)
+        outcomes = [settled(outcome, before, after) for outcome in outcomes]
+    return sorted(outcomes, key=lambda outcome: outcome.month)
+
+
+def outcomes_of(plans: Sequence[MonthPlan], loaded: Sequence[MonthOutcome]) -> list[MonthOutcome]:
+    """Every planned month and its outcome: what was loaded, and what the plan left as it is."""
+    by_month = {outcome.month: outcome for outcome in loaded}
+    return [_with_rest(plan, by_month.get(str(plan.request.month))) for plan in plans]
+
+
+_LEFT: Mapping[str, tuple[LegStatus, str | None]] = {
+    "unchanged": ("unchanged", None),
+    "not_published": ("not_published", None),
+    "not_in_lake": ("skipped", "the lake does not have the month: add gcs to the targets."),
+}
+
+
+def _with_rest(plan: MonthPlan, outcome: MonthOutcome | None) -> MonthOutcome:
+    done = {leg.target: leg for leg in outcome.legs} if outcome else {}
+    legs = [done.get(target) or _left(plan, target) for target in plan.actions]
+    return MonthOutcome(dataset=str(plan.request.dataset), month=str(plan.request.month), legs=legs)
+
+
+def _left(plan: MonthPlan, target: Target) -> LegOutcome:
+    status, sentence = _LEFT.get(plan.actions[target], ("skipped", "it was not begun."))
+    standing = plan.standing.get(target)
+    rows = standing.report.rows_loaded if standing else 0
+    return LegOutcome(target=target, status=status, sentence=sentence, rows_loaded=rows)
+
+
+def _log(outcome: MonthOutcome, number: int, total: int) -> None:
+    statuses = ", ".join(f"{target} {status}" for target, status in outcome.statuses.items())
+    log = get_run_logger().error if outcome.failed else get_run_logger().info
+    log("%s %s (%d of %d): %s", outcome.dataset, outcome.month, number, total, statuses)

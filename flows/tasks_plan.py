@@ -1,0 +1,110 @@
+"""The tasks of planning: what the source has, what stands in each target, and so what there is to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from prefect import task
+
+from blocks.settings import Settings
+from flows.extract.download import SourceFile, find_files, known_identity
+from flows.load import lake_month, postgres
+from flows.task_policy import OUTSIDE, located
+from flows.tasks import http_client, postgres_connected, source_block
+from flows.tasks_lake import open_lake
+from flows.tasks_warehouse import open_warehouse
+from flows.tlc.catalogue import expected_size
+from flows.tlc.dataset import Dataset, Source, dataset_info
+from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import LAYOUTS, Layout, known_path, month_path
+from flows.tlc.month import Month
+from flows.tlc.news import Standings, months_to_ask_for, newest_only, same_version
+from flows.tlc.plan import AtSource, MonthPlan, SameVersion, Standing, plan_month
+from flows.tlc.report import TARGETS, Target
+
+
+@task(name="ask-source", task_run_name="ask the source for {dataset}", **OUTSIDE)
+def ask_source(dataset: Dataset, source: Source, months: Sequence[Month]) -> dict[Month, AtSource | None]:
+    """What the source has of each month now: None where it is not published. A HEAD each, few at a time."""
+    block = source_block(source)
+    known_url = block.url(known_path(dataset, source))
+    urls = [block.url(month_path(dataset, month, source)) for month in months]
+    with located(str(dataset)), http_client() as client:
+        found = find_files(client, urls, known_url)
+    cache_dir = Settings().cache_dir
+
+    def seen(file: SourceFile) -> AtSource:
+        return AtSource(known_identity(file, cache_dir), file.length)
+
+    return {month: seen(file) if file else None for month, file in zip(months, found, strict=True)}
+
+
+def _in_postgres(dataset: Dataset) -> dict[str, Standing]:
+    with postgres_connected() as connection:
+        return postgres.find_loads(connection, dataset)
+
+
+_LEDGERS: dict[Target, Callable[[Dataset], dict[str, Standing]]] = {
+    "postgres": _in_postgres,
+    "gcs": lambda dataset: lake_month.find_loads(open_lake(), dataset),
+    "bigquery": lambda dataset: open_warehouse().standing_loads(dataset),
+}
+
+
+@task(name="read-ledgers", task_run_name="read what stands of {dataset}", **OUTSIDE)
+def read_ledgers(dataset: Dataset, targets: Collection[Target] = TARGETS) -> dict[Target, dict[str, Standing]]:
+    """The load of each month that stands, by target and month (YYYY-MM)."""
+    with located(str(dataset)):
+        return {target: _LEDGERS[target](dataset) for target in TARGETS if target in targets}
+
+
+def plan_months(
+    requests: Sequence[MonthRequest],
+    targets: Collection[Target],
+    *,
+    layouts: Collection[Layout] = LAYOUTS,
+    force: bool = False,
+    ledgers: Standings | None = None,
+    same_version: SameVersion | None = None,
+) -> list[MonthPlan]:
+    """What there is to do for each month (all of one dataset and source); asks the source and the targets, no more.
+
+    ``ledgers`` are those of `ledgers_for`, where they have been read; ``same_version``: see `plan_month`.
+    """
+    if not requests:
+        return []
+    first = requests[0]
+    ledgers = ledgers_for(first.dataset, targets) if ledgers is None else ledgers
+    at_source = ask_source(first.dataset, first.source, [request.month for request in requests])
+    return [
+        plan_month(
+            request,
+            at_source[request.month],
+            {target: months.get(str(request.month)) for target, months in ledgers.items()},
+            targets,
+            layouts=layouts,
+            force=force,
+            expected=expected_size(request.dataset, request.month),
+            same_version=same_version,
+        )
+        for request in requests
+    ]
+
+
+def ledgers_for(dataset: Dataset, targets: Collection[Target]) -> Standings:
+    """What stands in the targets, and in the lake where the warehouse is one of them: it follows the lake."""
+    return read_ledgers(dataset, {*targets, "gcs"} if "bigquery" in targets else targets)
+
+
+def plan_news(
+    dataset: Dataset, targets: Collection[Target], *, start: Month | None, newest: Month, recheck: int
+) -> list[MonthPlan]:
+    """What a regular look at TLC's site finds: new months, months published again, and the first ones not out yet."""
+    ledgers = ledgers_for(dataset, targets)
+    standing = {target: ledgers[target] for target in targets}
+    first, _ = dataset_info(dataset).span(Source.tlc)
+    asked = months_to_ask_for(standing, first=first, newest=newest, start=start, recheck=recheck)
+    requests = [MonthRequest(dataset, month) for month in asked]
+    plans = plan_months(requests, targets, ledgers=ledgers, same_version=same_version)
+    wanted = newest_only([plan.request.month for plan in plans if plan.at_source], standing, start)
+    return [plan for plan in plans if plan.at_source is None or plan.request.month in wanted]

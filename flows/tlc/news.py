@@ -1,0 +1,51 @@
+"""Which months a regular look at the source has to ask for: those that may be new, and those that may have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import month_file_name
+from flows.tlc.month import Month, months_between
+from flows.tlc.plan import AtSource, Standing
+from flows.tlc.report import Target
+
+# A month comes 1.5 to 4 months after its end, so where nothing is loaded yet the newest one is among so many.
+RECENT_MONTHS = 6
+
+Standings = Mapping[Target, Mapping[str, Standing]]
+
+
+def months_to_ask_for(
+    standing: Standings, *, first: Month, newest: Month, start: Month | None = None, recheck: int
+) -> list[Month]:
+    """The months that are worth a request, oldest first.
+
+    New ones: after the newest month of each target that has any (where none has, the last ``RECENT_MONTHS``), or from
+    ``start`` on. And of the loaded ones the ``recheck`` newest, which may have been published again. ``first`` is the
+    dataset's first month, ``newest`` the last one that can be out.
+    """
+    loaded = sorted({Month.parse(month) for months in standing.values() for month in months})
+    ends = [max(map(Month.parse, months)) for months in standing.values() if months]
+    begin = start or (min(ends).plus(1) if ends else newest.plus(1 - RECENT_MONTHS))
+    asked = set(months_between(max(begin, first), newest))
+    return sorted(asked | set(loaded[-recheck:] if recheck > 0 else ()))
+
+
+def newest_only(months: Collection[Month], standing: Standings, start: Month | None) -> set[Month]:
+    """Of the published months those to load: all, but where nothing was ever loaded and no ``start`` is given the last.
+
+    Otherwise a first run without a word about history would load years of it.
+    """
+    if start is not None or any(standing.values()):
+        return set(months)
+    return {max(months)} if months else set()
+
+
+def same_version(request: MonthRequest, found: Standing, at_source: AtSource) -> bool:
+    """Whether the target has the source's version of the month, or one that somebody took from elsewhere on purpose.
+
+    How it was conformed does not count: a changed rule is no news at the source, and for ``backfill`` to carry out.
+    """
+    own = found.report.source_url.endswith(month_file_name(request.dataset, request.month, request.source))
+    return not own or found.report.source_etag == at_source.identity
