@@ -19,6 +19,7 @@ from prefect.automations import (
 )
 from prefect.client.schemas.objects import StateType
 
+from blocks.events import MONTH_LOADED, RECONCILE_DIFFERS
 from deployments.alert_payload import RUN_LINK, RUN_NAME, STATE_MESSAGE, STATE_NAME, slack_payload
 
 # Whose automations they are: those with this tag are made, changed and removed here, all others are left alone.
@@ -29,12 +30,10 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 RUNNING = "prefect.flow-run.Running"
 # After these a run is silent because it has ended, or waits outside of any process.
 ENDS = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "TimedOut", "Crashed", "Cancelled", "Suspended")}
-MONTH_LOADED = "tlc.month.loaded"
 # Emitted at each apply: starts the wait for a month where nothing has started it yet.
 MONTH_AWAITED = "tlc.month.awaited"
 # The wait begins anew once its own alert is out, so that one is sent again for each further N days.
 ALERT_SENT = {"prefect.automation.action.executed", "prefect.automation.action.failed"}
-RECONCILE_DIFFERS = "tlc.reconcile.differs"
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def _alert_differences(webhook_id: UUID) -> AutomationCore:
         EventTrigger(posture=Posture.Reactive, expect={RECONCILE_DIFFERS}),
         _tell(
             webhook_id,
-            "*reconcile {{ event.payload.dataset }}*: {{ event.payload.sentence | truncate(1500) }} "
+            "*reconcile* {{ event.payload.sentence | truncate(1500) }} "
             "({{ event.payload.months | join(', ') | truncate(300) }})\n"
             f"{RUN_LINK}",
         ),

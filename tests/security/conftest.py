@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
@@ -33,11 +33,11 @@ class Left:
 
     canaries: dict[str, str]
     database: Path
-    said: str
-    found: list[tuple[str, bytes]] = field(default_factory=list)
+    query: Callable[[str], list[tuple]]
+    found: list[tuple[str, bytes]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def guarded_postgres() -> Iterator[str]:
     """The URL of a Postgres that lets its user in by password only; the password is a canary."""
     with tempfile.TemporaryDirectory(prefix="tlc-test-") as folder:
@@ -57,7 +57,7 @@ def with_password(url: str, password: str) -> str:
     return make_url(url).set(password=password).render_as_string(hide_password=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A service account's key as Google hands it out; it opens nothing."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -77,13 +77,17 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def left(tlc: Path, guarded_postgres: str, key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
+@pytest.fixture(scope="session")
+def left(
+    tlc: Path,
+    guarded_postgres: str,
+    key_file: Path,
+    server: PrefectServer,
+    receiver: WebhookReceiver,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Left:
     """Successful runs, then such whose password is refused, then such whose source refuses them."""
     folder = tmp_path_factory.mktemp("left")
-    hook = WebhookReceiver()
-    server = PrefectServer(tmp_path_factory.mktemp("prefect-server"), PREFECT_SERVER_LOGGING_LEVEL="DEBUG")
-    server.start()
     with TripSite([tlc / "cdn", tlc / "mirror"]) as site:
         signed = f"{site.url.replace('http://', f'http://{LOGIN}:x@')}?signature={SIGNATURE}"
         environment = {
@@ -91,7 +95,7 @@ def left(tlc: Path, guarded_postgres: str, key_file: Path, tmp_path_factory: pyt
             "TLC_GCP_SERVICE_ACCOUNT_FILE": str(key_file),
             "TLC_SOURCE_URL": signed,
             "TLC_MIRROR_URL": signed,
-            "TLC_ALERT_WEBHOOK_URL": hook.url,
+            "TLC_ALERT_WEBHOOK_URL": receiver.url,
             "TLC_LOCAL_DIR": str(folder / "local"),
             "TLC_CACHE_DIR": str(folder / "cache"),
             "PREFECT_LOGGING_LEVEL": "DEBUG",
@@ -107,13 +111,13 @@ def left(tlc: Path, guarded_postgres: str, key_file: Path, tmp_path_factory: pyt
             said.count(word) for word in ("returned LoadReport", "failed: SourceBlocked", "failed: TargetUnavailable")
         ]
         assert outcomes == [3, 2, 1], said
-    hook.wait_for("password authentication failed")
+    receiver.wait_for("password authentication failed")
     found = [*of_api(server.api_url)]
-    server.stop()
     found += [*of_sqlite(server.database), *of_files(server.folder), *of_files(folder)]
     found += of_duckdb(folder / "local" / "warehouse.duckdb")
-    found += of_postgres(query_in(with_password(guarded_postgres, PASSWORD)))
-    found += [("what the runs said", said.encode()), ("alerts", "\n".join(hook.texts).encode())]
+    query = query_in(with_password(guarded_postgres, PASSWORD))
+    found += of_postgres(query)
+    found += [("what the runs said", said.encode()), ("alerts", "\n".join(receiver.texts).encode())]
     private_key = json.loads(key_file.read_text())["private_key"]
     canaries = {
         "password": PASSWORD,
@@ -124,8 +128,7 @@ def left(tlc: Path, guarded_postgres: str, key_file: Path, tmp_path_factory: pyt
         "key's id": "key-id-canary-3b9f",
         "private key": private_key.splitlines()[5],
     }
-    hook.close()
-    yield Left(canaries, server.database, said, found)
+    return Left(canaries, server.database, query, found)
 
 
 def query_in(url: str) -> Callable[[str], list[tuple]]:

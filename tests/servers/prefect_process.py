@@ -55,8 +55,9 @@ class PrefectServer:
             )
         deadline = time.monotonic() + STARTUP_SECONDS
         while not self._answers():
-            assert self._process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise AssertionError(f"Prefect's server did not start: {self.log.read_text()}")
             time.sleep(0.5)
 
     def stop(self) -> None:
@@ -84,6 +85,7 @@ class PrefectServer:
             env=self.environment | dict(environment or {}),
             capture_output=True,
             text=True,
+            timeout=240,
             check=False,
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,21 +18,6 @@ from tests.servers.webhook_receiver import WebhookReceiver
 
 # Prefect takes no less.
 SHORT = Patience(*(timedelta(seconds=10),) * 3)
-
-
-@pytest.fixture(scope="session")
-def receiver() -> Iterator[WebhookReceiver]:
-    listening = WebhookReceiver()
-    yield listening
-    listening.close()
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    running = PrefectServer(tmp_path_factory.mktemp("prefect-server"))
-    running.start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from prefect import flow
 from prefect.events import emit_event
 
+from blocks.events import RECONCILE_DIFFERS
 from flows.tlc.errors import CheckFailed, TargetUnavailable
 
 
@@ -25,9 +26,9 @@ def too_slow() -> None:
 @flow(flow_run_name="reconcile green")
 def differs() -> None:
     emit_event(
-        "tlc.reconcile.differs",
-        resource={"prefect.resource.id": "tlc.reconcile.green"},
-        payload={"dataset": "green", "months": ["2020-11", "2020-12"], "sentence": "Postgres lacks 12 rows."},
+        RECONCILE_DIFFERS,
+        resource={"prefect.resource.id": "tlc.dataset.green"},
+        payload={"dataset": "green", "months": ["2020-11", "2020-12"], "sentence": "green: Postgres lacks 12 rows."},
     )
     raise CheckFailed("Postgres lacks 12 rows.", dataset="green")
 

@@ -10,6 +10,8 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 
+from blocks.events import MONTH_LOADED
+
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("bad_runs")]
 
 
@@ -29,7 +31,7 @@ def test_run_that_took_too_long_is_told(receiver) -> None:
 
 
 def test_differences_are_told_with_dataset_months_and_sentence(server, receiver) -> None:
-    text = receiver.wait_for("*reconcile green*: Postgres lacks 12 rows. (2020-11, 2020-12)")
+    text = receiver.wait_for("*reconcile* green: Postgres lacks 12 rows. (2020-11, 2020-12)")
     assert re.search(link(server), text)
 
 
@@ -69,7 +71,7 @@ def test_no_new_month_is_told_again_and_again_until_one_is_loaded(server, receiv
 
 
 def load_a_month() -> None:
-    emit_event("tlc.month.loaded", resource={"prefect.resource.id": "tlc.month.postgres.green.2020-12"})
+    emit_event(MONTH_LOADED, resource={"prefect.resource.id": "tlc.month.postgres.green.2020-12"})
     time.sleep(1)
 
 
