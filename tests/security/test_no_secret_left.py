@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = pytest.mark.timeout(420)
 
 CANARIES = (
     "password", "refused password", "signature", "login at the source", "webhook", "key's id", "private key",

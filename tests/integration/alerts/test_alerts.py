@@ -12,7 +12,7 @@ from prefect.events import emit_event
 
 from blocks.events import MONTH_LOADED
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("bad_runs")]
+pytestmark = [pytest.mark.timeout(420), pytest.mark.usefixtures("bad_runs")]
 
 
 def link(server) -> str:

@@ -13,7 +13,7 @@ from deployments.automation_definitions import MANAGED, managed_automations
 from deployments.automations import apply_automations
 from tests.integration.alerts.conftest import SHORT
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(420)
 
 SILENT = "tlc: mark silent runs as crashed"
 LATE = "tlc: alert on late runs"
