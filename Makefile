@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup demo test lint check-cloud format bench up status down docs clean
+.PHONY: help setup demo test lint audit check-cloud format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -37,6 +37,10 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	$(RUN) -m flows.tlc.schema_docs --check
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@.ci/audit --if-reachable
+
+audit: setup  ## Known vulnerabilities in the locked dependencies; needs the internet
+	.ci/audit
 
 CHECKOV := $(TOOLS)/bin/uvx --quiet --python $(PYTHON) checkov@3.3.30 --skip-download --quiet --compact
 

@@ -41,6 +41,8 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
             # A run that waits for one of the worker's two places is not late yet. Prefect marks late ones side by side,
             # every 5 seconds, and SQLite on a busy machine answers that with `database is locked`.
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "600",
+            # What fell silent while the server was down is noticed when it is up again (default: within a minute).
+            "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
             "TLC_CACHE_DIR": str(folder / "cache"),
         }
         | kept
