@@ -92,9 +92,46 @@ RunOnChoice = Annotated[
         "the Dask cluster at dask_address."
     ),
 ]
+DaskAddress = Annotated[str | None, shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone.")]
+PlanOnly = Annotated[bool, shown_as("Say what there is to do, and do nothing.")]
+FirstMonth = Annotated[
+    MonthText | None, shown_as("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
+]
+LastMonth = Annotated[
+    MonthText | None,
+    shown_as("The last month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
+]
 NewestMonthName = Annotated[
     MonthText | None,
     shown_as("The file's month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
+]
+
+
+def _each_once_in_order(datasets: list[Dataset]) -> list[Dataset]:
+    return [dataset for dataset in Dataset if dataset in datasets]
+
+
+DatasetNames = Annotated[
+    list[Dataset],
+    Field(min_length=1),
+    AfterValidator(_each_once_in_order),
+    shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …)."),
+]
+FromMonth = Annotated[
+    MonthText | None,
+    shown_as(
+        "Load every published month from this one on, as YYYY-MM; none: what came after the newest loaded month, or, "
+        "where nothing is loaded yet, the newest published one."
+    ),
+]
+RecheckMonths = Annotated[
+    int,
+    Field(ge=0),
+    shown_as("How many of the newest loaded months are compared with the source again; 1000 are all of them."),
+]
+RunOnWorkers = Annotated[
+    Literal["here", "work_pool"],
+    shown_as("here: in this run's process; work_pool: each month a run of load-month, for any number of workers."),
 ]
 
 
