@@ -91,5 +91,5 @@ def backfill(
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_backfill(report, key)
     if report.failed:
-        raise MonthsFailed(failure_sentence(report.failed, len(report.months)))
+        raise MonthsFailed(failure_sentence(report.failed, len(report.months)), report=report)
     return report

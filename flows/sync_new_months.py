@@ -52,5 +52,5 @@ def sync_new_months(
     report = SyncReport(targets=list(choice.targets), months=months, not_out_yet=not_out_yet, seconds=seconds)
     publish_sync(report, "sync-new-months")
     if report.failed:
-        raise MonthsFailed(f"{failure_sentence(report.failed, len(months))} {sync_sentence(report)}")
+        raise MonthsFailed(f"{failure_sentence(report.failed, len(months))} {sync_sentence(report)}", report=report)
     return report

@@ -98,7 +98,17 @@ class CheckFailed(TripLoadError):
 
 
 class MonthsFailed(TripLoadError):
-    """Some months of several, or targets of a month, failed; the message has their own sentences."""
+    """Some months of several, or targets of a month, failed; the message has their own sentences.
+
+    ``report`` is what the run would have returned: what became of every month, of the good ones too.
+    """
+
+    def __init__(self, message: str, *, report: object = None, **where: str | None):
+        super().__init__(message, **where)
+        self.report = report
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return *super().__reduce__(), {"report": self.report}
 
 
 class TargetError(TripLoadError):

@@ -35,3 +35,8 @@ def test_errors_survive_pickling_whole(kind) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_stands_in_the_tree(kind) -> None:
     assert kind.__name__ in str(errors.__doc__)
+
+
+def test_months_that_failed_carry_the_report_across_a_process_border() -> None:
+    error = pickle.loads(pickle.dumps(errors.MonthsFailed("2 of 3.", report={"months": 3}, dataset="fhv")))
+    assert (error.report, error.dataset, error.message) == ({"months": 3}, "fhv", "2 of 3.")
