@@ -1,0 +1,38 @@
+"""Months small enough to load a dozen of them, and a lake and a warehouse of a test's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployments.local.months import write_parquet
+from deployments.local.site import TripSite
+from flows.tlc.dataset import Dataset, Source
+from flows.tlc.locations import month_path
+from flows.tlc.month import Month, months_between
+
+YEAR = list(months_between(Month(2018, 7), Month(2019, 6)))
+ROWS = 2_000
+
+
+def path_of(month: Month, dataset: Dataset = Dataset.green) -> str:
+    """The month's path at TLC's site."""
+    return month_path(dataset, month, Source.tlc)
+
+
+@pytest.fixture(scope="session")
+def year_files(tmp_path_factory: pytest.TempPathFactory) -> dict[Month, bytes]:
+    """Twelve months of green over the end of a year, 2,000 rows each."""
+    folder = tmp_path_factory.mktemp("year")
+    files = {}
+    for month in YEAR:
+        write_parquet(Dataset.green, month, folder / f"{month}.parquet", ROWS, dirt=False)
+        files[month] = (folder / f"{month}.parquet").read_bytes()
+    return files
+
+
+@pytest.fixture
+def year(site: TripSite, year_files: dict[Month, bytes]) -> list[Month]:
+    """The site has the twelve months."""
+    for month, content in year_files.items():
+        site.put(path_of(month), content)
+    return YEAR

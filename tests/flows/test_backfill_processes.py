@@ -1,0 +1,233 @@
+"""Backfills that are killed, cancelled, run twice at once, or shared among workers: real processes, real kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+from prefect.client.orchestration import get_client
+from prefect.settings import get_current_settings
+from prefect.utilities.callables import parameter_schema
+
+from deployments.local.faults import Throttle
+from deployments.local.months import write_parquet
+from flows import backfill
+from flows.load_month import load_month
+from flows.tlc.dataset import Dataset
+from flows.tlc.errors import ParameterError
+from tests.conftest import Database
+from tests.flows.conftest import ROWS, YEAR, path_of
+
+pytestmark = pytest.mark.timeout(240)
+
+ROOT = Path(__file__).resolve().parents[2]
+WHOLE_YEAR = {"dataset": "green", "start_month": str(YEAR[0]), "end_month": str(YEAR[-1]), "targets": ["postgres"]}
+COUNTS = "select to_char(source_month, 'YYYY-MM'), count(*) from tlc.green_trips group by 1 order by 1"
+FULL = [(str(month), ROWS) for month in YEAR]
+
+
+def environment_of_a_process() -> dict[str, str]:
+    return os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url), "PREFECT_LOGGING_LEVEL": "INFO"}
+
+
+def start_backfill(log: Path, **parameters: object) -> subprocess.Popen[bytes]:
+    """A backfill in a process of its own, which has the default signals."""
+    code = f"from flows import backfill; backfill(**{parameters!r})"
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=environment_of_a_process(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+def loaded_months(database: Database) -> list[str]:
+    if database.value("select to_regclass('tlc.loads')") is None:
+        return []
+    return [month for (month,) in database.query("select month from tlc.loads order by 1")]
+
+
+def test_killed_backfill_is_finished_by_running_it_again(environment, database, year, site, tmp_path) -> None:
+    for month in year:
+        site.fail(path_of(month), Throttle(60_000), times=None)
+    running = start_backfill(tmp_path / "log", **WHOLE_YEAR)
+    wait_until(lambda: len(loaded_months(database)) >= 3, "three months loaded")
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    done = loaded_months(database)
+    assert 3 <= len(done) < 12
+    assert database.query(COUNTS) == [(month, ROWS) for month in done]
+
+    for month in year:
+        site.heal(path_of(month))
+    report = backfill(**WHOLE_YEAR, max_parallel=4)
+
+    assert {month.month for month in report.months if month.statuses == {"postgres": "unchanged"}} == set(done)
+    assert report.months_of("loaded") == [str(month) for month in year if str(month) not in done]
+    assert database.query(COUNTS) == FULL
+    assert loaded_months(database) == [str(month) for month in year]  # each once
+
+
+def test_two_backfills_of_overlapping_ranges_load_each_month_once(environment, database, year, tmp_path) -> None:
+    ranges = [("2018-07", "2019-02"), ("2018-10", "2019-06")]
+    running = [
+        start_backfill(tmp_path / start, **WHOLE_YEAR | {"start_month": start, "end_month": end})
+        for start, end in ranges
+    ]
+    for process, (start, _) in zip(running, ranges, strict=True):
+        assert process.wait(180) == 0, (tmp_path / start).read_text()[-3000:]
+    assert database.query(COUNTS) == FULL
+    assert loaded_months(database) == [str(month) for month in year]
+
+
+def test_cancelled_backfill_stops_within_a_month_and_begins_no_other(
+    environment: Path, database, year, site, tmp_path
+) -> None:
+    rows, slow = 300_000, path_of(year[1])
+    write_parquet(Dataset.green, year[1], tmp_path / "large.parquet", rows, dirt=False)
+    content = (tmp_path / "large.parquet").read_bytes()
+    site.put(slow, content)
+    site.fail(slow, Throttle(300_000), times=None)
+    running = start_backfill(tmp_path / "log", **WHOLE_YEAR, max_parallel=1)
+
+    def sent() -> int:
+        return sum(request.bytes_sent for request in site.requests if request.path == slow)
+
+    wait_until(lambda: sent() > 500_000, "the large month is on its way")
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) != 0
+    assert sent() < len(content)
+    assert database.query(COUNTS) == [(str(year[0]), ROWS)]
+    assert [request for request in site.requests if request.path == path_of(year[2]) and request.method == "GET"] == []
+    site.heal(slow)
+    assert backfill(**WHOLE_YEAR).months_of("loaded") == [str(month) for month in year[1:]]
+    assert database.value("select count(*) from tlc.green_trips where source_month = '2018-08-01'") == rows
+
+
+def test_cancel_in_the_middle_of_a_copy_leaves_the_month(environment: Path, database, year, site, tmp_path) -> None:
+    backfill(**WHOLE_YEAR | {"end_month": str(year[0])})
+    rows = 1_500_000
+    write_parquet(Dataset.green, year[0], tmp_path / "large.parquet", rows, dirt=False)
+    site.put(path_of(year[0]), (tmp_path / "large.parquet").read_bytes())
+    running = start_backfill(tmp_path / "log", **WHOLE_YEAR | {"end_month": str(year[0])})
+    copying = "select count(*) from pg_stat_activity where query ilike 'copy%%green_trips%%' and state = 'active'"
+    wait_until(lambda: database.value(copying), "the COPY is under way")
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) != 0
+    assert database.query(COUNTS) == [(str(year[0]), ROWS)]
+    assert database.value(copying) == 0
+
+
+@pytest.fixture
+def deployed(prefect: None) -> Iterator[str]:
+    """The deployment load-month in a process work pool; the pool's name."""
+    pool = f"backfill-{uuid.uuid4().hex[:8]}"
+    with get_client(sync_client=True) as client:
+        client.request("POST", "/work_pools/", json={"name": pool, "type": "process"})
+        deployment = client.create_deployment(
+            client.create_flow(load_month),
+            "load-month",
+            work_pool_name=pool,
+            entrypoint="flows/load_month.py:load_month",
+            pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
+            parameter_openapi_schema=parameter_schema(load_month.fn).model_dump(),
+        )
+        yield pool
+        client.delete_deployment(deployment)
+        client.request("DELETE", f"/work_pools/{pool}")
+
+
+@contextmanager
+def workers(pool: str, names: list[str], folder: Path) -> Iterator[None]:
+    environment = environment_of_a_process() | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+    running = []
+    try:
+        for name in names:
+            command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
+            with (folder / f"{name}.log").open("wb") as log:
+                running.append(
+                    subprocess.Popen(
+                        [*command, "--name", name, "--limit", "1"],
+                        env=environment,
+                        cwd=folder,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
+                )
+        yield
+    finally:
+        for worker in running:
+            worker.terminate()
+        for worker in running:
+            worker.wait(30)
+
+
+def test_two_workers_share_a_backfill(environment: Path, database, year, site, deployed, tmp_path) -> None:
+    site.put(path_of(year[6]), b"<html>no trips</html>")
+    span = {"dataset": "green", "start_month": str(year[4]), "end_month": str(year[7]), "targets": ["postgres"]}
+    with workers(deployed, ["one", "two"], tmp_path), pytest.raises(Exception, match=r"1 of 4 months failed") as error:
+        backfill(**span, run_on="work_pool", max_parallel=2)
+    assert f"green {year[6]} → postgres" in str(error.value)
+    assert "HTML page" in str(error.value)
+    assert database.query(COUNTS) == [(str(year[place]), ROWS) for place in (4, 5, 7)]
+    assert loaded_months(database) == [str(year[place]) for place in (4, 5, 7)]
+    for name in ("one", "two"):
+        assert "ubmitting flow run" in (tmp_path / f"{name}.log").read_text(), f"worker {name} had nothing to do"
+
+
+def test_cancelled_backfill_has_its_runs_cancelled(environment: Path, year, deployed, tmp_path) -> None:
+    running = start_backfill(tmp_path / "log", **WHOLE_YEAR, run_on="work_pool", max_parallel=2)
+
+    def states() -> list[str]:
+        with get_client(sync_client=True) as client:
+            asked = {"flows": {"name": {"any_": ["load-month"]}}}
+            runs = client.request("POST", "/flow_runs/filter", json=asked).json()
+            return [run["state"]["name"] for run in runs if run["work_pool_name"] == deployed]
+
+    wait_until(lambda: len([state for state in states() if state in ("Scheduled", "Late")]) == 2, "two runs submitted")
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) != 0
+    wait_until(lambda: not {"Scheduled", "Late"} & set(states()), "both runs cancelled", 30)
+    assert set(states()) <= {"Cancelled", "Cancelling", "Completed", "Failed"}
+
+
+def test_work_pool_without_the_deployment_is_told_what_to_do(environment: Path, year) -> None:
+    with pytest.raises(ParameterError, match="prefect deploy --all"):
+        backfill(**WHOLE_YEAR, run_on="work_pool")
+
+
+def test_dask_cluster_loads_the_months(environment: Path, database, year) -> None:
+    os.environ["PREFECT_API_URL"] = str(get_current_settings().api.url)
+    try:
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+            span = {"start_month": "2018-11", "end_month": "2019-02"}
+            report = backfill(
+                **WHOLE_YEAR | span | {"targets": ["postgres", "gcs"]},
+                run_on="dask",
+                dask_address=cluster.scheduler_address,
+            )
+    finally:
+        del os.environ["PREFECT_API_URL"]
+    assert report.months_of("loaded") == ["2018-11", "2018-12", "2019-01", "2019-02"]
+    assert [report.rows_loaded for report in report.reports] == [ROWS] * 8
+    assert database.query(COUNTS) == [(month, ROWS) for month in report.months_of("loaded")]

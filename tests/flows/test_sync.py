@@ -1,0 +1,119 @@
+"""A regular look at the source: what is new or published again is loaded, and the rest left alone."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from deployments.local.faults import Answer
+from flows import api_to_postgres, backfill, sync_new_months
+from flows.tlc.errors import MonthsFailed
+from flows.tlc.month import newest_month
+from tests.flows.conftest import ROWS, path_of
+
+NEWEST = newest_month(datetime.now(UTC))
+SYNC = {"datasets": ["green"], "targets": ["postgres"]}
+COUNT = "select count(*) from tlc.green_trips where source_month = %s"
+
+
+@pytest.fixture
+def recent(site, year_files) -> list:
+    """The months that can be out now, the newest of which is not."""
+    months = [NEWEST.plus(-back) for back in (3, 2, 1)]
+    for month, content in zip(months, year_files.values(), strict=False):
+        site.put(path_of(month), content)
+    return months
+
+
+def test_first_run_loads_the_newest_month_alone(environment: Path, database, recent) -> None:
+    report = sync_new_months(**SYNC)
+    assert report.loaded == [f"green {recent[-1]}"]
+    assert report.not_out_yet == {"green": str(NEWEST.plus(-5))}  # the first of those asked for that is not there
+    assert database.value("select count(*) from tlc.green_trips") == ROWS
+
+
+def test_new_months_are_loaded_and_then_nothing_is(environment: Path, database, recent, site) -> None:
+    api_to_postgres(dataset="green", month=str(recent[0]))
+    site.forget_requests()
+    report = sync_new_months(**SYNC)
+    assert report.loaded == [f"green {month}" for month in recent[1:]]
+    assert report.not_out_yet == {"green": str(NEWEST)}
+
+    site.forget_requests()
+    report = sync_new_months(**SYNC)
+    assert (report.loaded, report.not_out_yet) == ([], {"green": str(NEWEST)})
+    bodies = [request.path for request in site.requests if request.method == "GET" and request.status == 200]
+    assert bodies == []
+    assert len(site.requests) <= 3 + 3  # the loaded ones, and what finds out that one is not there
+
+
+def test_republished_month_is_loaded_again_where_it_stands(environment, database, recent, site, year_files) -> None:
+    sync_new_months(datasets=["green"], start_month=str(recent[0]))
+    site.put(path_of(recent[0]), list(year_files.values())[5])
+    report = sync_new_months(datasets=["green"])
+    assert [month.statuses for month in report.months if month.month == str(recent[0])] == [
+        {"postgres": "loaded", "gcs": "loaded", "bigquery": "loaded"}
+    ]
+    assert report.loaded == [f"green {recent[0]}"]
+    assert database.value("select count(*) from tlc.loads where month = %s", str(recent[0])) == 2
+
+
+def test_months_beyond_the_recheck_are_not_asked_for(environment: Path, recent, site) -> None:
+    sync_new_months(**SYNC, start_month=str(recent[0]))
+    site.forget_requests()
+    sync_new_months(**SYNC, recheck_months=1)
+    assert path_of(recent[0]) not in {request.path for request in site.requests}
+
+
+def test_months_cleaned_otherwise_or_from_the_mirror_are_left_alone(environment: Path, database, recent) -> None:
+    backfill(dataset="green", start_month="2020-12", end_month="2020-12", source="mirror", targets=["postgres"])
+    api_to_postgres(dataset="green", month=str(recent[-1]), drop_rules=["zero_distance"])
+    assert sync_new_months(**SYNC).loaded == []
+
+
+def test_blocked_client_fails_and_is_told_so(environment: Path, recent, site) -> None:
+    for path in (*map(path_of, recent), "/misc/taxi_zone_lookup.csv"):
+        site.fail(path, Answer(403), method=None, times=None)
+    with pytest.raises(Exception, match="the source refuses this client"):
+        sync_new_months(**SYNC)
+
+
+def test_month_that_fails_is_told_with_what_to_do(environment: Path, recent, site) -> None:
+    site.put(path_of(recent[-1]), b"<html></html>")
+    with pytest.raises(MonthsFailed, match=rf"green {recent[-1]} → postgres: .*HTML page.*Run it again"):
+        sync_new_months(**SYNC, start_month=str(recent[0]))
+
+
+def test_every_loaded_month_is_an_event_and_an_asset(environment: Path, recent) -> None:
+    began = datetime.now(UTC)
+    sync_new_months(datasets=["green"])
+    wanted = {f"tlc.month.{target}.green.{recent[-1]}" for target in ("postgres", "gcs", "bigquery")}
+    assets = {"postgres://tlc/green_trips", "lake://tlc/green_trips", "warehouse://tlc/green_trips"}
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        seen = events_since(began)
+        loaded = {event["resource"]["prefect.resource.id"] for event in seen if event["event"] == "tlc.month.loaded"}
+        made = {
+            event["resource"]["prefect.resource.id"]
+            for event in seen
+            if event["event"] == "prefect.asset.materialization.succeeded"
+        }
+        if loaded >= wanted and made >= assets:
+            break
+        time.sleep(0.5)
+    assert (loaded & wanted, made & assets) == (wanted, assets)
+
+
+def events_since(began: datetime) -> list[dict]:
+    with get_client(sync_client=True) as client:
+        asked = {"filter": {"occurred": {"since": began.isoformat()}}, "limit": 50}
+        answer = client.request("POST", "/events/filter", json=asked).json()
+        found = answer["events"]
+        while answer.get("next_page"):
+            answer = client.request("GET", answer["next_page"].partition("/api")[2]).json()
+            found += answer["events"]
+        return found

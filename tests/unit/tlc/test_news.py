@@ -1,0 +1,59 @@
+"""Which months a regular look asks for."""
+
+from __future__ import annotations
+
+from flows.tlc.month import Month, months_between, newest_month
+from flows.tlc.news import months_to_ask_for, newest_only
+from tests.unit.tlc.test_plan import standing
+
+NEWEST = Month(2026, 9)
+FIRST = Month(2014, 1)
+
+
+def loads(*months: str) -> dict:
+    return {month: standing() for month in months}
+
+
+def asked(ledgers, start=None, recheck=0) -> list[str]:
+    return [
+        str(month) for month in months_to_ask_for(ledgers, first=FIRST, newest=NEWEST, start=start, recheck=recheck)
+    ]
+
+
+def test_months_after_the_newest_loaded_one_are_new() -> None:
+    assert asked({"postgres": loads("2026-05", "2026-06")}) == ["2026-07", "2026-08", "2026-09"]
+
+
+def test_target_that_is_behind_catches_up() -> None:
+    ledgers = {"postgres": loads("2026-08"), "gcs": loads("2026-06"), "bigquery": {}}
+    assert asked(ledgers) == ["2026-07", "2026-08", "2026-09"]
+
+
+def test_where_nothing_is_loaded_the_recent_months_are_asked_for_and_the_newest_loaded() -> None:
+    months = asked({"postgres": {}})
+    assert months == ["2026-04", "2026-05", "2026-06", "2026-07", "2026-08", "2026-09"]
+    assert newest_only([Month(2026, 5), Month(2026, 6)], {"postgres": {}}, None) == {Month(2026, 6)}
+    assert newest_only([], {"postgres": {}}, None) == set()
+    assert newest_only([Month(2026, 5)], {"postgres": loads("2026-04")}, None) == {Month(2026, 5)}
+
+
+def test_start_asks_for_gaps_too_but_not_before_the_dataset_began() -> None:
+    ledgers = {"postgres": loads("2026-08")}
+    assert asked(ledgers, start=Month(2026, 7)) == ["2026-07", "2026-08", "2026-09"]
+    assert asked(ledgers, start=Month(2009, 1))[0] == "2014-01"
+
+
+def test_newest_loaded_months_are_compared_again() -> None:
+    ledgers = {"postgres": loads("2026-03", "2026-06", "2026-09"), "gcs": loads("2026-09")}
+    assert asked(ledgers, recheck=2) == ["2026-06", "2026-09"]
+    assert asked(ledgers, recheck=1000) == ["2026-03", "2026-06", "2026-09"]
+
+
+def test_a_month_can_be_out_six_weeks_after_its_end() -> None:
+    assert newest_month(NEWEST.first_day) == Month(2026, 7)
+    assert list(months_between(Month(2025, 11), Month(2026, 2))) == [
+        Month(2025, 11),
+        Month(2025, 12),
+        Month(2026, 1),
+        Month(2026, 2),
+    ]
