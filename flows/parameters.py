@@ -58,9 +58,9 @@ NewColumnsChoice = Annotated[
 ]
 
 
-LayoutName = Layout | Literal["both"]
+LayoutName = Literal["partitioned", "unpartitioned", "both"]
 LayoutChoice = Annotated[
-    Literal["partitioned", "unpartitioned", "both"],
+    LayoutName,
     shown_as(
         "partitioned: a folder and a file for each pickup date, for queries of single days; unpartitioned: one file "
         "for the month, for everything else; both."
@@ -129,8 +129,9 @@ RecheckMonths = Annotated[
     Field(ge=0),
     shown_as("How many of the newest loaded months are compared with the source again; 1000 are all of them."),
 ]
+WorkersRunOn = Literal["here", "work_pool"]
 RunOnWorkers = Annotated[
-    Literal["here", "work_pool"],
+    WorkersRunOn,
     shown_as("here: in this run's process; work_pool: each month a run of load-month, for any number of workers."),
 ]
 

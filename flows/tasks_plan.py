@@ -9,8 +9,9 @@ from prefect import task
 from blocks.settings import Settings
 from flows.extract.download import SourceFile, find_files, known_identity
 from flows.load import lake_month, postgres
+from flows.sources import http_client, source_block
 from flows.task_policy import OUTSIDE, located
-from flows.tasks import http_client, postgres_connected, source_block
+from flows.tasks import postgres_connected
 from flows.tasks_lake import open_lake
 from flows.tasks_warehouse import open_warehouse
 from flows.tlc.catalogue import expected_size
