@@ -35,6 +35,7 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	$(RUN) -m flows.tlc.schema_docs --check
+	$(RUN) -m flows.cli.docs --check
 
 format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .
@@ -52,6 +53,7 @@ down: setup  ## End the embedded Postgres that demo and up leave running
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md
+	$(RUN) -m flows.cli.docs > docs/command-line.md
 
 clean:  ## Remove the environment; data under .local stays
 	rm -rf .venv $(TOOLS)

@@ -94,6 +94,8 @@ def _remove_other_kind() -> None:
 
 def load_lake() -> Any:
     """The block ``tlc-lake``, a GcsBucket or LocalFileSystem; before any registration, what registering would save."""
+    if not may_be_saved(LAKE):
+        return _lake()  # without Google's libraries, where it is a folder
     folder = _saved(LocalFileSystem, LAKE)
     if folder is not None:
         return folder

@@ -43,7 +43,7 @@ def load(
     with answering(as_json=as_json, verbose=verbose, debug=debug) as terminal:
         month = month or str(newest_month(datetime.now(UTC)))
         parameters.month_request(dataset, month, source, drop_rules, new_columns)
-        before_prefect()
+        before_prefect(terminal)
         from flows import load_month  # noqa: PLC0415 - seconds that only this command needs
         from flows.cli.show_loads import show_month  # noqa: PLC0415
 
@@ -88,7 +88,7 @@ def backfill(
     """
     with answering(as_json=as_json, verbose=verbose, debug=debug) as terminal:
         parameters.month_range(dataset, source, start_month, end_month, datetime.now(UTC))
-        before_prefect()
+        before_prefect(terminal)
         from flows.backfill import backfill as flow  # noqa: PLC0415 - seconds that only this command needs
         from flows.cli.show_loads import show_backfill  # noqa: PLC0415
 
@@ -130,7 +130,7 @@ def sync(
     Made to run every day: where nothing is new it takes seconds. Runs the flow sync-new-months.
     """
     with answering(as_json=as_json, verbose=verbose, debug=debug) as terminal:
-        before_prefect()
+        before_prefect(terminal)
         from flows import sync_new_months  # noqa: PLC0415 - seconds that only this command needs
         from flows.cli.show_loads import show_sync  # noqa: PLC0415
 

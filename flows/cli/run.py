@@ -19,15 +19,21 @@ SPARED = "with PREFECT_API_URL set to one that runs, there is no need."
 STARTUP_SECONDS = "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"
 
 
-def before_prefect() -> None:
+# The server that Prefect starts writes to this console too: its own log, which is no answer to anything.
+CONSOLE_LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
+
+
+def before_prefect(terminal: Terminal) -> None:
     """Set what Prefect reads when it is imported, unless somebody has."""
     os.environ.setdefault(STARTUP_SECONDS, str(SERVER_STARTUP_SECONDS))
+    if not terminal.debug:
+        os.environ.setdefault(CONSOLE_LEVEL, "CRITICAL")
 
 
 @contextmanager
 def blocks_read(terminal: Terminal, *names: str) -> Iterator[None]:
     """What is done within reads these blocks, without a flow; says so where Prefect has to start a server for that."""
-    before_prefect()
+    before_prefect(terminal)
     from blocks.saved import server_would_start  # noqa: PLC0415 - Prefect takes two seconds
 
     mute_prefects_console()

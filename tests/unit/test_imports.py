@@ -76,7 +76,9 @@ def test_extract_does_not_know_what_becomes_of_the_rows() -> None:
 
 
 def test_the_command_line_asks_flows_and_tasks_and_nobody_asks_it() -> None:
-    assert forbidden(in_layer("cli"), {"flows.extract", "flows.load", "psycopg2", "httpx", "duckdb", "google"}) == []
+    paths = in_layer("cli")
+    assert forbidden(paths, {"flows.extract", "psycopg2", "httpx", "duckdb", "google"}) == []
+    assert [name for path in paths for name in imported(path) if name.startswith("flows.load.")] == []
     outside = [path for path in MODULES if layer(path) != "cli" and path.name != "__main__.py"]
     assert forbidden(outside, {"flows.cli", "typer"}) == []
 
