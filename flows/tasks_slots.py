@@ -8,17 +8,18 @@ from contextlib import contextmanager
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import deployment
 
-from blocks.limits import MONTHS_LIMIT
+from blocks.limits import MONTHS_LIMIT, ensure_limits
 
 
 @contextmanager
 def month_slot() -> Iterator[None]:
     """Hold a slot of ``tlc-months`` in a deployment's run; a plain Python call is nobody else's business.
 
-    Raises where the limit does not exist: one that is not there would protect nothing, and say so nowhere.
+    The limit is made where it is missing: Prefect would wait for none, and a limit that is not there protects nothing.
     """
     if deployment.get_id() is None:
         yield
         return
+    ensure_limits()
     with concurrency(MONTHS_LIMIT, strict=True):
         yield

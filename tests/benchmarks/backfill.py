@@ -1,0 +1,152 @@
+"""``python -m tests.benchmarks.backfill``: twelve months at once and in turn, what Prefect costs, planning, memory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deployments.local.faults import Throttle
+from deployments.local.months import write_parquet
+from deployments.local.site import TripSite
+from flows.tlc.catalogue import catalogue_month, expected_size
+from flows.tlc.dataset import Dataset, Source, dataset_info
+from flows.tlc.locations import month_path
+from flows.tlc.month import Month, months_between
+from tests.benchmarks.contenders.result import told
+from tests.benchmarks.inputs import CHECKOUT
+from tests.benchmarks.machine import machine_facts
+from tests.benchmarks.report import Target
+from tests.benchmarks.run import say
+from tests.benchmarks.services import Services, services
+
+RESULTS = Path(__file__).parent / "results" / "backfill.json"
+YEAR = list(months_between(Month(2018, 7), Month(2019, 6)))
+SMALL_ROWS, ROWS = 2_000, 150_000
+# Bytes a second of one download: a month of 3 MB takes 2 s, most of its time, as a month of 100 MB does at 10 MB/s.
+SLOW = 1_500_000
+MOST_PLAN_SECONDS, MOST_OVERHEAD_SECONDS, LEAST_SPEED_UP = 5.0, 0.5, 1.7
+
+
+def main() -> int:
+    """0 where every target is met, else 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    say("starting Postgres and Prefect's server")
+    with services() as running, TripSite(generator=_catalogued) as site:
+        measured = Measured(running, site, options.repeat)
+        results = {
+            "slow source, one at a time": measured.year(1, ["postgres"], slow=True),
+            "slow source, two at a time": measured.year(2, ["postgres"], slow=True),
+            "quick source, one at a time": measured.year(1, ["postgres"]),
+            "quick source, two at a time": measured.year(2, ["postgres"]),
+            "small months, backfill": measured.year(1, ["postgres"], rows=SMALL_ROWS),
+            "small months, without Prefect": measured.year(1, ["postgres"], what="bare", rows=SMALL_ROWS),
+            "plan of 12 months": measured.plan([(Dataset.yellow, Month(2023, 1), Month(2023, 12))]),
+            "plan of 200 months": measured.plan([(Dataset.yellow, Month(2007, 10).plus(15), Month(2025, 8))]),
+            "plan of all months": measured.plan(
+                [(each, dataset_info(each).first_month, catalogue_month()) for each in Dataset]
+            ),
+        }
+        facts = machine_facts(running.postgres_url)
+    found = _targets(results)
+    for name, one in results.items():
+        print(f"{name:32} {one['seconds']:7.2f} s {one['months']:5} months {one['peak_memory_bytes'] / 1e6:6.0f} MB")
+    print(*(f"{'met' if one.met else 'MISSED':7} {one.promise:45} {one.measured}" for one in found), sep="\n")
+    text = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": facts, "results": results}
+    text["targets"] = [asdict(one) for one in found]
+    options.output.write_text(json.dumps(text, indent=1, ensure_ascii=False) + "\n")
+    return 0 if all(one.met for one in found) else 1
+
+
+class Measured:
+    """The measurements, against one set of services; each is the best of ``repeat``."""
+
+    def __init__(self, running: Services, site: TripSite, repeat: int):
+        self._running = running
+        self._site = site
+        self._repeat = repeat
+
+    def year(
+        self, at_once: int, targets: list[str], *, what: str = "run", rows: int = ROWS, slow: bool = False
+    ) -> dict[str, Any]:
+        """Twelve months of green with ``rows`` rows each, all to be loaded."""
+        for month in YEAR:
+            path = month_path(Dataset.green, month, Source.tlc)
+            self._site.heal(path)
+            self._site.put(path, self._file(month, rows))
+            if slow:
+                self._site.fail(path, Throttle(SLOW), times=None)
+        arguments = ["--at-once", str(at_once), "--targets", *targets]
+        return self._best(what, [(Dataset.green, YEAR[0], YEAR[-1])], *arguments)
+
+    def plan(self, spans: list[tuple[Dataset, Month, Month]]) -> dict[str, Any]:
+        """A plan of months none of which is loaded, into all three targets."""
+        return self._best("plan", spans, "--targets", "postgres", "gcs", "bigquery")
+
+    def _file(self, month: Month, rows: int) -> bytes:
+        path = self._running.folder / f"{month}-{rows}.parquet"
+        if not path.exists():
+            write_parquet(Dataset.green, month, path, rows, dirt=False)
+        return path.read_bytes()
+
+    def _best(self, what: str, spans: list[tuple[Dataset, Month, Month]], *arguments: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "tests.benchmarks.contenders.backfill", what, *arguments]
+        for dataset, first, last in spans:
+            command += ["--span", str(dataset), str(first), str(last)]
+        environment = self._running.environment | {"TLC_SOURCE_URL": self._site.url, "PREFECT_LOGGING_LEVEL": "ERROR"}
+        subprocess.run([sys.executable, "-m", "blocks.register"], cwd=CHECKOUT, env=environment, check=True)
+        tries = []
+        for _ in range(self._repeat):
+            done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+            tries.append(told(done.stdout))
+            say(f"{what} {' '.join(arguments)}: {tries[-1]['seconds']:.2f} s, {tries[-1]['months']} months")
+        return min(tries, key=lambda one: one["seconds"])
+
+
+def _catalogued(path: str) -> bytes | None:
+    """Something at the path of every month that TLC had published by the catalogue's day."""
+    return b"PAR1" if path in _PATHS else None
+
+
+_PATHS = {
+    month_path(dataset, month, Source.tlc)
+    for dataset in Dataset
+    for month in months_between(dataset_info(dataset).first_month, catalogue_month())
+    if expected_size(dataset, month)
+} | {"/misc/taxi_zone_lookup.csv"}
+
+
+def _targets(results: dict[str, dict[str, Any]]) -> list[Target]:
+    speed_up = results["slow source, one at a time"]["seconds"] / results["slow source, two at a time"]["seconds"]
+    small, bare = results["small months, backfill"], results["small months, without Prefect"]
+    overhead = (small["seconds"] - bare["seconds"]) / small["months"]
+    plan = results["plan of all months"]
+    return [
+        Target(f"two at once ≥ {LEAST_SPEED_UP} × one", f"{speed_up:.2f} ×", speed_up >= LEAST_SPEED_UP),
+        Target(
+            f"Prefect's part of a month ≤ {MOST_OVERHEAD_SECONDS} s",
+            f"{overhead:.2f} s",
+            overhead <= MOST_OVERHEAD_SECONDS,
+        ),
+        Target(
+            f"plan of {plan['months']} months ≤ {MOST_PLAN_SECONDS:g} s",
+            f"{plan['seconds']:.2f} s",
+            plan["seconds"] <= MOST_PLAN_SECONDS,
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    sys.exit(main())
