@@ -12,6 +12,7 @@ from flows.tlc.errors import ParameterError
 from flows.tlc.identity import MonthRequest, NewColumns
 from flows.tlc.locations import LAYOUTS, Layout
 from flows.tlc.month import MONTH_PATTERN, Month, months_between, newest_month
+from flows.tlc.place import CheckSource
 from flows.tlc.report import TARGETS, Target
 from flows.tlc.rules import rules
 
@@ -133,6 +134,23 @@ WorkersRunOn = Literal["here", "work_pool"]
 RunOnWorkers = Annotated[
     WorkersRunOn,
     shown_as("here: in this run's process; work_pool: each month a run of load-month, for any number of workers."),
+]
+FirstLoadedMonth = Annotated[
+    MonthText | None, shown_as("The first month, as YYYY-MM; none: the first that any of the targets has.")
+]
+LastLoadedMonth = Annotated[
+    MonthText | None, shown_as("The last month, as YYYY-MM; none: the last that any of the targets has.")
+]
+ComparedTargets = Annotated[
+    list[Literal["postgres", "gcs", "bigquery"]],
+    shown_as("What has to be the same; none: every target that has a month of this dataset."),
+]
+CheckSourceChoice = Annotated[
+    CheckSource,
+    shown_as(
+        "rows: ask the source for its version, rows and pickups, a few kB a month; sums: download each month that the "
+        "cache lacks, and add it up; none: compare the targets alone."
+    ),
 ]
 
 

@@ -30,7 +30,8 @@ def checked_month(text: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from error
 
 
-def _known_targets(names: list[str]) -> list[str]:
+def known_targets(names: list[str]) -> list[str]:
+    """The names, as they were given; wrong usage where one is no target."""
     for name in names:
         if name not in TARGETS:
             raise typer.BadParameter(f"{name!r} is no target: choose from {', '.join(TARGETS)}.")
@@ -80,7 +81,7 @@ Targets = Annotated[
         "-t",
         help=f"{help_of(parameters.TargetNames)} Give it once for each of several.",
         metavar="|".join(TARGETS),
-        callback=_known_targets,
+        callback=known_targets,
     ),
 ]
 FromSource = Annotated[Source, typer.Option(help=help_of(parameters.SourceName))]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from flows.tlc.dataset import Dataset, Source
+from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
-from flows.tlc.locations import month_file_name
 from flows.tlc.month import Month
 from flows.tlc.news import same_version
+from flows.tlc.place import source_of
 from flows.tlc.plan import AtSource, Standing
-from flows.tlc.report import LoadReport
 
 Freshness = Literal["current", "other rules", "behind the lake", "stale", "incomplete", "not at source", "not compared"]
 MEANING: dict[Freshness, str] = {
@@ -23,12 +22,6 @@ MEANING: dict[Freshness, str] = {
     "not at source": "The source does not have the month (any more).",
     "not compared": "The source was not asked, or cannot tell its version.",
 }
-
-
-def source_of(load: LoadReport) -> Source:
-    """Which source a load was from, as the name of its file tells."""
-    mirror_name = month_file_name(Dataset(load.dataset), Month.parse(load.month), Source.mirror)
-    return Source.mirror if load.source_url.endswith(mirror_name) else Source.tlc
 
 
 def freshness_of(

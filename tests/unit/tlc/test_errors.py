@@ -9,7 +9,8 @@ import pytest
 from flows.tlc import errors
 from flows.tlc.errors import NotTripFile, SourceError, TargetBusy, TripLoadError
 
-KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TripLoadError)]
+PUBLIC = {name: kind for name, kind in vars(errors).items() if not name.startswith("_")}
+KINDS = [kind for kind in PUBLIC.values() if isinstance(kind, type) and issubclass(kind, TripLoadError)]
 
 
 def test_message_begins_with_dataset_and_month() -> None:
