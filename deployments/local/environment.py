@@ -21,3 +21,32 @@ def use_local_environment(folder: Path) -> None:
         "TLC_LOCAL_DIR": str(folder),
         "TLC_CACHE_DIR": str(folder / "cache"),
     }
+
+
+# Where the user's own Prefect is, and what it is told about servers that are not this one.
+_ELSEWHERE = ("PREFECT_HOME", "PREFECT_PROFILE", "PREFECT_API_", "PREFECT_SERVER_API_", "PREFECT_SERVER_DATABASE_")
+
+
+def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
+    """The environment of every part of the platform, and of commands that talk to it: the user's, with these changes.
+
+    It has a Prefect database of its own: the demo's blocks name a stand-in that ends with the demo.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_ELSEWHERE)}
+    # What is the user's to set comes first, what makes the parts find each other last.
+    return (
+        {
+            "PREFECT_WORKER_QUERY_SECONDS": "1",  # how soon a run is picked up
+            # The shortest there is: an automation takes a run that misses some for crashed, within two minutes.
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            "TLC_CACHE_DIR": str(folder / "cache"),
+        }
+        | kept
+        | {
+            "PREFECT_HOME": str(folder / "platform"),
+            "PREFECT_API_URL": api_url,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_API_URL": api_url,
+            "TLC_LOCAL_DIR": str(folder),
+        }
+    )

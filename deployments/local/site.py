@@ -154,8 +154,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=8088, help="port on 127.0.0.1; 0 takes a free one")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with TripSite(options.folder, port=options.port) as site:
-        logger.info("serving %s at %s", ", ".join(map(str, options.folder)) or "nothing", site.url)
+    serve_until_ended(TripSite(options.folder, port=options.port), ", ".join(map(str, options.folder)) or "nothing")
+
+
+def serve_until_ended(site: TripSite, what: str) -> None:
+    """Run the site in the main thread's stead, until Ctrl-C or SIGTERM; ``what`` is for the log."""
+    with site:
+        logger.info("serving %s at %s", what, site.url)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

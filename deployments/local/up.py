@@ -1,56 +1,103 @@
-"""``make up``: Prefect's server and UI, the blocks, and every flow served from this process, until Ctrl-C."""
+"""``make up``: the whole platform on this machine, without Docker. Returns when a run can be started.
+
+What runs is left alone; what died, or was started with other settings, is started. See docs/laptop.md.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-import httpx
+from filelock import FileLock, Timeout
 
-from blocks.settings import local_folder
-from deployments.local.environment import SERVER_STARTUP_SECONDS, use_local_environment
+from blocks.embedded import start_postgres
+from blocks.settings import Settings
+from deployments.local.environment import platform_environment
+from deployments.local.parts import SITE, WORKER_RUNS, PartFailed, Parts
+from deployments.local.process import Processes
 
-HOST, PORT = "127.0.0.1", 4200
-API_URL = f"http://{HOST}:{PORT}/api"
-
-
-def main() -> None:
-    """Start the server, then serve the flows; ends both on Ctrl-C."""
-    use_local_environment(local_folder())
-    os.environ["PREFECT_API_URL"] = API_URL
-    with _prefect_server():
-        print(f"Prefect's UI: http://{HOST}:{PORT}")  # noqa: T201
-        importlib.import_module("deployments.local.serve").serve_flows()
+PREFECT_PORT = 4200
 
 
-@contextmanager
-def _prefect_server() -> Iterator[None]:
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(PORT)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Bring the platform up and say what to do next."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.local.up", description=__doc__)
+    parser.add_argument("--port", type=int, default=PREFECT_PORT, help="of the UI; another one where that is taken")
+    parser.add_argument("--demo", action="store_true", help="months come from a stand-in for the TLC site on loopback")
+    options = parser.parse_args(arguments)
+    folder = Settings().local_dir.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        _wait_until_healthy(server)
-        yield
-    finally:
-        server.terminate()
-        server.wait(30)
+        with FileLock(folder / "up.lock", timeout=0):
+            bring_up(folder, options.port, demo=options.demo)
+    except Timeout:
+        raise SystemExit("Another make up or make down is at work here. Wait for it.") from None
+    except PartFailed as failure:
+        raise SystemExit(str(failure)) from None
 
 
-def _wait_until_healthy(server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + SERVER_STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise SystemExit(f"Prefect's server ended at once. Is port {PORT} taken by another one?")
-        try:
-            if httpx.get(f"{API_URL}/health").is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.5)
-    raise SystemExit(f"Prefect's server did not answer within {SERVER_STARTUP_SECONDS} s.")
+def bring_up(folder: Path, port: int, *, demo: bool) -> None:
+    """Start what does not run, apply what the checkout says, and wait until it is usable."""
+    started = time.monotonic()
+    parts = Parts(Processes(folder), lambda url: platform_environment(folder, url))
+    demo = demo or parts.processes.note(SITE) is not None  # a demo remains one until make down
+    _say("Starting what does not run: Prefect's server, Postgres, a worker (the first time: a minute) …")
+    api = parts.ensure_server(port, meanwhile=lambda: _start_what_it_needs_not(parts, folder, demo=demo))
+    os.environ |= platform_environment(folder, api)
+    for line in _apply(parts, api):
+        _say(f"  {line}")
+    _say(_what_next(api, time.monotonic() - started))
+
+
+def _start_what_it_needs_not(parts: Parts, folder: Path, *, demo: bool) -> None:
+    """The stand-in and Postgres: Prefect's server takes longer than both."""
+    if demo:
+        site = parts.ensure_site(folder / "site")
+        os.environ |= {"TLC_SOURCE_URL": site, "TLC_MIRROR_URL": site}
+    if Settings().postgres_url is None:
+        start_postgres()
+
+
+def _apply(parts: Parts, api: str) -> Iterator[str]:
+    """Blocks, work pool, worker, limits and deployments; a line for each."""
+    # Imported now that the environment is set: Prefect reads it when it is imported.
+    applying = importlib.import_module("deployments.apply")
+    pool = applying.ensure_work_pool()
+    worker = parts.ensure_worker(api, pool)
+    log = parts.processes.log_file("deploy")
+    try:
+        yield from applying.apply(log=log)
+    except subprocess.CalledProcessError:
+        raise PartFailed(f"prefect deploy failed, and says why at the end of {log}.") from None
+    parts.wait_for_worker(worker, api, pool)
+    yield f"worker: {WORKER_RUNS} runs at once"
+
+
+def _what_next(api: str, seconds: float) -> str:
+    settings = Settings()
+    prefect = Path(sys.executable).with_name("prefect")
+    return f"""Ready after {seconds:.0f} s.
+
+  UI       {api.removesuffix("/api")}
+  source   {settings.source_url}
+  logs     {settings.local_dir / "log"}
+
+Start a run in the UI (Deployments → ⋮ → Custom run), or here:
+
+  export PREFECT_API_URL={api}
+  {prefect} deployment run api-to-postgres/api-to-postgres --param dataset=green --param month=2024-05 --watch
+
+make status says what runs; make down ends it, and keeps the data."""
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the command's output
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""Bring a Prefect server to what the checkout says: ``python -m deployments.apply``. Again and again without harm.
+
+Blocks, work pool, limits and deployments go to the server that ``PREFECT_API_URL`` names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from blocks.limits import ensure_limits
+from blocks.register import register_blocks
+from deployments.declared import PROJECT, declared_deployments
+from deployments.schedules import remove_undeclared_schedules
+from deployments.work_pools import DEFAULT_POOL, POOLS, ensure_work_pool
+
+
+def apply(pool: str = DEFAULT_POOL, log: Path | None = None) -> Iterator[str]:
+    """Do it step by step, and say after each what is there now. ``prefect deploy`` writes to ``log``, if any.
+
+    Raises CalledProcessError where ``prefect deploy`` fails.
+    """
+    yield f"blocks: {', '.join(register_blocks())}"
+    yield f"work pool: {ensure_work_pool(pool)}"
+    yield f"limits: {', '.join(ensure_limits())}"
+    _deploy(pool, log)
+    remove_undeclared_schedules()
+    yield f"deployments: {', '.join(declared_deployments())}"
+
+
+def _deploy(pool: str, log: Path | None) -> None:
+    if pool == DEFAULT_POOL:
+        commands = [["--all"]]
+    else:  # `--all` takes no other pool
+        commands = [["--name", name, "--pool", pool] for name in declared_deployments()]
+    for arguments in commands:
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *arguments]
+        if log is None:
+            subprocess.run(command, cwd=PROJECT, check=True)  # noqa: S603 - our own words
+            continue
+        with log.open("ab") as output:
+            subprocess.run(command, cwd=PROJECT, check=True, stdout=output, stderr=output)  # noqa: S603
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Apply, and print what is there."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.apply", description=__doc__)
+    parser.add_argument("--pool", choices=POOLS, default=DEFAULT_POOL, help="where the deployments' runs go")
+    for line in apply(parser.parse_args(arguments).pool):
+        print(line, flush=True)  # noqa: T201 - the command's output
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""The parts of the platform that are processes (a stand-in, Prefect's server, a worker), each started if need be."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+
+from deployments.local.environment import SERVER_STARTUP_SECONDS
+from deployments.local.ports import HOST, choose_port
+from deployments.local.process import Note, Processes, fingerprint
+
+SITE, SERVER, WORKER = "site", "server", "worker"
+WORKER_NAME = "laptop"
+# Two runs at once for each worker: Prefect's SQLite bears that, and two cores have enough to do.
+WORKER_RUNS = 2
+_WORKER_STARTUP_SECONDS = 90
+_TRIES = 3
+
+
+class PartFailed(Exception):
+    """A part ended at once or never answered. The message says which, and shows the end of its log."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of the platform below ``folder``; ``environment_at`` gives their environment for the API's URL."""
+
+    processes: Processes
+    environment_at: Callable[[str], dict[str, str]]
+
+    def ensure_site(self, folder: Path) -> str:
+        """The URL of the stand-in, which is started unless it runs. It keeps its port when it is started again."""
+
+        def command(port: int) -> list[str]:
+            arguments = ["--folder", str(folder), "--port", str(port)]
+            return [sys.executable, "-m", "deployments.local.stand_in", *arguments]
+
+        note = self._listening(SITE, command, wanted_port=0, path="/", seconds=60)
+        return f"http://{HOST}:{note.port}"
+
+    def ensure_server(self, wanted_port: int, meanwhile: Callable[[], object]) -> str:
+        """The URL of the API, whose server is started unless it runs; ``meanwhile`` is done while it comes up.
+
+        It keeps its port when it is started again; it takes another one than ``wanted_port`` if somebody listens there.
+        """
+
+        def command(port: int) -> list[str]:
+            return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+
+        note = self._listening(SERVER, command, wanted_port, "/api/health", SERVER_STARTUP_SECONDS, meanwhile)
+        return api_url(note)
+
+    def ensure_worker(self, url: str, pool: str) -> Note:
+        """A worker of the pool at the API's ``url``, started unless it runs."""
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--name", WORKER_NAME]
+        command += ["--pool", pool, "--limit", str(WORKER_RUNS), "--install-policy", "never"]
+        return self._ensure(WORKER, command, self.environment_at(url))
+
+    def wait_for_worker(self, note: Note, url: str, pool: str) -> None:
+        """Return when the server has heard of the worker since it was started."""
+        deadline = time.monotonic() + _WORKER_STARTUP_SECONDS
+        while time.monotonic() < deadline:
+            self._check(WORKER, note)
+            answer = httpx.post(f"{url}/work_pools/{pool}/workers/filter", json={}, timeout=30)
+            heard = [worker["last_heartbeat_time"] for worker in answer.json() if worker["name"] == WORKER_NAME]
+            if any(datetime.fromisoformat(time) >= note.started_at for time in heard if time):
+                return
+            time.sleep(0.3)
+        raise self._failure(WORKER, f"was not heard of within {_WORKER_STARTUP_SECONDS} s")
+
+    def _listening(
+        self,
+        name: str,
+        command: Callable[[int], list[str]],
+        wanted_port: int,
+        path: str,
+        seconds: float,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Note:
+        old = self.processes.note(name)
+        wanted = (old and old.port) or wanted_port
+        for left in reversed(range(_TRIES)):
+            running = self.processes.running(name)
+            port = (running and running.port) or choose_port(wanted)
+            note = self._ensure(name, command(port), self._without_project(port), port)
+            meanwhile()
+            try:
+                self._wait_for_answer(name, note, path, seconds)
+            except PartFailed:
+                # Somebody may have taken the port between our look and the part's.
+                if left and not note.process() and choose_port(port) != port:
+                    continue
+                raise
+            return note
+        raise AssertionError("the last try returns or raises")
+
+    def _without_project(self, port: int) -> dict[str, str]:
+        """The environment of a part that takes nothing from the project's settings, so that theirs may change."""
+        environment = self.environment_at(f"http://{HOST}:{port}/api")
+        return {name: value for name, value in environment.items() if not name.startswith(("TLC_", "GOOGLE_"))}
+
+    def _ensure(self, name: str, command: list[str], environment: dict[str, str], port: int | None = None) -> Note:
+        """The running part, unless it was started in another way: then it is ended, and started in this one."""
+        running = self.processes.running(name)
+        if running and running.fingerprint == fingerprint(command, environment):
+            return running
+        self.processes.stop(name)
+        return self.processes.start(name, command, environment, port)
+
+    def _wait_for_answer(self, name: str, note: Note, path: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._check(name, note)
+            try:
+                if (
+                    httpx.get(f"http://{HOST}:{note.port}{path}", timeout=10).status_code
+                    < HTTPStatus.INTERNAL_SERVER_ERROR
+                ):
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.2)
+        raise self._failure(name, f"runs, but did not answer at port {note.port} within {seconds} s")
+
+    def _check(self, name: str, note: Note) -> None:
+        if not note.process():
+            raise self._failure(name, "ended at once")
+
+    def _failure(self, name: str, what: str) -> PartFailed:
+        log = self.processes.log_file(name)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:] if log.exists() else []
+        shown = "\n".join(f"    {line}" for line in lines)
+        return PartFailed(
+            f"The {name} {what}. The end of {log}:\n{shown}\n"
+            "Mend what it says and run make up again; make down ends what runs."
+        )
+
+
+def api_url(server: Note) -> str:
+    """The URL of the API that this server serves."""
+    return f"http://{HOST}:{server.port}/api"

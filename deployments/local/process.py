@@ -1,0 +1,170 @@
+"""Processes that outlive the command that starts them, noted so that only they are ever ended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ValidationError
+
+# In the environment of every process of the platform, and of the flows' processes that the worker starts: a number may
+# come back as another process's, this does not.
+MARK = "TLC_PLATFORM_PART"
+_FLOW_RUN = "PREFECT__FLOW_RUN_ID"
+_OLD_LOG_BYTES = 20_000_000
+
+
+class Note(BaseModel):
+    """What ``.local/run`` keeps of a process."""
+
+    pid: int
+    mark: str
+    started_at: datetime
+    log: Path
+    # Of the command and the settings: another one means that the process has to be started anew. No secret can be
+    # read from it.
+    fingerprint: str
+    # Where it listens, if it does.
+    port: int | None = None
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it is still this one and runs."""
+        return _marked(self.pid, self.mark)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of one platform: notes in ``folder/run``, output in ``folder/log``."""
+
+    folder: Path
+
+    def note(self, name: str) -> Note | None:
+        """What was noted when the part was last started, whether it runs or not."""
+        try:
+            return Note.model_validate_json(self._note_file(name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def running(self, name: str) -> Note | None:
+        """The note of a part that runs."""
+        note = self.note(name)
+        return note if note and note.process() else None
+
+    def noted(self) -> list[str]:
+        """The names of all parts that were started and not stopped, whether they run or not."""
+        return sorted(file.stem for file in (self.folder / "run").glob("*.json"))
+
+    def log_file(self, name: str) -> Path:
+        """Where the part's output goes."""
+        return self.folder / "log" / f"{name}.log"
+
+    def start(self, name: str, command: list[str], environment: dict[str, str], port: int | None = None) -> Note:
+        """Start it in a session of its own, with default signals; its output is added to its log."""
+        log = self.log_file(name)
+        for file in (log, self._note_file(name)):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if log.exists() and log.stat().st_size > _OLD_LOG_BYTES:
+            log.replace(log.with_suffix(".log.old"))
+        mark = f"{self._own_marks}{name}:{uuid.uuid4().hex}"
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603 - our own words
+                command,
+                env=environment | {MARK: mark},
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        note = Note(
+            pid=process.pid,
+            mark=mark,
+            started_at=datetime.now(UTC),
+            log=log,
+            fingerprint=fingerprint(command, environment),
+            port=port,
+        )
+        unfinished = self._note_file(name).with_suffix(".part")
+        unfinished.write_text(note.model_dump_json(indent=2), encoding="utf-8")
+        unfinished.replace(self._note_file(name))
+        return note
+
+    def stop(self, name: str, patience: float = 20) -> bool:
+        """End the part and forget it; False where it did not run."""
+        note = self.note(name)
+        process = note.process() if note else None
+        if process:
+            end([process], patience)
+        self._note_file(name).unlink(missing_ok=True)
+        return process is not None
+
+    def flow_processes(self, beside: Iterable[int] = ()) -> list[psutil.Process]:
+        """The processes in which the workers of this platform, running or dead, run flows; without those ``beside``."""
+        left_out = set(beside) | {os.getpid()}
+        return [
+            process
+            for process, environment in _readable_environments()
+            if process.pid not in left_out
+            and environment.get(MARK, "").startswith(self._own_marks)
+            and _FLOW_RUN in environment
+        ]
+
+    @property
+    def _own_marks(self) -> str:
+        return f"{self.folder}:"
+
+    def _note_file(self, name: str) -> Path:
+        return self.folder / "run" / f"{name}.json"
+
+
+def fingerprint(command: list[str], environment: dict[str, str]) -> str:
+    """A short text that changes with the command and with the settings in the environment."""
+    settings = {name: value for name, value in environment.items() if name.startswith(("PREFECT_", "TLC_", "GOOGLE_"))}
+    return hashlib.sha256(repr((command, sorted(settings.items()))).encode()).hexdigest()[:16]
+
+
+def end(processes: list[psutil.Process], patience: float) -> None:
+    """SIGTERM to all; SIGKILL to those that still run ``patience`` seconds later."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            try:
+                process.send_signal(number)  # psutil looks first whether it is still the same process
+            except psutil.NoSuchProcess:
+                continue
+        _, processes = psutil.wait_procs(processes, timeout=patience)
+
+
+def wait_for_end(note: Note, seconds: float) -> bool:
+    """Whether the process ended within that time."""
+    deadline = time.monotonic() + seconds
+    while note.process():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _marked(pid: int, mark: str) -> psutil.Process | None:
+    try:
+        process = psutil.Process(pid)
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return process if alive and process.environ().get(MARK) == mark else None
+    except (psutil.Error, OSError):
+        return None
+
+
+def _readable_environments() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+    for process in psutil.process_iter():
+        try:
+            yield process, process.environ()
+        except (psutil.Error, OSError):
+            continue  # somebody else's, or gone

@@ -1,0 +1,80 @@
+"""``make status``: what of the platform runs, since when, and where its log is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from blocks.embedded import postgres_folder, postgres_process
+from blocks.settings import Settings
+from deployments.local.parts import SERVER, SITE, WORKER
+from deployments.local.ports import HOST
+from deployments.local.process import Note, Processes
+
+POSTGRES = "postgres"
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """One part: ``state`` is ``runs``, ``died`` or ``does not run``; the rest is known of one that runs."""
+
+    name: str
+    state: str
+    log: Path
+    pid: int | None = None
+    since: datetime | None = None
+    where: str = ""
+
+    def __str__(self) -> str:
+        since = f"since {self.since.astimezone():%Y-%m-%d %H:%M:%S}" if self.since else ""
+        process = f"process {self.pid}" if self.pid else ""
+        return f"{self.name:9} {self.state:13} {since:26} {process:16} {self.where:23} {_shown(self.log)}"
+
+
+def main() -> None:
+    """Print a line for each part."""
+    statuses = list(part_statuses(Settings().local_dir.absolute()))
+    for status in statuses:
+        print(status)  # noqa: T201 - the command's output
+    if any(status.state == "died" for status in statuses):
+        print("make up starts what died, and leaves alone what runs.")  # noqa: T201
+
+
+def part_statuses(folder: Path) -> Iterator[PartStatus]:
+    """Each part that runs, or should."""
+    processes = Processes(folder)
+    for name in (SERVER, WORKER, SITE):
+        note = processes.note(name)
+        if note or name != SITE:  # only a demo has the stand-in
+            yield _of_note(name, note, processes.log_file(name))
+    if postgres_process() or Settings().postgres_url is None:
+        yield _of_postgres()
+
+
+def _of_note(name: str, note: Note | None, log: Path) -> PartStatus:
+    if note is None:
+        return PartStatus(name, "does not run", log)
+    if note.process() is None:
+        return PartStatus(name, "died", log)
+    where = f"http://{HOST}:{note.port}" if note.port else ""
+    return PartStatus(name, "runs", log, note.pid, note.started_at, where)
+
+
+def _of_postgres() -> PartStatus:
+    process = postgres_process()
+    log = postgres_folder() / "log"
+    if process is None:
+        died = (postgres_folder() / "postmaster.pid").exists()
+        return PartStatus(POSTGRES, "died" if died else "does not run", log)
+    return PartStatus(POSTGRES, "runs", log, process.pid, datetime.fromtimestamp(process.create_time(), UTC))
+
+
+def _shown(path: Path) -> Path:
+    """As short as it can be said here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The work pools, each from a checked-in template: ``python -m deployments.work_pools [name …]`` makes them.
+
+The templates are Prefect's own (``prefect work-pool get-default-base-job-template``) with this project's defaults.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.exceptions import ObjectNotFound
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A work pool: its type, which names its template too, and what of the template the environment may set."""
+
+    type: str
+    description: str
+    # Variable of the template → variable of the environment.
+    from_environment: dict[str, str] = field(default_factory=dict)
+
+    def template(self) -> dict[str, Any]:
+        """The base job template, with the defaults that the environment sets."""
+        file = files(__name__).joinpath(f"{self.type}.json")
+        template: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        for variable, name in self.from_environment.items():
+            if value := os.environ.get(name):
+                is_json = value.startswith(("{", "["))
+                template["variables"]["properties"][variable]["default"] = json.loads(value) if is_json else value
+        return template
+
+
+DEFAULT_POOL = "tlc-process"
+POOLS = {
+    DEFAULT_POOL: Pool("process", "Runs flows as processes of the worker's machine."),
+    "tlc-docker": Pool("docker", "Runs each flow in a container of its own.", {"image": "TLC_IMAGE"}),
+    "tlc-cloud-run": Pool(
+        "cloud-run-v2",
+        "Runs each flow as a Cloud Run job.",
+        {
+            "image": "TLC_IMAGE",
+            "region": "TLC_GCP_REGION",
+            "service_account_name": "TLC_GCP_RUN_SERVICE_ACCOUNT",
+            "memory": "TLC_GCP_RUN_MEMORY",
+            # In JSON. Jobs show these secrets to Prefect's API; without, the worker gives them its own in plain text.
+            "prefect_api_auth_string_secret": "TLC_GCP_AUTH_STRING_SECRET",
+            "prefect_api_key_secret": "TLC_GCP_API_KEY_SECRET",
+            "cloudsql_instances": "TLC_GCP_CLOUD_SQL_INSTANCES",
+        },
+    ),
+}
+
+
+def ensure_work_pool(name: str = DEFAULT_POOL) -> str:
+    """Make the pool, or bring its template up to date; what people set of it (its limit, a pause) stays. Its name."""
+    pool = POOLS[name]
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_work_pool(name)
+        except ObjectNotFound:
+            client.create_work_pool(
+                WorkPoolCreate(
+                    name=name, type=pool.type, description=pool.description, base_job_template=pool.template()
+                )
+            )
+        else:
+            client.update_work_pool(
+                name, WorkPoolUpdate(description=pool.description, base_job_template=pool.template())
+            )
+    return name

@@ -1,0 +1,53 @@
+"""The templates of the work pools are Prefect's own, with this project's defaults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import prefect
+import pytest
+from prefect.workers.process import ProcessWorker
+from prefect_gcp.workers.cloud_run_v2 import CloudRunWorkerV2
+
+from deployments.work_pools import POOLS
+
+SHIPPED = Path(prefect.__file__).parent / "server/api/collections_data/views/aggregate-worker-metadata.json"
+
+
+def of_prefect(kind: str) -> dict:
+    """The template of the installed release."""
+    if kind == "process":
+        return ProcessWorker.get_default_base_job_template()
+    if kind == "cloud-run-v2":
+        return CloudRunWorkerV2.get_default_base_job_template()
+    return json.loads(SHIPPED.read_text())["prefect-docker"]["docker"]["default_base_job_configuration"]
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_template_is_prefects_own_but_for_defaults(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in POOLS[name].from_environment.values():
+        monkeypatch.delenv(variable, raising=False)
+    ours, theirs = POOLS[name].template(), of_prefect(POOLS[name].type)
+    for template in (ours, theirs):
+        for variable in template["variables"]["properties"].values():
+            variable.pop("default", None)
+    assert ours == theirs
+
+
+def test_cloud_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = POOLS["tlc-cloud-run"]
+    for name in pool.from_environment.values():
+        monkeypatch.setenv(name, f"value-of-{name}")
+    properties = pool.template()["variables"]["properties"]
+    assert {
+        variable: properties[variable]["default"].removeprefix("value-of-") for variable in pool.from_environment
+    } == dict(pool.from_environment)
+
+
+def test_no_placeholder_of_a_template_lacks_its_variable() -> None:
+    for name, pool in POOLS.items():
+        template = pool.template()
+        text = json.dumps(template["job_configuration"])
+        used = {part.split("}}")[0].strip() for part in text.split("{{")[1:]}
+        assert used <= set(template["variables"]["properties"]), name
