@@ -140,7 +140,7 @@ def test_sync_loads_what_is_new_and_reconcile_tells_what_differs(environment: Pa
     differs = run("reconcile", "green", "-t", "postgres")
     assert differs.exit_code == 4
     assert "differs" in differs.stdout
-    assert "green: 1 of 1 months differ: 2023-12" in differs.stderr
+    assert "green: 1 of 1 months differs: 2023-12" in differs.stderr
     assert answer("reconcile", "green", code=4)["months"][0]["differences"][0]["kind"] == "differs"
 
 
