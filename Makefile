@@ -35,6 +35,7 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	$(RUN) -m flows.tlc.schema_docs --check
+	$(RUN) -m flows.cli.docs --check
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@.ci/audit --if-reachable
@@ -70,6 +71,7 @@ down: setup  ## End exactly what up and demo left running; the data stays
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md
+	$(RUN) -m flows.cli.docs > docs/command-line.md
 
 clean:  ## Remove the environment; data under .local stays
 	rm -rf .venv $(TOOLS)

@@ -14,12 +14,14 @@ from blocks.alerts import alert_webhook
 from blocks.embedded import start_postgres
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
 from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
-from blocks.postgres import postgres_connector
+from blocks.saved import may_be_saved
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 
 
 def _postgres() -> Block:
+    from blocks.postgres import postgres_connector  # noqa: PLC0415 - half a second that other blocks do not need
+
     url = Settings().postgres_url
     return postgres_connector(url.get_secret_value() if url else start_postgres())
 
@@ -107,6 +109,8 @@ def _remove_other_kind() -> None:
 
 def load_lake() -> Any:
     """The block ``tlc-lake``, a GcsBucket or LocalFileSystem; before any registration, what registering would save."""
+    if not may_be_saved(LAKE):
+        return _lake()  # without Google's libraries, where it is a folder
     folder = _saved(LocalFileSystem, LAKE)
     if folder is not None:
         return folder
@@ -122,6 +126,8 @@ def load_block(kind: type[Block], name: str) -> Any:
 
 def _saved(kind: type[Block], name: str) -> Any:
     """The saved block; None where there is none. One that cannot be read is an error, not a reason to take another."""
+    if not may_be_saved(name):
+        return None
     try:
         return kind.load(name)
     except ValueError as error:

@@ -10,6 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 TLC_SITE = "https://d37ci6vzurychx.cloudfront.net"
 MIRROR_SITE = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
+# For the server that Prefect starts where no API is configured: its own default, 20 s, is too short for the first start
+# with a new database on a slow machine.
+SERVER_STARTUP_SECONDS = 120
 
 
 def local_folder() -> Path:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Prefect's own default, 20 s, is too short for the first start with a new database on a slow machine.
-SERVER_STARTUP_SECONDS = 120
+from blocks.settings import SERVER_STARTUP_SECONDS
+
+__all__ = ["SERVER_STARTUP_SECONDS", "use_local_environment"]
 
 
 def use_local_environment(folder: Path) -> None:

@@ -25,6 +25,7 @@ ANYWHERE = {
     "SCHEMA": A_CONSTANT,
     "LEDGER_TABLE": A_CONSTANT,
     "trips_table(dataset)": A_TABLE,
+    "totals_select(schema_of(dataset))": "sums of declared columns",
     "table": A_TABLE,
 }
 TRUSTED: dict[str, dict[str, str]] = {
@@ -51,6 +52,7 @@ AS_SQL = {
     "_SHARED_TABLES": A_CONSTANT,
     "SCHEMA": A_CONSTANT,
     "condition": "one of three that are written out beside it",
+    "totals_select(schema_of(dataset))": "sums of declared columns",
     "type_name": "a type from the schema files or the catalogue",
     "'access exclusive' if exclusive else 'share update exclusive'": "both are written out",
 }
