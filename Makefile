@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup demo test lint check-cloud format bench up status down docs clean
+.PHONY: help setup demo test lint audit check-cloud format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -35,8 +35,13 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	$(RUN) -m flows.tlc.schema_docs --check
+	$(RUN) -m flows.cli.docs --check
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@.ci/audit --if-reachable
+
+audit: setup  ## Known vulnerabilities in the locked dependencies; needs the internet
+	.ci/audit
 
 CHECKOV := $(TOOLS)/bin/uvx --quiet --python $(PYTHON) checkov@3.3.30 --skip-download --quiet --compact
 
@@ -53,6 +58,7 @@ format: setup  ## Mend what lint can mend
 bench: setup  ## Measure the loads against their limits, pandas and dlt (BENCH=--skip-20m: without the large month)
 	-$(RUN) -m tests.benchmarks $(BENCH)
 	-$(RUN) -m tests.benchmarks.lake $(BENCH)
+	-$(RUN) -m tests.benchmarks.platform
 
 up: setup  ## Prefect's server and UI, a worker, Postgres, all flows deployed. DEMO=1: with made-up months; PORT=…
 	@$(RUN) -m deployments.local.up $(if $(DEMO),--demo) $(if $(PORT),--port $(PORT))
@@ -65,6 +71,7 @@ down: setup  ## End exactly what up and demo left running; the data stays
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md
+	$(RUN) -m flows.cli.docs > docs/command-line.md
 
 clean:  ## Remove the environment; data under .local stays
 	rm -rf .venv $(TOOLS)
