@@ -28,7 +28,7 @@ demo: setup  ## Load months of all datasets from a local stand-in into an embedd
 	$(RUN) -m deployments.local.demo
 
 test: setup  ## All tests, real servers included
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff check .

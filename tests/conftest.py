@@ -19,6 +19,8 @@ from deployments.local.site import TripSite
 from tests.servers.prefect_process import PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
+os.environ.pop("COLUMNS", None)  # tables are as wide as in a pipe, whatever the terminal that the tests run in
+
 TLC = Path(__file__).resolve().parents[1].parent / "shared" / "tlc"
 
 

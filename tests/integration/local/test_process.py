@@ -107,11 +107,17 @@ def test_note_shows_no_setting(processes: Processes) -> None:
 
 def test_part_is_left_alone_until_its_settings_change(processes: Processes) -> None:
     parts = Parts(processes, lambda url: CLEAN | {"PREFECT_API_URL": url})
-    first = parts.ensure_worker("http://127.0.0.1:1/api", "pool")
-    assert parts.ensure_worker("http://127.0.0.1:1/api", "pool") == first
-    other = parts.ensure_worker("http://127.0.0.1:2/api", "pool")
-    assert other.pid != first.pid
-    assert wait_for_end(first, 0)
+    with socket.socket() as one, socket.socket() as two:  # servers that never answer: the worker waits, and lives
+        urls = []
+        for listening in (one, two):
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            urls.append(f"http://127.0.0.1:{listening.getsockname()[1]}/api")
+        first = parts.ensure_worker(urls[0], "pool")
+        assert parts.ensure_worker(urls[0], "pool") == first
+        other = parts.ensure_worker(urls[1], "pool")
+        assert other.pid != first.pid
+        assert wait_for_end(first, 0)
 
 
 def test_part_that_ends_at_once_shows_the_end_of_its_log(processes: Processes) -> None:
