@@ -50,11 +50,16 @@ class ProgressBar:
 
 def publish_report(report: LoadReport, place: str, key: str | None = None) -> None:
     """A summary in words and a table of the rules' counts. ``place`` says where the rows are, ``key`` names them."""
-    key = key or f"{report.dataset}-{report.month}-{report.target}"
+    key = key or artifact_key(report)
     create_markdown_artifact(markdown=_summary(report, place), key=key, description=f"{report.dataset} {report.month}")
     table = _rule_rows(report)
     if table:
         create_table_artifact(table=table, key=f"{key}-rules", description="Rows by the rule that they break")
+
+
+def artifact_key(report: LoadReport) -> str:
+    """What the artifacts of a month in a target are called, and begin with."""
+    return f"{report.dataset}-{report.month}-{report.target}"
 
 
 def _summary(report: LoadReport, place: str) -> str:

@@ -22,6 +22,7 @@ from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 from flows.announce import announce
 from flows.artifacts import ProgressBar, publish_report
+from flows.artifacts_days import publish_days
 from flows.extract.download import Downloaded, SourceFile, download, find_file, known_identity
 from flows.extract.request import plain_url
 from flows.extract.trip_file import open_trip_file
@@ -107,12 +108,13 @@ def load_into_postgres(
         trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
         report = postgres.load_month(connection, load, trips, rejected, force=force, on_progress=bar.update)
     bar.finish()
+    publish_days(report, trips.days.by_day)
     return report
 
 
 @task(name="load-green-taxi", task_run_name="load mage.green_taxi", **OUTSIDE)
-def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]]) -> LoadReport:
-    """Clean the months as the homework says, and replace ``mage.green_taxi`` by them."""
+def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]], key: str) -> LoadReport:
+    """Clean the months as the homework says, and replace ``mage.green_taxi`` by them; ``key`` names the artifacts."""
     bar = ProgressBar("Loading mage.green_taxi")
     with ExitStack() as opened:
         streams = []
@@ -128,7 +130,7 @@ def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]
         replace_green_taxi(connection, trips, on_piece=lambda: bar.update(trips.fraction_read()))
     bar.finish()
     first, last = months[0][0], months[-1][0]
-    return LoadReport(
+    report = LoadReport(
         dataset=str(first.dataset),
         month=str(first.month) if first is last else f"{first.month}..{last.month}",
         target="postgres",
@@ -140,6 +142,8 @@ def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]
         rejected_by_rule=dict(trips.counts.rejected),
         bytes_read=sum(downloaded.bytes_read for _, _, downloaded in months),
     )
+    publish_days(report, trips.days.by_day, key=key)
+    return report
 
 
 @task(name="load-zones", cache_policy=NO_CACHE, persist_result=False)

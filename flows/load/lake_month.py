@@ -105,7 +105,7 @@ def load_month(
                 manifest_name=manifest_object(request.dataset, request.month),
                 files=files,
                 is_standing=lambda now: not force and _is_standing(now, load.content_key, wanted),
-                describe=lambda objects: _manifest(load, report, trips.schema, objects),
+                describe=lambda objects: _manifest(load, report, trips, objects),
             )
         )
     return written.report if is_new else _unchanged(written)
@@ -158,14 +158,15 @@ def _about(load: MonthLoad) -> dict[str, str | None]:
     }
 
 
-def _manifest(load: MonthLoad, report: LoadReport, schema: pa.Schema, objects: list[ManifestObject]) -> Manifest:
+def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: list[ManifestObject]) -> Manifest:
     rejected = rejected_object(load.request.dataset, load.request.month)
     return Manifest(
         report=report,
         content_key=load.content_key,
         conform_version=load.request.conform_version,
-        columns=schema.names,
+        columns=trips.schema.names,
         objects=[item for item in objects if item.name != rejected],
+        rows_by_day=trips.days.by_day,
         rejected=next((item for item in objects if item.name == rejected), None),
         flow_run_id=load.flow_run_id,
         written_at=datetime.now(UTC),
