@@ -6,11 +6,11 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup demo test lint format bench up status down docs clean
+.PHONY: help setup demo test lint check-cloud format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: .venv/.ready  ## Install everything, at the locked versions, into .venv
 
@@ -35,6 +35,16 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	$(RUN) -m flows.tlc.schema_docs --check
+	.venv/bin/hadolint Dockerfile
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+CHECKOV := $(TOOLS)/bin/uvx --quiet --python $(PYTHON) checkov@3.3.30 --skip-download --quiet --compact
+
+check-cloud: setup  ## Terraform's own checks, with plans, and checkov's; needs Terraform 1.11 or later on the PATH
+	@command -v terraform >/dev/null || { echo "There is no terraform on the PATH: install Terraform 1.11 or later."; exit 1; }
+	$(RUN) -m pytest -q tests/terraform
+	$(CHECKOV) --framework terraform --directory deployments/terraform --var-file deployments/terraform/tests/everything.tfvars
+	$(CHECKOV) --framework dockerfile --file Dockerfile
 
 format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .

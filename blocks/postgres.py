@@ -45,8 +45,8 @@ def postgres_connector(url: str) -> SqlAlchemyConnector:
 @contextmanager
 def postgres_connection(connector: SqlAlchemyConnector) -> Iterator[Any]:
     """A psycopg2 connection of the block's server, closed at the end; the embedded server is started if need be."""
-    info = connector.connection_info
-    if isinstance(info, ConnectionComponents) and (info.query or {}).get("host") == embedded_socket():
+    info, embedded = connector.connection_info, embedded_socket()
+    if embedded and isinstance(info, ConnectionComponents) and (info.query or {}).get("host") == embedded:
         start_postgres()
     engine = connector.get_engine(poolclass=NullPool)
     try:

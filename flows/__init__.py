@@ -6,6 +6,7 @@ from flows.backfill import backfill
 from flows.gcs_to_bigquery import gcs_to_bigquery
 from flows.green_taxi_etl import green_taxi_etl
 from flows.load_month import load_month
+from flows.reconcile import reconcile
 from flows.sync_new_months import sync_new_months
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "gcs_to_bigquery",
     "green_taxi_etl",
     "load_month",
+    "reconcile",
     "sync_new_months",
 ]

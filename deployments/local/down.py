@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from blocks.embedded import postgres_process, stop_postgres
 from blocks.settings import Settings
-from deployments.local.parts import SERVER, SITE, WORKER
+from deployments.local.parts import SERVER, SITE
 from deployments.local.process import Processes, end
 
 
@@ -32,7 +32,7 @@ def bring_down(folder: Path) -> Iterator[str]:
     if runs := _flow_processes(processes):
         end(runs, patience=20)
         yield f"{len(runs)} flow runs"
-    for name in (WORKER, SITE, SERVER):
+    for name in sorted(processes.noted(), key=lambda name: (name == SERVER, name == SITE, name)):
         if processes.stop(name):
             yield name
     if stop_postgres():

@@ -59,6 +59,10 @@ class Processes:
         note = self.note(name)
         return note if note and note.process() else None
 
+    def noted(self) -> list[str]:
+        """The names of all parts that were started and not stopped, whether they run or not."""
+        return sorted(file.stem for file in (self.folder / "run").glob("*.json"))
+
     def log_file(self, name: str) -> Path:
         """Where the part's output goes."""
         return self.folder / "log" / f"{name}.log"

@@ -31,7 +31,8 @@ class Pool:
         template: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         for variable, name in self.from_environment.items():
             if value := os.environ.get(name):
-                template["variables"]["properties"][variable]["default"] = value
+                is_json = value.startswith(("{", "["))
+                template["variables"]["properties"][variable]["default"] = json.loads(value) if is_json else value
         return template
 
 
@@ -42,7 +43,16 @@ POOLS = {
     "tlc-cloud-run": Pool(
         "cloud-run-v2",
         "Runs each flow as a Cloud Run job.",
-        {"image": "TLC_IMAGE", "region": "TLC_GCP_REGION", "service_account_name": "TLC_GCP_RUN_SERVICE_ACCOUNT"},
+        {
+            "image": "TLC_IMAGE",
+            "region": "TLC_GCP_REGION",
+            "service_account_name": "TLC_GCP_RUN_SERVICE_ACCOUNT",
+            "memory": "TLC_GCP_RUN_MEMORY",
+            # In JSON. Jobs show these secrets to Prefect's API; without, the worker gives them its own in plain text.
+            "prefect_api_auth_string_secret": "TLC_GCP_AUTH_STRING_SECRET",
+            "prefect_api_key_secret": "TLC_GCP_API_KEY_SECRET",
+            "cloudsql_instances": "TLC_GCP_CLOUD_SQL_INSTANCES",
+        },
     ),
 }
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
+from flows.load import bigquery_totals
 from flows.load.bigquery_errors import bigquery_errors, job_failure
 from flows.load.bigquery_external import create_lake_table
 from flows.load.bigquery_jobs import MonthJobs, Patience
@@ -28,8 +29,10 @@ from flows.load.warehouse import WarehouseLoad
 from flows.load.warehouse_ledger import report_of, standing_of, unchanged
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
+from flows.tlc.month import Month
 from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
+from flows.tlc.totals import Totals
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,11 @@ class BigQueryWarehouse:
         """The rows of each month's partition, by month."""
         with self._reading() as ledger:
             return ledger.count_rows(dataset) if ledger else {}
+
+    def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
+        """See Warehouse. Costs what the columns of these months' partitions do, whatever ``max_bytes_billed`` says."""
+        with self._reading() as ledger:
+            return bigquery_totals.sum_months(ledger, dataset, first, last) if ledger else {}
 
     def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
         """See Warehouse."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from flows.load import duckdb_totals
 from flows.load.duckdb_errors import duckdb_errors
 from flows.load.duckdb_external import create_lake_view
 from flows.load.duckdb_files import check_columns, lake_folder, month_files, read_parquet
@@ -27,8 +28,10 @@ from flows.load.warehouse_ledger import standing_of
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetBusy, TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table
+from flows.tlc.month import Month
 from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
+from flows.tlc.totals import Totals
 
 # Memory that DuckDB takes at most, whatever the month's size; beyond, it uses the disk. 18 million rows take 8 s with
 # 1 GB and 24 s with 400 MB. Rows need no order, and keeping one costs memory.
@@ -89,6 +92,11 @@ class DuckDbWarehouse:
                 "group by 1 order by 1"
             )
             return dict(counts.fetchall())
+
+    def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
+        """See Warehouse."""
+        with self._reading() as connection:
+            return duckdb_totals.sum_months(connection, dataset, first, last) if connection else {}
 
     def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
         """See Warehouse."""

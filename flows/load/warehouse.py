@@ -18,6 +18,7 @@ from flows.tlc.month import Month
 from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.tlc.schema import Schema, schema_of
+from flows.tlc.totals import Totals
 from flows.transform.conform import keeping
 
 
@@ -65,6 +66,10 @@ class Warehouse(Protocol):
 
     def count_rows(self, dataset: Dataset) -> dict[str, int]:
         """The rows of each month that the table has, by month (YYYY-MM)."""
+        ...
+
+    def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
+        """The control sums of each month from ``first`` to ``last`` that has rows, by month (YYYY-MM)."""
         ...
 
     def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:

@@ -12,10 +12,11 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlglot
 from sqlglot import exp
 
-from tests.servers.bigquery_tables import ARROW_TYPES, JobFailed, Table, arrow_schema, canonical_type
+from tests.servers.bigquery_tables import ARROW_TYPES, JobFailed, Table, arrow_schema, canonical_type, partition_ids
 from tests.servers.recording import ApiError
 
 MIN_BYTES_BILLED = 10 * 1024 * 1024
@@ -45,11 +46,35 @@ class Query:
 
     @property
     def bytes_processed(self) -> int:
-        """The stored size of the columns that the statement names, in all partitions: an upper bound."""
+        """The stored size of the columns that the statement names, in the partitions that its filter leaves."""
         names = {column.name.lower() for column in self.statement.find_all(exp.Column)}
-        every = self.statement.find(exp.Star) is not None
-        tables = [table.rows() for table in self.tables.values()]
+        every = any(not isinstance(star.parent, exp.Count) for star in self.statement.find_all(exp.Star))
+        tables = [self._partitions_read(table) for table in self.tables.values()]
         return sum(rows[name].nbytes for rows in tables for name in rows.column_names if every or name.lower() in names)
+
+    def _partitions_read(self, table: Table) -> pa.Table:
+        """All rows of the partitions in which the filter on the partitioning column holds anywhere.
+
+        As BigQuery does, only conditions of that column alone count, here those of a query over one table.
+        """
+        rows, column = table.rows(), (table.partitioning or {}).get("field")
+        where = self.statement.find(exp.Where)
+        if column is None or where is None or len(self.tables) > 1 or self.statement.find(exp.Subquery):
+            return rows
+        parts = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
+        parts = [part for part in parts if {found.name for found in part.find_all(exp.Column)} == {column}]
+        if not parts:
+            return rows
+        used = {found.name for part in parts for found in part.find_all(exp.Parameter)}
+        values = {name: value for name, value in dict(self.parameters).items() if name in used}
+        condition = " and ".join(f"({part.sql('duckdb')})" for part in parts)
+        with duckdb.connect() as database:
+            database.register("stored", rows.select([column]))
+            sql = f"select distinct {column} from stored where {condition}"
+            left = database.sql(sql, params=values).to_arrow_table()[column].cast(rows[column].type)
+        kinds = table.partitioning["type"] if table.partitioning else ""
+        ids = partition_ids(left, kinds).unique()
+        return rows.filter(pc.is_in(partition_ids(rows[column], kinds), value_set=ids))
 
     @property
     def bytes_billed(self) -> int:

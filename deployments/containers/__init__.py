@@ -1,0 +1,1 @@
+"""What runs inside the image beside the flows: the worker's command, health checks, the emulator's bucket."""

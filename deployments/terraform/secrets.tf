@@ -1,0 +1,21 @@
+# Values are write-only: they go to Secret Manager and are in no state or plan.
+
+resource "google_secret_manager_secret" "prefect_credential" {
+  secret_id = "tlc-prefect-credential"
+  replication {
+    auto {}
+  }
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_secret_manager_secret_version" "prefect_credential" {
+  secret                 = google_secret_manager_secret.prefect_credential.id
+  secret_data_wo         = var.prefect_credential
+  secret_data_wo_version = var.secrets_version
+}
+
+locals {
+  is_prefect_cloud = var.prefect_api_url == null ? false : strcontains(var.prefect_api_url, "/workspaces/")
+  # Prefect Cloud takes a key, a server of one's own a user and a password.
+  credential_variable = local.is_prefect_cloud ? "PREFECT_API_KEY" : "PREFECT_API_AUTH_STRING"
+}

@@ -1,0 +1,91 @@
+"""What a reconciliation leaves in the UI, and tells other systems where something differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from flows.tlc.reconciliation import MonthComparison, ReconcileReport
+from flows.tlc.report import Target
+from flows.tlc.totals import Totals
+
+# The event that automations can hang on: payload dataset, months, targets and one sentence.
+DIFFERS_EVENT = "tlc.reconcile.differs"
+
+
+@task(name="publish-reconciliation", cache_policy=NO_CACHE, persist_result=False)
+def publish_reconciliation(report: ReconcileReport) -> None:
+    """A table with a row a month and a summary in words; an event where anything differs."""
+    key = f"reconcile-{report.dataset}"
+    create_table_artifact(
+        table=comparison_rows(report), key=f"{key}-months", description=f"{report.dataset}: {report.sentence}"
+    )
+    create_markdown_artifact(markdown=_summary(report), key=key, description=f"{report.dataset} in all places")
+    log = get_run_logger()
+    if not report.differing:
+        log.info("%s: %s", report.dataset, report.sentence)
+        return
+    log.error("%s: %s", report.dataset, report.sentence)
+    emit_event(
+        DIFFERS_EVENT,
+        resource={"prefect.resource.id": f"tlc.dataset.{report.dataset}", "prefect.resource.name": report.dataset},
+        payload={
+            "dataset": report.dataset,
+            "months": [month.month for month in report.differing],
+            "targets": sorted({found.target for month in report.differing for found in month.differences}),
+            "sentence": f"{report.dataset}: {report.sentence}",
+        },
+    )
+
+
+def comparison_rows(report: ReconcileReport) -> list[dict[str, Any]]:
+    """The comparison as people read it: a row a month, a column a place, then the sums that they were compared with."""
+    return [_row(month, report.targets) for month in report.months]
+
+
+def _row(month: MonthComparison, targets: list[Target]) -> dict[str, Any]:
+    known = month.reference
+    return {
+        "month": month.month,
+        "": "differs" if month.differences else "equal",
+        "source": "" if month.source_rows is None else f"{month.source_rows:,}",
+        **{target: _rows_in(target, month.places) for target in targets},
+        "sum of totals": _number(known.amounts if known else None),
+        "sum of distances": _number(known.distances if known else None),
+        "first pickup": str(known.first_pickup or "") if known else "",
+        "last pickup": str(known.last_pickup or "") if known else "",
+        "what differs": month.sentence,
+        "notes": "; ".join(month.notes),
+    }
+
+
+def _rows_in(target: Target, places: Mapping[str, Totals | None]) -> str:
+    """The rows of a target; of the lake's layouts where they are not the same."""
+    counts = [totals.rows if totals else None for name, totals in places.items() if name.split()[0] == target]
+    return " / ".join(dict.fromkeys("none" if rows is None else f"{rows:,}" for rows in counts))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.2f}"
+
+
+def _summary(report: ReconcileReport) -> str:
+    lines = [f"## {report.dataset} {report.start_month}..{report.end_month}: {_outcome(report)}", "", report.sentence]
+    for month in report.differing:
+        lines += ["", f"**{month.month}**", ""]
+        lines += [
+            f"- {difference.place} ({difference.kind}): {difference.sentence}" for difference in month.differences
+        ]
+    notes = [f"- {month.month}: {note}" for month in report.months for note in month.notes]
+    if notes:
+        lines += ["", "Worth knowing, and no difference:", "", *notes]
+    return "\n".join(lines) + "\n"
+
+
+def _outcome(report: ReconcileReport) -> str:
+    return f"{len(report.differing)} of {len(report.months)} months differ" if report.differing else "equal"

@@ -1,0 +1,126 @@
+"""What a Parquet file at the source says of itself: rows, first and last pickup, from its last kilobytes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows.extract.patience import Attempts, Patience, TryAgain
+from flows.extract.request import open_response, plain_url, read_body, refusal
+from flows.extract.source_file import SourceFile
+from flows.extract.trip_file import PARQUET_MAGIC
+from flows.tlc.errors import NotTripFile, SourceChanged
+from flows.tlc.schema import Schema
+from flows.tlc.totals import Totals
+
+# Bytes fetched first. The footers of TLC's files at hand are 4 to 11 kB, one for each row group and column; a longer
+# one takes a second request.
+FIRST_BYTES = 32 << 10
+# What follows the footer: its length in four bytes, and the magic word.
+_TRAILER_BYTES = 8
+
+
+def read_footer(
+    client: httpx.Client, file: SourceFile, schema: Schema, *, patience: Patience | None = None
+) -> Totals | None:
+    """Rows, first and last pickup by the file's own footer, whatever the rows hold; sums are None.
+
+    Pickups are None where the file has no statistics of them, or has them as text. None in all where the server tells
+    no length or gives no ranges: then nothing is known without a download. Raises SourceUnavailable, SourceBlocked,
+    SourceChanged where the source has another version than ``file`` by now, NotTripFile where it is no Parquet.
+    """
+    patience = patience or Patience()
+    if file.length is None:
+        return None
+    tail = _fetch_tail(client, file, min(FIRST_BYTES, file.length), patience)
+    if tail is None:
+        return None
+    needed = _footer_bytes(file, tail)
+    if needed > len(tail):
+        tail = _fetch_tail(client, file, needed, patience) or b""
+    try:
+        metadata = pq.read_metadata(pa.BufferReader(tail))
+    except (pa.ArrowException, OSError) as error:  # Arrow's word for a footer that it cannot parse
+        raise _no_parquet(file, str(error).splitlines()[0]) from error
+    first, last = _pickups(metadata, schema)
+    return Totals(metadata.num_rows, first_pickup=first, last_pickup=last)
+
+
+def _footer_bytes(file: SourceFile, tail: bytes) -> int:
+    """How long the footer is with its trailer, in bytes."""
+    if not tail.endswith(PARQUET_MAGIC):
+        raise _no_parquet(file, f"it ends with {tail[-4:]!r}")
+    needed = int.from_bytes(tail[-_TRAILER_BYTES:-4], "little") + _TRAILER_BYTES
+    if needed > (file.length or 0):
+        raise _no_parquet(file, f"its footer of {needed:,} bytes is longer than the file")
+    return needed
+
+
+def _no_parquet(file: SourceFile, why: str) -> NotTripFile:
+    return NotTripFile(f"{file.where} is no Parquet file: {why}. Look at what the source delivers.", url=file.where)
+
+
+def _fetch_tail(client: httpx.Client, file: SourceFile, length: int, patience: Patience) -> bytes | None:
+    """The file's last ``length`` bytes; None where the server gives no ranges."""
+    attempts = Attempts(plain_url(file.url), patience)
+    while True:
+        try:
+            return _ask_for_tail(client, file, length, patience)
+        except TryAgain as failure:
+            attempts.failed(failure)
+
+
+def _ask_for_tail(client: httpx.Client, file: SourceFile, length: int, patience: Patience) -> bytes | None:
+    end = file.length or 0
+    headers = {"Range": f"bytes={end - length}-{end - 1}"}
+    with open_response(client, "GET", file.url, patience, headers) as response:
+        if response.status_code == HTTPStatus.OK:
+            return None
+        if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise _changed(file)
+        if response.status_code != HTTPStatus.PARTIAL_CONTENT:
+            raise refusal(file.url, response)
+        now = SourceFile.described_by(file.url, response)
+        if (now.length, now.etag) != (file.length, file.etag):
+            raise _changed(file)
+        tail = b"".join(read_body(response, patience))
+    if len(tail) != length:
+        raise TryAgain(f"{len(tail):,} of {length:,} bytes came")
+    return tail
+
+
+def _changed(file: SourceFile) -> SourceChanged:
+    return SourceChanged(
+        f"{file.where} was published anew while it was looked at: run again to see the new version.", url=file.where
+    )
+
+
+def _pickups(metadata: Any, schema: Schema) -> tuple[datetime | None, datetime | None]:
+    """The first and last pickup of all row groups; None where any of these does not say."""
+    firsts, lasts = [], []
+    for index in range(metadata.num_row_groups):
+        statistics = _pickup_statistics(metadata.row_group(index), schema)
+        if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, datetime):
+            return None, None
+        firsts.append(_plain(statistics.min))
+        lasts.append(_plain(statistics.max))
+    return min(firsts, default=None), max(lasts, default=None)
+
+
+def _pickup_statistics(row_group: Any, schema: Schema) -> Any:
+    for index in range(row_group.num_columns):
+        chunk = row_group.column(index)
+        column = schema.find(chunk.path_in_schema)
+        if column is not None and column.role == "pickup":
+            return chunk.statistics
+    return None
+
+
+def _plain(moment: Any) -> datetime:
+    """A plain datetime in microseconds; nanoseconds come as pandas' own kind."""
+    return datetime.combine(moment.date(), moment.time())

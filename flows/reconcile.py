@@ -1,0 +1,135 @@
+"""The same months at the source, in Postgres, the lake and the warehouse: are they the same?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.artifacts_reconcile import publish_reconciliation
+from flows.parameters import DatasetName, MonthText, shown_as
+from flows.tasks_plan import read_ledgers
+from flows.tasks_reconcile import Ledgers, Scope, compare_months
+from flows.tlc.dataset import Dataset, Source, dataset_info
+from flows.tlc.errors import CheckFailed, ParameterError
+from flows.tlc.month import Month, months_between
+from flows.tlc.place import CheckSource
+from flows.tlc.reconciliation import ReconcileReport
+from flows.tlc.report import TARGETS, Target
+
+FirstMonth = Annotated[
+    MonthText | None, shown_as("The first month, as YYYY-MM; none: the first that any of the targets has.")
+]
+LastMonth = Annotated[
+    MonthText | None, shown_as("The last month, as YYYY-MM; none: the last that any of the targets has.")
+]
+ComparedTargets = Annotated[
+    list[Literal["postgres", "gcs", "bigquery"]],
+    shown_as("What has to be the same; none: every target that has a month of this dataset."),
+]
+CheckSourceChoice = Annotated[
+    CheckSource,
+    shown_as(
+        "rows: ask the source for its version, rows and pickups, a few kB a month; sums: download each month that the "
+        "cache lacks, and add it up; none: compare the targets alone."
+    ),
+]
+
+
+def _run_name() -> str:
+    given = flow_run.get_parameters()
+    first, last = given.get("start_month") or "", given.get("end_month") or ""
+    return f"reconcile {given['dataset']} {f'{first}..{last}' if first or last else 'all months'}"
+
+
+@flow(
+    name="reconcile",
+    flow_run_name=_run_name,
+    timeout_seconds=24 * 3600,  # all of a dataset, with the sums of every file at the source
+    persist_result=False,
+)
+def reconcile(
+    dataset: DatasetName,
+    start_month: FirstMonth = None,
+    end_month: LastMonth = None,
+    targets: ComparedTargets = [],  # noqa: B006 - never changed; the UI's form shows it as an empty list
+    check_source: CheckSourceChoice = "rows",
+) -> ReconcileReport:
+    """Compare each month at the source, in Postgres, in the lake and in BigQuery, and fail where anything differs.
+
+    Compared are rows, the sums of totals and of distances, first and last pickup; each target with its own ledger,
+    with the source's file, and with the others; and the lake's objects with their manifest. A month that one place
+    has and another lacks is a difference, one that is not published is none. The run's table has a row a month, with
+    what differs in words; the event `tlc.reconcile.differs` tells others of it. Nothing is changed anywhere.
+
+    Requires: the blocks of the targets and of the source (`python -m blocks.register`).
+    """
+    started_at = datetime.now(UTC)
+    dataset = Dataset(dataset)
+    first, last = _given_range(dataset, start_month, end_month)
+    ledgers = read_ledgers(dataset, targets or TARGETS)
+    scope = _scope(dataset, (first, last), targets, ledgers, check_source)
+    months = compare_months(scope, ledgers, scope.months)
+    if any(month.differences for month in months.values()):
+        now = read_ledgers(dataset, scope.targets)
+        months |= compare_months(scope, now, _loaded_meanwhile(scope, ledgers, now))
+    report = ReconcileReport(
+        dataset=str(dataset),
+        start_month=str(scope.months[0]),
+        end_month=str(scope.months[-1]),
+        targets=list(scope.targets),
+        check_source=check_source,
+        months=list(months.values()),
+        seconds=round((datetime.now(UTC) - started_at).total_seconds(), 3),
+    )
+    publish_reconciliation(report)
+    if report.differing:
+        raise CheckFailed(report.sentence, dataset=report.dataset)
+    return report
+
+
+def _given_range(dataset: Dataset, start: str | None, end: str | None) -> tuple[Month | None, Month | None]:
+    """The months that were given; raises ParameterError where they are no range, or TLC can never have them."""
+    first, last = (Month.parse(text) if text else None for text in (start, end))
+    for month in (first, last):
+        if month:
+            dataset_info(dataset).check_month(month, Source.tlc)
+    if first and last and first > last:
+        raise ParameterError(
+            f"start_month {first} is after end_month {last}: the range has no month. Swap them, or leave one out.",
+            dataset=str(dataset),
+        )
+    return first, last
+
+
+def _scope(
+    dataset: Dataset,
+    given: tuple[Month | None, Month | None],
+    targets: Sequence[Target],
+    ledgers: Ledgers,
+    check_source: CheckSource,
+) -> Scope:
+    """What is compared, where the caller left it open; raises ParameterError where that is nothing."""
+    loaded = sorted({Month.parse(month) for by_month in ledgers.values() for month in by_month})
+    chosen = [target for target in TARGETS if (target in targets if targets else ledgers.get(target))]
+    first, last = given[0] or next(iter(loaded), None), given[1] or next(reversed(loaded), None)
+    if not chosen or first is None or last is None or first > last:
+        where = ", ".join(chosen or TARGETS)
+        raise ParameterError(
+            f"{where} has no month to compare between {first or 'the first'} and {last or 'the last'}: load some "
+            "first, with backfill, or give start_month and end_month.",
+            dataset=str(dataset),
+        )
+    return Scope(dataset, tuple(months_between(first, last)), tuple(chosen), check_source)
+
+
+def _loaded_meanwhile(scope: Scope, before: Ledgers, now: Ledgers) -> list[Month]:
+    """The months that another run has loaded while this one compared them: what differed in them may be that."""
+    return [
+        month
+        for month in scope.months
+        if any(before[target].get(str(month)) != now[target].get(str(month)) for target in scope.targets)
+    ]

@@ -1,0 +1,60 @@
+"""What one place, and what a source, has of a month: the values that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flows.tlc.dataset import Dataset, Source
+from flows.tlc.locations import month_file_name
+from flows.tlc.month import Month
+from flows.tlc.report import LoadReport, Target
+from flows.tlc.rules import UNLOADABLE
+from flows.tlc.totals import Totals
+
+CheckSource = Literal["rows", "sums", "none"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one place has of a month. ``load`` is the last one in its ledger, ``totals`` what its rows come to.
+
+    ``name`` is the target's, with the layout in the lake; ``damage`` says why there are no totals, in sentences.
+    """
+
+    name: str
+    target: Target
+    load: LoadReport | None = None
+    totals: Totals | None = None
+    damage: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return self.load is None and self.totals is None
+
+
+@dataclass(frozen=True)
+class SourceMonth:
+    """What a source has of a month now; all but ``published`` as far as it was asked.
+
+    ``identity`` names the file's version, ``raw`` has its rows and pickups, ``conformed`` what loading it comes to, by
+    the rules that drop rows.
+    """
+
+    published: bool
+    identity: str | None = None
+    raw: Totals | None = None
+    conformed: Mapping[frozenset[str], Totals] = field(default_factory=dict, hash=False)
+
+
+def source_of(load: LoadReport) -> Source:
+    """The source that a load's file came from."""
+    dataset, month = Dataset(load.dataset), Month.parse(load.month)
+    is_mirror = load.source_url.endswith(month_file_name(dataset, month, Source.mirror))
+    return Source.mirror if is_mirror else Source.tlc
+
+
+def dropped_rules(load: LoadReport) -> frozenset[str]:
+    """The rules for which rows were left out; those that left out none make no difference."""
+    return frozenset(rule for rule, rows in load.rejected_by_rule.items() if rows and rule not in UNLOADABLE)

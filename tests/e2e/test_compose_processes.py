@@ -1,0 +1,88 @@
+"""The platform of docker-compose.yml, its services started for real as processes: all but their containers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from deployments.local.site import TripSite
+from tests.servers.composed import Composed
+
+SECRETS = {
+    "PREFECT_AUTH": "tlc:canary-of-the-server",
+    "PREFECT_ENCRYPTION_KEY": "mSN5cNN2qnWe0Q5JVVBpQu1Zo2PFVS9PTFBWLwH5lD8=",
+    "PREFECT_DB_PASSWORD": "canaryofprefect",
+    "REDIS_PASSWORD": "canaryofredis",
+    "TLC_DB_PASSWORD": "canaryofthedata",
+}
+
+
+@pytest.fixture(scope="module")
+def composed(tlc: Path) -> Iterator[Composed]:
+    """Everything but the emulator, from nothing to a worker that polls, with the real files as the source."""
+    with (
+        TripSite([tlc / "cdn", tlc / "mirror"]) as site,
+        # Not below pytest's own folder, which is closed to the user that Postgres runs as.
+        tempfile.TemporaryDirectory(prefix="tlc-compose-") as folder,
+    ):
+        Path(folder).chmod(0o755)
+        given = SECRETS | {"TLC_SOURCE_URL": site.url}
+        with Composed(Path(folder), given, ["services", "worker"]) as running:
+            yield running
+
+
+def test_a_run_submitted_to_the_server_is_loaded_by_the_worker(composed: Composed) -> None:
+    """Also: the worker and the services say of themselves that they are well."""
+    composed.wait("worker")
+    composed.wait("services")
+
+    run = "prefect deployment run api-to-postgres/api-to-postgres -p dataset=green -p month=2020-12 --watch"
+    composed.run("deploy", *run.split(), log="worker")
+
+    with composed.connect("data-postgres") as connection, connection.cursor() as cursor:
+        cursor.execute("select rows_loaded, status from tlc.loads")
+        assert cursor.fetchall() == [(83_130, "loaded")]
+        cursor.execute("select count(*) from tlc.green_trips")
+        assert cursor.fetchone() == (83_130,)
+
+
+def ask(composed: Composed, path: str, body: dict[str, Any]) -> Any:
+    """What the server's API answers to a POST."""
+    user, _, password = SECRETS["PREFECT_AUTH"].partition(":")
+    url = f"http://127.0.0.1:{composed.port['server:4200']}/api/{path}"
+    return httpx.post(url, json=body, auth=(user, password)).raise_for_status().json()
+
+
+def test_server_answers_nobody_without_the_password(composed: Composed) -> None:
+    api = f"http://127.0.0.1:{composed.port['server:4200']}/api"
+    assert httpx.get(f"{api}/health").status_code == 200
+    assert httpx.post(f"{api}/flows/filter").status_code == 401
+    assert ask(composed, "flows/filter", {})
+
+
+def test_background_services_schedule_and_keep_events(composed: Composed) -> None:
+    """They are another process than the API: what they do went through Redis and the common database."""
+    runs = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 1}
+    assert ask(composed, "flow_runs/filter", runs)
+    events = ask(composed, "events/filter", {"filter": {"event": {"prefix": ["prefect.flow-run."]}}})["events"]
+    assert "prefect.flow-run.Completed" in {event["event"] for event in events}
+
+
+def test_neither_database_nor_log_has_a_secret_in_plain_text(composed: Composed) -> None:
+    """The block with the data's password is encrypted, and its key is not beside it."""
+    with composed.connect("prefect-postgres") as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from block_document where name = 'tlc-postgres'")
+        assert cursor.fetchone() == (1,)
+        cursor.execute("select data::text from block_document")
+        assert SECRETS["TLC_DB_PASSWORD"] not in str(cursor.fetchall())
+        cursor.execute("select key from configuration")
+        assert ("ENCRYPTION_KEY",) not in cursor.fetchall()
+    written = {path.name: path.read_text(errors="replace") for path in composed.folder.glob("*.log")}
+    assert {"server.log", "services.log", "worker.log", "deploy.log"} <= written.keys()
+    told = [(name, secret) for name, text in written.items() for secret in SECRETS.values() if secret in text]
+    assert told == []

@@ -1,0 +1,54 @@
+"""The embedded Postgres after a kill -9: it comes back with its data, whatever the old pid file says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from blocks.embedded import postgres_process, start_postgres, stop_postgres
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # Not below pytest's own folder, which is closed to the user that the server runs as where we are root.
+    parent = Path(tempfile.mkdtemp(prefix="tlc-embedded-"))
+    parent.chmod(0o755)
+    yield parent / "pg"
+    stop_postgres(parent / "pg")
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+def execute(url: str, statement: str) -> list[tuple]:
+    connection = psycopg2.connect(url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.timeout(180)
+def test_killed_server_comes_back_with_its_data(folder: Path) -> None:
+    url = start_postgres(folder)
+    execute(url, "create table kept as select 1 as number; select 1")
+    for number_is_ours in (False, True):
+        server = postgres_process(folder)
+        assert server
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait(20)
+        assert postgres_process(folder) is None
+        if number_is_ours:  # as after a restart of the machine: another process has the number by now
+            file = folder / "postmaster.pid"
+            file.write_text(file.read_text().replace(str(server.pid), str(os.getpid()), 1))
+            assert postgres_process(folder) is None
+        assert execute(start_postgres(folder), "select number from kept") == [(1,)]
+    assert stop_postgres(folder)
+    assert not stop_postgres(folder)

@@ -1,0 +1,1 @@
+"""What is checked of deployments/terraform without the cloud: names, types, references, plans."""

@@ -1,0 +1,73 @@
+"""What docker-compose.yml and the Dockerfile promise: no secret in them, nothing open by default, one truth."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from blocks.settings import Settings
+from deployments.work_pools import DEFAULT_POOL
+from tests.servers.compose_file import OWN_IMAGE, PROJECT, MissingVariable, image_environment, read_compose
+
+TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
+EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
+REQUIRED = re.findall(r"^([A-Z_]+)=$", EXAMPLE, re.MULTILINE)
+GIVEN = dict.fromkeys(REQUIRED, "canary")
+SERVICES = read_compose(GIVEN)["services"]
+OWN = {name: service for name, service in SERVICES.items() if service["image"].startswith(OWN_IMAGE)}
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_secret_that_is_not_given_is_asked_for_by_name(name: str) -> None:
+    with pytest.raises(MissingVariable, match=f"^{name}: set it to "):
+        read_compose(GIVEN | {name: ""})
+
+
+def test_example_has_every_variable_and_no_other() -> None:
+    named = set(re.findall(r"^#?([A-Z_]+)=", EXAMPLE, re.MULTILINE))
+    passed_on = re.findall(r"^ +([A-Z_]+):(?: +#.*)?$", TEXT, re.MULTILINE)
+    assert named == {*re.findall(r"\$\{(\w+)", TEXT), *passed_on}
+
+
+def test_no_secret_is_in_the_file() -> None:
+    secret = re.compile(r"^ +\w*(?:PASSWORD|AUTH|AUTH_STRING|KEY)\w*: (?P<value>.+)$", re.MULTILINE)
+    values = [found["value"] for found in secret.finditer(TEXT)]
+    assert len(values) >= 5
+    assert [value for value in values if not value.startswith("${")] == []
+    assert re.findall(r"://\w*:(?!\$)[^@\s]+@", TEXT) == []
+
+
+def test_ports_are_published_on_loopback_unless_told_otherwise() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(published) == 2
+    assert [port for port in published if not port.startswith("127.0.0.1:")] == []
+
+
+def test_every_process_of_the_server_asks_for_the_password_and_encrypts_with_the_key() -> None:
+    for name in ("migrate", "server", "services"):
+        settings = SERVICES[name]["environment"]
+        assert settings["PREFECT_SERVER_API_AUTH_STRING"] == settings["PREFECT_SERVER_ENCRYPTION_KEY"] == "canary"
+
+
+def test_own_containers_can_change_nothing_but_their_volume() -> None:
+    for name, service in OWN.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_worker_polls_the_pool_that_the_deployments_name() -> None:
+    assert SERVICES["worker"]["environment"]["WORK_POOL"] == DEFAULT_POOL
+
+
+def test_every_setting_of_the_project_reaches_the_registration() -> None:
+    settings = {f"TLC_{name.upper()}" for name in Settings.model_fields}
+    assert settings - image_environment().keys() - SERVICES["deploy"]["environment"].keys() == set()
+
+
+def test_image_has_the_uv_of_the_makefile() -> None:
+    in_makefile = re.findall(r"uv==([\d.]+)", (PROJECT / "Makefile").read_text(encoding="utf-8"))
+    in_image = re.findall(r"ARG UV_VERSION=([\d.]+)", (PROJECT / "Dockerfile").read_text(encoding="utf-8"))
+    assert in_makefile == in_image
+    assert len(in_image) == 1
