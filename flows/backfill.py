@@ -17,7 +17,7 @@ from flows.parameters import (
     Force,
     LayoutChoice,
     MaxParallel,
-    MonthText,
+    MonthOrNone,
     NewColumnsChoice,
     RunOnChoice,
     SourceName,
@@ -25,6 +25,7 @@ from flows.parameters import (
     layouts_of,
     month_range,
     month_request,
+    or_none,
     shown_as,
 )
 from flows.tasks_months import load_all, outcomes_of
@@ -35,14 +36,18 @@ from flows.tlc.outcome import BackfillReport, failure_sentence
 from flows.tlc.report import TARGETS
 
 FirstMonth = Annotated[
-    MonthText | None, shown_as("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
+    MonthOrNone, shown_as("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
 ]
 LastMonth = Annotated[
-    MonthText | None,
+    MonthOrNone,
     shown_as("The last month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
 ]
 PlanOnly = Annotated[bool, shown_as("Say what there is to do, and do nothing.")]
-DaskAddress = Annotated[str | None, shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone.")]
+DaskAddress = Annotated[
+    str | None,
+    or_none("an address"),
+    shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone."),
+]
 
 
 def _run_name() -> str:

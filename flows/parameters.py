@@ -32,11 +32,21 @@ def shown_as(text: str) -> Any:
     return Field(json_schema_extra={"description": text})
 
 
-MonthText = Annotated[
-    str,
-    BeforeValidator(_month_text),
-    WithJsonSchema({"type": "string", "pattern": MONTH_PATTERN, "examples": ["2020-10"]}),
-]
+_MONTH_SCHEMA = {"type": "string", "pattern": MONTH_PATTERN, "examples": ["2020-10"]}
+MonthText = Annotated[str, BeforeValidator(_month_text), WithJsonSchema(_MONTH_SCHEMA)]
+
+
+def or_none(what: str, schema: dict[str, Any] | None = None) -> WithJsonSchema:
+    """How a text that may be left out is shown: as a choice between ``what`` (``a month``) and nothing.
+
+    ``schema`` has the rules of the text. They stand beside the choice, since within it a broken one would only be told
+    as "not valid under any of the given schemas".
+    """
+    rules = {name: rule for name, rule in (schema or {}).items() if name != "type"}
+    return WithJsonSchema({"anyOf": [{"type": "string", "title": what}, {"type": "null", "title": "none"}], **rules})
+
+
+MonthOrNone = Annotated[MonthText | None, or_none("a month", _MONTH_SCHEMA)]
 DatasetName = Annotated[
     Dataset, shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …).")
 ]
@@ -93,7 +103,7 @@ RunOnChoice = Annotated[
     ),
 ]
 NewestMonthName = Annotated[
-    MonthText | None,
+    MonthOrNone,
     shown_as("The file's month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
 ]
 

@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.artifacts_reconcile import publish_reconciliation
-from flows.parameters import DatasetName, MonthText, shown_as
+from flows.parameters import DatasetName, MonthOrNone, shown_as
 from flows.tasks_plan import read_ledgers
 from flows.tasks_reconcile import Ledgers, Scope, compare_months
 from flows.tlc.dataset import Dataset, Source, dataset_info
@@ -21,11 +21,9 @@ from flows.tlc.reconciliation import ReconcileReport
 from flows.tlc.report import TARGETS, Target
 
 FirstMonth = Annotated[
-    MonthText | None, shown_as("The first month, as YYYY-MM; none: the first that any of the targets has.")
+    MonthOrNone, shown_as("The first month, as YYYY-MM; none: the first that any of the targets has.")
 ]
-LastMonth = Annotated[
-    MonthText | None, shown_as("The last month, as YYYY-MM; none: the last that any of the targets has.")
-]
+LastMonth = Annotated[MonthOrNone, shown_as("The last month, as YYYY-MM; none: the last that any of the targets has.")]
 ComparedTargets = Annotated[
     list[Literal["postgres", "gcs", "bigquery"]],
     shown_as("What has to be the same; none: every target that has a month of this dataset."),

@@ -14,7 +14,7 @@ from flows.legs import LegChoice
 from flows.months_at_once import Crew
 from flows.parameters import (
     MaxParallel,
-    MonthText,
+    MonthOrNone,
     TargetNames,
     shown_as,
 )
@@ -38,7 +38,7 @@ DatasetNames = Annotated[
     shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …)."),
 ]
 FromMonth = Annotated[
-    MonthText | None,
+    MonthOrNone,
     shown_as(
         "Load every published month from this one on, as YYYY-MM; none: what came after the newest loaded month, or, "
         "where nothing is loaded yet, the newest published one."

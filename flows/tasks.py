@@ -146,7 +146,7 @@ def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]
     return report
 
 
-@task(name="load-zones", cache_policy=NO_CACHE, persist_result=False)
+@task(name="load-zones", task_run_name="load zones", cache_policy=NO_CACHE, persist_result=False)
 def load_zones_once(source: Source) -> None:
     """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
     if source is Source.mirror:
@@ -164,7 +164,12 @@ def load_zones_once(source: Source) -> None:
         get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
 
 
-@task(name="publish-report", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="publish-report",
+    task_run_name="publish {report.dataset} {report.month} → {report.target}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def publish(report: LoadReport, place: str, key: str | None = None) -> None:
     """Say in the log and in the UI what the load did and where the rows are, and announce what is new."""
     get_run_logger().info(
