@@ -53,6 +53,7 @@ format: setup  ## Mend what lint can mend
 bench: setup  ## Measure the loads against their limits, pandas and dlt (some minutes); says which target is missed
 	-$(RUN) -m tests.benchmarks
 	-$(RUN) -m tests.benchmarks.lake
+	-$(RUN) -m tests.benchmarks.platform
 
 up: setup  ## Prefect's server and UI, a worker, Postgres, all flows deployed. DEMO=1: with made-up months; PORT=…
 	@$(RUN) -m deployments.local.up $(if $(DEMO),--demo) $(if $(PORT),--port $(PORT))

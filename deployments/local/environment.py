@@ -38,6 +38,9 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # how soon a run is picked up
             # The shortest there is: an automation takes a run that misses some for crashed, within two minutes.
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            # A run that waits for one of the worker's two places is not late yet. Prefect marks late ones side by side,
+            # every 5 seconds, and SQLite on a busy machine answers that with `database is locked`.
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "600",
             "TLC_CACHE_DIR": str(folder / "cache"),
         }
         | kept

@@ -20,7 +20,7 @@ SITE, SERVER, WORKER = "site", "server", "worker"
 WORKER_NAME = "laptop"
 # Two runs at once for each worker: Prefect's SQLite bears that, and two cores have enough to do.
 WORKER_RUNS = 2
-_WORKER_STARTUP_SECONDS = 90
+_WORKER_STARTUP_SECONDS = 120
 _TRIES = 3
 
 
@@ -68,9 +68,9 @@ class Parts:
         deadline = time.monotonic() + _WORKER_STARTUP_SECONDS
         while time.monotonic() < deadline:
             self._check(WORKER, note)
-            answer = httpx.post(f"{url}/work_pools/{pool}/workers/filter", json={}, timeout=30)
+            answer = httpx.post(f"{url}/work_pools/{pool}/workers/filter", json={}, timeout=30).raise_for_status()
             heard = [worker["last_heartbeat_time"] for worker in answer.json() if worker["name"] == WORKER_NAME]
-            if any(datetime.fromisoformat(time) >= note.started_at for time in heard if time):
+            if any(datetime.fromisoformat(when) >= note.started_at for when in heard if when):
                 return
             time.sleep(0.3)
         raise self._failure(WORKER, f"was not heard of within {_WORKER_STARTUP_SECONDS} s")

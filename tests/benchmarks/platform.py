@@ -1,0 +1,129 @@
+"""How soon the platform is usable and a run starts, what twenty at once do: ``python -m tests.benchmarks.platform``.
+
+Says which target is missed, and ends with 1 then. The machine has to do nothing else meanwhile: all of it is the
+start of Python processes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun
+from rich.console import Console
+from rich.table import Table
+
+from deployments.local.site import TripSite
+from deployments.local.stand_in import stand_in_site
+from tests.benchmarks.inputs import FOLDER, SHARED
+from tests.e2e.platform import Platform, platform_up
+
+MONTHS = ["2020-10", "2020-11", "2020-12"]
+SINGLE_RUNS = 7
+FINAL = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")
+RESULT = Path(__file__).with_name("results") / "platform.json"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One figure and what it must not exceed."""
+
+    what: str
+    value: float
+    at_most: float = math.inf
+
+    @property
+    def missed(self) -> bool:
+        return self.value > self.at_most
+
+
+def main() -> None:
+    """Measure, print, keep the result."""
+    load_before = os.getloadavg()
+    with _site() as site:
+        begun = time.monotonic()
+        with platform_up(site) as platform:
+            measured = [Measured("make up, everything new (s)", time.monotonic() - begun, 90)]
+            begun = time.monotonic()
+            platform.make("up")
+            measured.append(Measured("make up, everything running (s)", time.monotonic() - begun))
+            waits = [_seconds_to_running(platform, _run(platform, MONTHS[0])) for _ in range(SINGLE_RUNS)]
+            measured.append(Measured("submit to Running, median (s)", statistics.median(waits), 12))
+            measured += _twenty(platform)
+    _print(measured)
+    RESULT.write_text(
+        json.dumps(
+            {
+                "cores": os.cpu_count(),
+                "load_average_before": load_before,
+                "submit_to_running_seconds": waits,
+                "measured": {one.what: round(one.value, 1) for one in measured},
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+    sys.exit(any(one.missed for one in measured))
+
+
+def _site() -> TripSite:
+    """The real files where they are; else months made up."""
+    real = SHARED / "tlc"
+    return TripSite([real / "cdn", real / "mirror"]) if real.is_dir() else stand_in_site(FOLDER / "site")
+
+
+def _run(platform: Platform, month: str) -> FlowRun:
+    run = platform.submit("api-to-postgres", dataset="green", month=month, source="mirror")
+    platform.wait_for_state(run, *FINAL)
+    return run
+
+
+def _seconds_to_running(platform: Platform, run: FlowRun) -> float:
+    with platform.client() as client:
+        done = client.read_flow_run(run.id)
+    assert run.created and done.start_time, "the run never ran"
+    return (done.start_time - run.created).total_seconds()
+
+
+def _twenty(platform: Platform) -> list[Measured]:
+    with platform.second_worker():
+        begun = time.monotonic()
+        parameters: list[dict[str, Any]] = [
+            {"dataset": "green", "month": month, "source": "mirror"} for month in MONTHS
+        ]
+        runs = [platform.submit("api-to-postgres", **parameters[number % len(MONTHS)]) for number in range(20)]
+        for run in runs:
+            platform.wait_for_state(run, *FINAL)
+        seconds = time.monotonic() - begun
+    with platform.client() as client:
+        ids = FlowRunFilterId(any_=[run.id for run in runs])
+        done = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids))
+    return [
+        Measured("twenty runs, two workers (s)", seconds),
+        Measured("of them not completed", sum(run.state_name != "Completed" for run in done), 0),
+        Measured("errors in the server's log", len(platform.server_errors()), 0),
+    ]
+
+
+def _print(measured: list[Measured]) -> None:
+    table = Table("", "measured", "at most", "")
+    for one in measured:
+        table.add_row(
+            one.what,
+            f"{one.value:.1f}",
+            "" if math.isinf(one.at_most) else f"{one.at_most:g}",
+            "MISSED" if one.missed else "",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

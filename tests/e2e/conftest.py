@@ -1,0 +1,18 @@
+"""One platform for the whole folder: it takes half a minute to come up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.local.site import TripSite
+from tests.e2e.platform import Platform, platform_up
+
+
+@pytest.fixture(scope="package")
+def platform(tlc: Path) -> Iterator[Platform]:
+    """With the real trip files behind its source."""
+    with TripSite([tlc / "cdn", tlc / "mirror"]) as site, platform_up(site) as running:
+        yield running

@@ -1,0 +1,176 @@
+"""A platform as ``make up`` brings it up, in a folder of its own, and what a user does with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import psycopg2
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+
+from blocks.embedded import start_postgres
+from deployments.declared import PROJECT
+from deployments.local.environment import platform_environment
+from deployments.local.process import Processes
+from deployments.local.site import TripSite
+from deployments.work_pools import DEFAULT_POOL
+
+# Generous: how long things take is for benchmarks/platform.py to say, on a machine that does nothing else.
+PATIENCE = 150
+Found = TypeVar("Found")
+
+
+def wait_for(what: str, look: Callable[[], Found], seconds: float = PATIENCE) -> Found:
+    """What ``look`` returns as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.2)
+    return found
+
+
+@dataclass
+class Platform:
+    """A platform that runs, its source, and a client of its server."""
+
+    folder: Path
+    site: TripSite
+    taken_port: int
+
+    @property
+    def processes(self) -> Processes:
+        return Processes(self.folder)
+
+    @property
+    def port(self) -> int:
+        note = self.processes.note("server")
+        assert note and note.port
+        return note.port
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user's shell has who works with this platform."""
+        return platform_environment(self.folder, self.api) | self._settings()
+
+    def _settings(self) -> dict[str, str]:
+        return {"TLC_LOCAL_DIR": str(self.folder), "TLC_SOURCE_URL": self.site.url, "TLC_MIRROR_URL": self.site.url}
+
+    def make(self, *arguments: str) -> str:
+        """The output of make, which has to succeed."""
+        # Without what an outer make would tell this one, and whatever Prefect this shell talks to.
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MAKE", "MFLAGS", "PREFECT_", "TLC_"))
+        }
+        done = subprocess.run(
+            ["make", *arguments], cwd=PROJECT, env=kept | self._settings(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def prefect(self, *arguments: str) -> str:
+        """The output of Prefect's own command, as a user would call it, from another directory."""
+        command = [sys.executable, "-m", "prefect", *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def client(self) -> SyncPrefectClient:
+        return SyncPrefectClient(self.api)
+
+    def submit(self, deployment: str, **parameters: Any) -> FlowRun:
+        with self.client() as client:
+            there = client.read_deployment_by_name(f"{deployment}/{deployment}")
+            return client.create_flow_run_from_deployment(there.id, parameters=parameters)
+
+    def state(self, run: FlowRun) -> str:
+        with self.client() as client:
+            state = client.read_flow_run(run.id).state
+            return state.name if state else "none"
+
+    def wait_for_state(self, run: FlowRun, *names: str) -> str:
+        wait_for(f"{run.name} {names}", lambda: self.state(run) in names)
+        return self.state(run)
+
+    def flow_process(self, run: FlowRun) -> psutil.Process | None:
+        """The process in which the run is, if it is in one."""
+        return next(
+            (
+                process
+                for process in self.processes.flow_processes()
+                if process.environ().get("PREFECT__FLOW_RUN_ID") == str(run.id)
+            ),
+            None,
+        )
+
+    @contextmanager
+    def second_worker(self) -> Iterator[None]:
+        """Another one, with room for two runs, too."""
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", DEFAULT_POOL, "--limit", "2"]
+        # Marked as the platform's own worker is, so that `make down` would end what is left of its runs.
+        note = self.processes.start("second-worker", command, self.environment)
+        try:
+            yield
+            assert note.process(), note.log.read_text()
+        finally:
+            self.processes.stop("second-worker")
+
+    def server_errors(self) -> list[str]:
+        """The lines of the server's log that say that something failed."""
+        lines = self.processes.log_file("server").read_text().splitlines()
+        # A worker's sign of life that met another write: Prefect reads before it writes there, which SQLite refuses
+        # on a machine that is slow enough. The next one comes 30 seconds later.
+        return [
+            line
+            for line in lines
+            if ("| ERROR" in line or "| CRITICAL" in line) and "heartbeat persistence failed" not in line
+        ]
+
+    def query(self, statement: str) -> list[tuple]:
+        connection = self.connect()
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def connect(self) -> psycopg2.extensions.connection:
+        return psycopg2.connect(start_postgres(self.folder / "postgres"))
+
+
+@contextmanager
+def platform_up(site: TripSite) -> Iterator[Platform]:
+    """One that runs while this is entered. The port that it wishes for is taken by somebody else."""
+    # Not below pytest's own folder: as root, Postgres runs as another user, to whom that one is closed.
+    folder = Path(tempfile.mkdtemp(prefix="tlc-e2e-"))
+    folder.chmod(0o755)
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        somebody.listen()
+        platform = Platform(folder, site, taken_port=somebody.getsockname()[1])
+        try:
+            platform.make("up", f"PORT={platform.taken_port}")
+            yield platform
+        finally:
+            platform.make("down")
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,278 @@
+"""A user's day with the platform: runs by hand, by schedule and twenty at once; then cancelled, killed, restarted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg2
+import pytest
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.states import Cancelling
+
+import flows
+from blocks.embedded import postgres_process
+from blocks.limits import LIMITS
+from deployments.declared import declared_deployments
+from deployments.local.faults import Stall
+from deployments.local.process import MARK
+from tests.e2e.platform import Platform, wait_for
+
+pytestmark = pytest.mark.timeout(600)
+
+# Months of green with real files, as the source has them at first.
+DECEMBER_2020, DECEMBER_2023 = "/trip-data/green_tripdata_2020-12.parquet", "/trip-data/green_tripdata_2023-12.parquet"
+JANUARY_2021 = "/trip-data/green_tripdata_2021-01.parquet"
+ROWS = {"2020-10": 95_120, "2020-11": 88_605, "2020-12": 83_130, "2023-12": 64_215}
+MIRROR = {"2020-10", "2020-11"}
+RUNS_OF_EACH = 5
+FINAL = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")
+
+
+def parameters_of(month: str) -> dict[str, str]:
+    return {"dataset": "green", "month": month, "source": "mirror" if month in MIRROR else "tlc"}
+
+
+def rows_by_month(platform: Platform) -> dict[str, int]:
+    counted = platform.query("select to_char(source_month, 'YYYY-MM'), count(*) from tlc.green_trips group by 1")
+    return dict(counted)
+
+
+def loads(platform: Platform) -> int:
+    return platform.query("select count(*) from tlc.loads")[0][0]
+
+
+def tables(platform: Platform) -> set[str]:
+    return {name for (name,) in platform.query("select relname from pg_class where relname like 'green_trips%'")}
+
+
+@dataclass
+class TwentyRuns:
+    """What became of them."""
+
+    runs: list[FlowRun]
+    by_hand: str
+    scheduled: FlowRun
+
+
+@pytest.fixture(scope="module")
+def twenty_runs(platform: Platform) -> TwentyRuns:
+    """Eighteen at once, one by hand, one by schedule, through two workers: five of each month, side by side."""
+    months = [month for month in ROWS for _ in range(RUNS_OF_EACH)]
+    with platform.second_worker(), scheduled_once(platform, parameters_of(months.pop())) as find_scheduled:
+        by_hand = parameters_of(months.pop(0))
+        runs = [platform.submit("api-to-postgres", **parameters_of(month)) for month in months]
+        words = [word for name, value in by_hand.items() for word in ("--param", f"{name}={value}")]
+        printed = platform.prefect("deployment", "run", "api-to-postgres/api-to-postgres", *words, "--watch")
+        scheduled = wait_for("a run by schedule", find_scheduled)
+        for run in [*runs, scheduled]:
+            platform.wait_for_state(run, *FINAL)
+    return TwentyRuns(runs, printed, scheduled)
+
+
+@contextmanager
+def scheduled_once(platform: Platform, parameters: dict[str, str]) -> Iterator[Callable[[], FlowRun | None]]:
+    """A schedule that is due soon, and again tomorrow; yields how to find the run that the server makes of it."""
+    with platform.client() as client:
+        deployment = client.read_deployment_by_name("api-to-postgres/api-to-postgres")
+        due = datetime.now(UTC) + timedelta(seconds=90)  # the scheduler looks once a minute
+        soon = IntervalSchedule(interval=timedelta(days=1), anchor_date=due)
+        (schedule,) = client.create_deployment_schedules(deployment.id, [(soon, True)], parameters=parameters)
+
+        def find() -> FlowRun | None:
+            runs = client.read_flow_runs(
+                deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])), limit=200
+            )
+            return next((run for run in runs if run.auto_scheduled and run.state_type != StateType.SCHEDULED), None)
+
+        yield find
+        client.delete_deployment_schedule(deployment.id, schedule.id)
+
+
+def test_everything_is_deployed_and_answers(platform: Platform) -> None:
+    assert platform.port != platform.taken_port
+    ui = platform.api.removesuffix("/api")
+    assert "<html" in httpx.get(ui, follow_redirects=True).text
+    assert httpx.get(f"{ui}/ui-settings").json()["api_url"] == platform.api
+    with platform.client() as client:
+        there = {one.name: one for one in client.read_deployments()}
+        assert set(there) == set(declared_deployments()) == {name.replace("_", "-") for name in flows.__all__}
+        for name, declared in declared_deployments().items():
+            slugs = {schedule.slug for schedule in there[name].schedules if schedule.active}
+            assert slugs == {schedule["slug"] for schedule in declared["schedules"]}
+            assert there[name].enforce_parameter_schema
+            limit, options = there[name].global_concurrency_limit, there[name].concurrency_options
+            assert limit and options
+            assert limit.limit == declared["concurrency_limit"]["limit"]
+            assert options.collision_strategy.value == declared["concurrency_limit"]["collision_strategy"]
+        assert {limit.name for limit in client.read_global_concurrency_limits()} >= set(LIMITS)
+
+
+def test_run_by_hand_says_how_it_ended(twenty_runs: TwentyRuns) -> None:
+    assert "Flow run finished successfully in 'Completed'." in twenty_runs.by_hand
+
+
+def test_run_by_schedule_is_picked_up(platform: Platform, twenty_runs: TwentyRuns) -> None:
+    run = twenty_runs.scheduled
+    assert run.auto_scheduled
+    assert run.parameters == parameters_of("2023-12")
+    assert platform.state(run) == "Completed"
+
+
+def test_two_workers_share_twenty_runs_and_load_no_month_twice(platform: Platform, twenty_runs: TwentyRuns) -> None:
+    assert {platform.state(run) for run in twenty_runs.runs} == {"Completed"}
+    assert rows_by_month(platform) == ROWS
+    assert loads(platform) == len(ROWS)
+    assert "Completed" in platform.processes.log_file("worker").read_text()
+    assert "Completed" in platform.processes.log_file("second-worker").read_text()
+
+
+def test_server_bore_it_without_an_error(platform: Platform, twenty_runs: TwentyRuns) -> None:
+    assert platform.server_errors() == []
+
+
+def test_cancelled_and_killed_loads_leave_the_months_and_the_next_runs_load_them(
+    platform: Platform, twenty_runs: TwentyRuns, tlc: Path
+) -> None:
+    before = tables(platform)
+    platform.site.put(DECEMBER_2020, real_file(tlc, DECEMBER_2023))
+    platform.site.put(DECEMBER_2023, real_file(tlc, DECEMBER_2020))
+    with reader(platform):
+        cancelled, killed = (platform.submit("api-to-postgres", **parameters_of(m)) for m in ("2020-12", "2023-12"))
+        wait_for_loads_that_want_to_swap(platform, 2)
+        process = platform.flow_process(killed)
+        assert process
+        process.kill()
+        with platform.client() as client:
+            client.set_flow_run_state(cancelled.id, Cancelling())
+        assert platform.wait_for_state(killed, *FINAL) == "Crashed"
+        assert platform.wait_for_state(cancelled, *FINAL) == "Cancelled"
+        wait_for("no process of the cancelled run", lambda: platform.flow_process(cancelled) is None)
+    assert rows_by_month(platform) == ROWS
+    assert loads(platform) == len(ROWS)
+    assert tables(platform) == before
+    again = [platform.submit("api-to-postgres", **parameters_of(month)) for month in ("2020-12", "2023-12")]
+    assert [platform.wait_for_state(run, *FINAL) for run in again] == ["Completed", "Completed"]
+    assert rows_by_month(platform) == ROWS | {"2020-12": ROWS["2023-12"], "2023-12": ROWS["2020-12"]}
+
+
+def test_all_is_killed_but_one_run_which_completes_after_make_up(
+    platform: Platform, twenty_runs: TwentyRuns, tlc: Path
+) -> None:
+    before, deployed_before = rows_by_month(platform), deployed(platform)
+    add_schedules(platform, "no-longer-declared", None)  # the second is one that a user made in the UI
+    deployed_before["green-taxi-etl"] = [*deployed_before["green-taxi-etl"], None]
+    platform.site.put(DECEMBER_2020, real_file(tlc, DECEMBER_2020))
+    platform.site.put(JANUARY_2021, real_file(tlc, DECEMBER_2020))
+    platform.site.fail(JANUARY_2021, Stall(200_000, 20))
+    with reader(platform, may_break=True):
+        killed, survivor = (platform.submit("api-to-postgres", **parameters_of(m)) for m in ("2020-12", "2021-01"))
+        wait_for_loads_that_want_to_swap(platform, 1)
+        wait_for("a download that stalls", lambda: bytes_sent(platform, JANUARY_2021) >= 200_000)
+        process, postgres = platform.flow_process(killed), postgres_process(platform.folder / "postgres")
+        notes = [platform.processes.note(name) for name in ("server", "worker")]
+        assert process and postgres and all(notes)
+        for pid in [process.pid, *(note.pid for note in notes if note), postgres.pid]:
+            os.kill(pid, signal.SIGKILL)
+    assert platform.flow_process(survivor)
+    assert platform.make("status").count(" died ") == 3
+    port = platform.port
+    platform.make("up")
+    assert platform.port == port
+    assert platform.make("status").count(" runs ") == 3
+    assert deployed(platform) == deployed_before
+    assert platform.wait_for_state(survivor, *FINAL) == "Completed"
+    assert rows_by_month(platform) == before | {"2021-01": ROWS["2020-12"]}
+    again = platform.submit("api-to-postgres", **parameters_of("2020-12"))
+    assert platform.wait_for_state(again, *FINAL) == "Completed"
+    assert rows_by_month(platform) == before | {"2021-01": ROWS["2020-12"], "2020-12": ROWS["2020-12"]}
+
+
+def test_make_down_ends_all_of_it_and_nothing_else(platform: Platform) -> None:
+    with subprocess.Popen([sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"]) as innocent:
+        assert any(is_of(process, platform) for process in psutil.process_iter())
+        assert "server" in platform.make("down")
+        assert not [process for process in psutil.process_iter() if is_of(process, platform)]
+        assert postgres_process(platform.folder / "postgres") is None
+        assert innocent.poll() is None
+        innocent.kill()
+    assert platform.make("status").count("does not run") == 3
+    assert "Nothing was running." in platform.make("down")
+
+
+def deployed(platform: Platform) -> dict[str, list[Any]]:
+    """What there is of each deployment: its id, and the slugs of its schedules."""
+    with platform.client() as client:
+        return {
+            one.name: [
+                one.id,
+                *sorted((schedule.slug for schedule in one.schedules), key=lambda slug: (slug is None, slug)),
+            ]
+            for one in client.read_deployments()
+        }
+
+
+def add_schedules(platform: Platform, *slugs: str | None) -> None:
+    """To the homework, once a year."""
+    yearly = CronSchedule(cron="0 0 1 1 *", timezone="UTC")
+    with platform.client() as client:
+        deployment = client.read_deployment_by_name("green-taxi-etl/green-taxi-etl")
+        for slug in slugs:
+            client.create_deployment_schedules(deployment.id, [(yearly, True)], slug=slug)
+
+
+def is_of(process: psutil.Process, platform: Platform) -> bool:
+    try:
+        return str(platform.folder) in process.environ().get(MARK, "")
+    except psutil.Error:
+        return False
+
+
+def real_file(tlc: Path, path: str) -> bytes:
+    return (tlc / "cdn" / path.lstrip("/")).read_bytes()
+
+
+def bytes_sent(platform: Platform, path: str) -> int:
+    return sum(request.bytes_sent for request in platform.site.requests if request.path == path)
+
+
+@contextmanager
+def reader(platform: Platform, *, may_break: bool = False) -> Iterator[None]:
+    """Somebody reads the table and takes their time: no load can swap its month in meanwhile."""
+    connection = platform.connect()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1 from tlc.green_trips limit 1")
+            yield
+        connection.rollback()
+    except psycopg2.Error:
+        if not may_break:
+            raise
+    finally:
+        connection.close()
+
+
+def wait_for_loads_that_want_to_swap(platform: Platform, number: int) -> None:
+    """Until so many loads have sent all their rows, and wait for the lock to swap them in."""
+    seen: set[int] = set()
+
+    def look() -> bool:
+        waiting = platform.query(
+            "select pid from pg_stat_activity where application_name = 'nyc-taxi-flows' and wait_event_type = 'Lock'"
+        )
+        seen.update(pid for (pid,) in waiting)
+        return len(seen) >= number
+
+    wait_for(f"{number} loads that wait for the table", look)
