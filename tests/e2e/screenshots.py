@@ -42,17 +42,17 @@ def take_form(ui: Ui) -> None:
     ui.open_form("load-month")
     ui.write("month (Optional)", "2024-06")
     ui.page.mouse.click(5, 5)
-    save(ui.page, "form")
+    save(ui.page, "form", height=780)
 
 
 def take_run(ui: Ui, platform: Platform) -> None:
     """A run with its tasks as they were, and what it left."""
     run = platform.submit("load-month", dataset="yellow", month="2024-05", targets=TARGETS)
     platform.wait_for_state(run, "Completed")
-    ui.page.goto(f"{ui.url}/runs/flow-run/{run.id}?tab=Artifacts")
+    ui.page.goto(f"{ui.url}/v2/runs/flow-run/{run.id}?tab=Artifacts")
     expect(ui.page.get_by_text("yellow-2024-05-postgres-days").last).to_be_visible()
     ui.page.wait_for_timeout(8000)  # until the picture of the tasks stands still, which nothing tells
-    save(ui.page, "run")
+    save(ui.page, "run", height=566)
 
 
 def take_chart(ui: Ui) -> None:
