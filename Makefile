@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup browser screenshots demo test lint check-cloud format bench up status down docs clean
+.PHONY: help setup browser screenshots demo test lint audit check-cloud format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -39,8 +39,13 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	$(RUN) -m flows.tlc.schema_docs --check
+	$(RUN) -m flows.cli.docs --check
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@.ci/audit --if-reachable
+
+audit: setup  ## Known vulnerabilities in the locked dependencies; needs the internet
+	.ci/audit
 
 CHECKOV := $(TOOLS)/bin/uvx --quiet --python $(PYTHON) checkov@3.3.30 --skip-download --quiet --compact
 
@@ -73,6 +78,7 @@ screenshots: setup browser  ## Take the README's pictures of the UI anew, from a
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md
+	$(RUN) -m flows.cli.docs > docs/command-line.md
 
 clean:  ## Remove the environment; data under .local stays
 	rm -rf .venv $(TOOLS)

@@ -10,15 +10,18 @@ from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound
 from prefect.filesystems import LocalFileSystem
 
+from blocks.alerts import alert_webhook
 from blocks.embedded import start_postgres
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
-from blocks.names import GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
-from blocks.postgres import postgres_connector
+from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
+from blocks.saved import may_be_saved
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 
 
 def _postgres() -> Block:
+    from blocks.postgres import postgres_connector  # noqa: PLC0415 - half a second that other blocks do not need
+
     url = Settings().postgres_url
     return postgres_connector(url.get_secret_value() if url else start_postgres())
 
@@ -50,6 +53,13 @@ def _warehouse() -> Block:
     return warehouse_block(url, load_block(GcpCredentials, GCP) if with_key else None)
 
 
+def _alerts() -> Block:
+    url = Settings().alert_webhook_url
+    if url is None:
+        raise ValueError(f"there is no block {ALERTS}: set TLC_ALERT_WEBHOOK_URL and run python -m blocks.register.")
+    return alert_webhook(url)
+
+
 def _needs_gcp() -> bool:
     settings = Settings()
     return bool(settings.gcp_project or settings.gcp_service_account_file) or lake_kind(_lake_url()) == BUCKET
@@ -63,15 +73,22 @@ BUILDERS: dict[str, Callable[[], Block]] = {
     GCP: _gcp,
     LAKE: _lake,
     WAREHOUSE: _warehouse,
+    ALERTS: _alerts,
+}
+# Those that have no default: left out where nothing in the environment asks for them.
+ASKED_FOR: dict[str, Callable[[], bool]] = {
+    GCP: _needs_gcp,
+    ALERTS: lambda: Settings().alert_webhook_url is not None,
 }
 
 
 def register_blocks() -> list[str]:
     """Save every block, over the one of that name if there is one; returns their names.
 
-    ``tlc-gcp`` is left out where nothing in the environment asks for Google Cloud: it takes credentials to make.
+    ``tlc-gcp`` and ``tlc-alerts`` are left out where nothing in the environment asks for them: the first takes
+    credentials to make, the second has a URL and no default.
     """
-    saved = [name for name in BUILDERS if name != GCP or _needs_gcp()]
+    saved = [name for name in BUILDERS if name not in ASKED_FOR or ASKED_FOR[name]()]
     for name in saved:
         block = BUILDERS[name]()
         block.save(name, overwrite=True)
@@ -92,6 +109,8 @@ def _remove_other_kind() -> None:
 
 def load_lake() -> Any:
     """The block ``tlc-lake``, a GcsBucket or LocalFileSystem; before any registration, what registering would save."""
+    if not may_be_saved(LAKE):
+        return _lake()  # without Google's libraries, where it is a folder
     folder = _saved(LocalFileSystem, LAKE)
     if folder is not None:
         return folder
@@ -107,6 +126,8 @@ def load_block(kind: type[Block], name: str) -> Any:
 
 def _saved(kind: type[Block], name: str) -> Any:
     """The saved block; None where there is none. One that cannot be read is an error, not a reason to take another."""
+    if not may_be_saved(name):
+        return None
     try:
         return kind.load(name)
     except ValueError as error:

@@ -10,6 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 TLC_SITE = "https://d37ci6vzurychx.cloudfront.net"
 MIRROR_SITE = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
+# For the server that Prefect starts where no API is configured: its own default, 20 s, is too short for the first start
+# with a new database on a slow machine.
+SERVER_STARTUP_SECONDS = 120
 
 
 def local_folder() -> Path:
@@ -37,6 +40,15 @@ class Settings(BaseSettings):
     )
     lake_url: str | None = Field(
         None, description="gs://bucket[/prefix] or file:///path; unset: a folder under .local/lake"
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        None, description="Slack-style incoming webhook that gets the alerts; unset: nobody is told"
+    )
+    alert_no_month_days: float = Field(
+        45, gt=0, description="Alert when no month was loaded for so many days; TLC publishes about one a month"
+    )
+    alert_late_minutes: float = Field(
+        10, gt=0, description="Alert when no worker has taken a run so many minutes after it was due"
     )
     cache_dir: Path = Field(
         default_factory=lambda: user_cache_path("nyc-taxi-flows"), description="Where downloads are kept, up to 20 GiB"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
 from prefect.blocks.core import Block
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
 
 class TripDataSource(Block):
@@ -16,7 +19,26 @@ class TripDataSource(Block):
     base_url: str = Field(
         description="What stands before /trip-data/… at TLC, before /{dataset}/… at the mirror", pattern=r"^https?://"
     )
+    secret_base_url: SecretStr | None = Field(
+        None, description="The same with user and password, or with the query that signs it, where the server wants it"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_secrets_apart(cls, values: Any) -> Any:
+        """A base URL with a login or a query is the secret one; what is shown goes without."""
+        given = values.get("base_url") if isinstance(values, dict) else None
+        if isinstance(given, str) and (shown := _without_secrets(given)) != given:
+            return values | {"base_url": shown, "secret_base_url": given}
+        return values
 
     def url(self, path: str) -> str:
         """The URL of a path that starts with a slash."""
-        return self.base_url.rstrip("/") + path
+        base = self.secret_base_url.get_secret_value() if self.secret_base_url else self.base_url
+        parts = urlsplit(base)
+        return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path))
+
+
+def _without_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

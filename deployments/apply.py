@@ -1,6 +1,6 @@
 """Bring a Prefect server to what the checkout says: ``python -m deployments.apply``. Again and again without harm.
 
-Blocks, work pool, limits and deployments go to the server that ``PREFECT_API_URL`` names.
+Blocks, work pool, limits, deployments and automations go to the server that ``PREFECT_API_URL`` names.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from blocks.limits import ensure_limits
 from blocks.register import register_blocks
+from deployments.automations import apply_automations
 from deployments.declared import PROJECT, declared_deployments
 from deployments.schedules import remove_undeclared_schedules
 from deployments.work_pools import DEFAULT_POOL, POOLS, ensure_work_pool
@@ -29,6 +30,9 @@ def apply(pool: str = DEFAULT_POOL, log: Path | None = None) -> Iterator[str]:
     _deploy(pool, log)
     remove_undeclared_schedules()
     yield f"deployments: {', '.join(declared_deployments())}"
+    automations = apply_automations()
+    yield f"automations: {', '.join(automations.created + automations.updated + automations.left)}"
+    yield from automations.notes
 
 
 def _deploy(pool: str, log: Path | None) -> None:

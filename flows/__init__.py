@@ -1,13 +1,21 @@
 """Prefect flows that keep New York's taxi trips complete and correct in Postgres, a Parquet lake and BigQuery."""
 
-from flows.api_to_gcs import api_to_gcs
-from flows.api_to_postgres import api_to_postgres
-from flows.backfill import backfill
-from flows.gcs_to_bigquery import gcs_to_bigquery
-from flows.green_taxi_etl import green_taxi_etl
-from flows.load_month import load_month
-from flows.reconcile import reconcile
-from flows.sync_new_months import sync_new_months
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flows.api_to_gcs import api_to_gcs
+    from flows.api_to_postgres import api_to_postgres
+    from flows.backfill import backfill
+    from flows.gcs_to_bigquery import gcs_to_bigquery
+    from flows.green_taxi_etl import green_taxi_etl
+    from flows.load_month import load_month
+    from flows.reconcile import reconcile
+    from flows.sync_new_months import sync_new_months
 
 __all__ = [
     "api_to_gcs",
@@ -19,3 +27,26 @@ __all__ = [
     "reconcile",
     "sync_new_months",
 ]
+
+
+class _Flows(ModuleType):
+    """This package. Each flow is imported when it is first asked for: Prefect and the targets take seconds.
+
+    A flow's name is also its module's, and importing a submodule sets the attribute of that name to the module. So
+    the flows are properties: those win over whatever is set, and who asks for a flow gets it, in any order of imports.
+    """
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *__all__})
+
+
+def _flow(name: str) -> property:
+    return property(
+        lambda _package: getattr(import_module(f"{__name__}.{name}"), name),
+        lambda _package, _module: None,  # what the import of the submodule sets; it is in sys.modules all the same
+    )
+
+
+for _name in __all__:
+    setattr(_Flows, _name, _flow(_name))
+sys.modules[__name__].__class__ = _Flows

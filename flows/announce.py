@@ -6,11 +6,11 @@ from prefect.assets import Asset, AssetProperties, add_asset_metadata, materiali
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
+from blocks.events import MONTH_LOADED
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport, Target
 
-MONTH_LOADED = "tlc.month.loaded"
 # An asset is a dataset in a target: months are its materializations. The names are the project's own, so that the same
 # asset is the same whichever server or bucket holds it.
 _PLACES: dict[Target, str] = {"postgres": "postgres", "gcs": "lake", "bigquery": "warehouse"}

@@ -12,6 +12,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.progress import tell_progress
 from flows.stopping import check_stopped
 from flows.tlc.report import LoadReport
 from flows.tlc.rules import UNLOADABLE, rules
@@ -31,6 +32,7 @@ class ProgressBar:
     def update(self, fraction: float) -> None:
         """Show ``fraction`` (0 to 1), unless the last update is too fresh. Also where a cancelled load ends."""
         check_stopped()
+        tell_progress(self._description, fraction)
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + PROGRESS_SECONDS
@@ -38,6 +40,7 @@ class ProgressBar:
 
     def finish(self) -> None:
         """Show that all is done."""
+        tell_progress(self._description, 1.0)
         self._show(100.0)
 
     def _show(self, percent: float) -> None:

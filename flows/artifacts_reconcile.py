@@ -10,12 +10,10 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
+from blocks.events import RECONCILE_DIFFERS
 from flows.tlc.reconciliation import MonthComparison, ReconcileReport
 from flows.tlc.report import Target
 from flows.tlc.totals import Totals
-
-# The event that automations can hang on: payload dataset, months, targets and one sentence.
-DIFFERS_EVENT = "tlc.reconcile.differs"
 
 
 @task(name="publish-reconciliation", cache_policy=NO_CACHE, persist_result=False)
@@ -32,7 +30,7 @@ def publish_reconciliation(report: ReconcileReport) -> None:
         return
     log.error("%s: %s", report.dataset, report.sentence)
     emit_event(
-        DIFFERS_EVENT,
+        RECONCILE_DIFFERS,
         resource={"prefect.resource.id": f"tlc.dataset.{report.dataset}", "prefect.resource.name": report.dataset},
         payload={
             "dataset": report.dataset,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -12,21 +11,22 @@ from flows.artifacts_months import plan_rows, publish_backfill, publish_plan
 from flows.legs import LegChoice
 from flows.months_at_once import Crew
 from flows.parameters import (
+    DaskAddress,
     DatasetName,
     DropRules,
+    FirstMonth,
     Force,
+    LastMonth,
     LayoutChoice,
     MaxParallel,
-    MonthOrNone,
     NewColumnsChoice,
+    PlanOnly,
     RunOnChoice,
     SourceName,
     TargetNames,
     layouts_of,
     month_range,
     month_request,
-    or_none,
-    shown_as,
 )
 from flows.tasks_months import load_all, outcomes_of
 from flows.tasks_plan import plan_months
@@ -34,20 +34,6 @@ from flows.tlc.dataset import Source
 from flows.tlc.errors import MonthsFailed
 from flows.tlc.outcome import BackfillReport, failure_sentence
 from flows.tlc.report import TARGETS
-
-FirstMonth = Annotated[
-    MonthOrNone, shown_as("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
-]
-LastMonth = Annotated[
-    MonthOrNone,
-    shown_as("The last month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
-]
-PlanOnly = Annotated[bool, shown_as("Say what there is to do, and do nothing.")]
-DaskAddress = Annotated[
-    str | None,
-    or_none("an address"),
-    shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone."),
-]
 
 
 def _run_name() -> str:
@@ -105,5 +91,5 @@ def backfill(
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_backfill(report, key)
     if report.failed:
-        raise MonthsFailed(failure_sentence(report.failed, len(report.months)))
+        raise MonthsFailed(failure_sentence(report.failed, len(report.months)), report=report)
     return report

@@ -66,5 +66,5 @@ def load_month(
         outcome = load_legs(request, LegChoice(tuple(targets), layout, force))
     publish_month(outcome)
     if outcome.failed:
-        raise MonthsFailed(f"{outcome.sentence} The other targets are as they should be; run again.")
+        raise MonthsFailed(f"{outcome.sentence} The other targets are as they should be; run again.", report=outcome)
     return outcome

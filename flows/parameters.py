@@ -12,6 +12,7 @@ from flows.tlc.errors import ParameterError
 from flows.tlc.identity import MonthRequest, NewColumns
 from flows.tlc.locations import LAYOUTS, Layout
 from flows.tlc.month import MONTH_PATTERN, Month, months_between, newest_month
+from flows.tlc.place import CheckSource
 from flows.tlc.report import TARGETS, Target
 from flows.tlc.rules import rules
 
@@ -68,9 +69,9 @@ NewColumnsChoice = Annotated[
 ]
 
 
-LayoutName = Layout | Literal["both"]
+LayoutName = Literal["partitioned", "unpartitioned", "both"]
 LayoutChoice = Annotated[
-    Literal["partitioned", "unpartitioned", "both"],
+    LayoutName,
     shown_as(
         "partitioned: a folder and a file for each pickup date, for queries of single days; unpartitioned: one file "
         "for the month, for everything else; both."
@@ -102,9 +103,68 @@ RunOnChoice = Annotated[
         "the Dask cluster at dask_address."
     ),
 ]
+DaskAddress = Annotated[
+    str | None,
+    or_none("an address"),
+    shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone."),
+]
+PlanOnly = Annotated[bool, shown_as("Say what there is to do, and do nothing.")]
+FirstMonth = Annotated[
+    MonthOrNone, shown_as("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
+]
+LastMonth = Annotated[
+    MonthOrNone,
+    shown_as("The last month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
+]
 NewestMonthName = Annotated[
     MonthOrNone,
     shown_as("The file's month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
+]
+
+
+def _each_once_in_order(datasets: list[Dataset]) -> list[Dataset]:
+    return [dataset for dataset in Dataset if dataset in datasets]
+
+
+DatasetNames = Annotated[
+    list[Dataset],
+    Field(min_length=1),
+    AfterValidator(_each_once_in_order),
+    shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …)."),
+]
+FromMonth = Annotated[
+    MonthOrNone,
+    shown_as(
+        "Load every published month from this one on, as YYYY-MM; none: what came after the newest loaded month, or, "
+        "where nothing is loaded yet, the newest published one."
+    ),
+]
+RecheckMonths = Annotated[
+    int,
+    Field(ge=0),
+    shown_as("How many of the newest loaded months are compared with the source again; 1000 are all of them."),
+]
+WorkersRunOn = Literal["here", "work_pool"]
+RunOnWorkers = Annotated[
+    WorkersRunOn,
+    shown_as("here: in this run's process; work_pool: each month a run of load-month, for any number of workers."),
+]
+FirstLoadedMonth = Annotated[
+    MonthOrNone, shown_as("The first month, as YYYY-MM; none: the first that any of the targets has.")
+]
+LastLoadedMonth = Annotated[
+    MonthOrNone, shown_as("The last month, as YYYY-MM; none: the last that any of the targets has.")
+]
+ComparedTargets = Annotated[
+    list[Literal["postgres", "gcs", "bigquery"]],
+    shown_as("What has to be the same; none: every target that has a month of this dataset."),
+]
+CheckSourceChoice = Annotated[
+    CheckSource,
+    shown_as(
+        "rows: ask the source for its version, rows and pickups, a few kB a month; sums: download each month that the "
+        "cache lacks, and add it up; none: compare the targets alone."
+    ),
 ]
 
 

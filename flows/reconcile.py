@@ -4,37 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
 
 from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.artifacts_reconcile import publish_reconciliation
-from flows.parameters import DatasetName, MonthOrNone, shown_as
+from flows.parameters import CheckSourceChoice, ComparedTargets, DatasetName, FirstLoadedMonth, LastLoadedMonth
 from flows.tasks_plan import read_ledgers
 from flows.tasks_reconcile import Ledgers, Scope, compare_months
 from flows.tlc.dataset import Dataset, Source, dataset_info
-from flows.tlc.errors import CheckFailed, ParameterError
+from flows.tlc.errors import MonthsDiffer, ParameterError
 from flows.tlc.month import Month, months_between
 from flows.tlc.place import CheckSource
 from flows.tlc.reconciliation import ReconcileReport
 from flows.tlc.report import TARGETS, Target
-
-FirstMonth = Annotated[
-    MonthOrNone, shown_as("The first month, as YYYY-MM; none: the first that any of the targets has.")
-]
-LastMonth = Annotated[MonthOrNone, shown_as("The last month, as YYYY-MM; none: the last that any of the targets has.")]
-ComparedTargets = Annotated[
-    list[Literal["postgres", "gcs", "bigquery"]],
-    shown_as("What has to be the same; none: every target that has a month of this dataset."),
-]
-CheckSourceChoice = Annotated[
-    CheckSource,
-    shown_as(
-        "rows: ask the source for its version, rows and pickups, a few kB a month; sums: download each month that the "
-        "cache lacks, and add it up; none: compare the targets alone."
-    ),
-]
 
 
 def _run_name() -> str:
@@ -51,8 +34,8 @@ def _run_name() -> str:
 )
 def reconcile(
     dataset: DatasetName,
-    start_month: FirstMonth = None,
-    end_month: LastMonth = None,
+    start_month: FirstLoadedMonth = None,
+    end_month: LastLoadedMonth = None,
     targets: ComparedTargets = [],  # noqa: B006 - never changed; the UI's form shows it as an empty list
     check_source: CheckSourceChoice = "rows",
 ) -> ReconcileReport:
@@ -85,7 +68,7 @@ def reconcile(
     )
     publish_reconciliation(report)
     if report.differing:
-        raise CheckFailed(report.sentence, dataset=report.dataset)
+        raise MonthsDiffer(report.sentence, report=report, dataset=report.dataset)
     return report
 
 

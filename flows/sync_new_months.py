@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
 
 from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import AfterValidator, Field
 
 from flows.artifacts_months import publish_plan, publish_sync, sync_sentence
 from flows.legs import LegChoice
 from flows.months_at_once import Crew
-from flows.parameters import (
-    MaxParallel,
-    MonthOrNone,
-    TargetNames,
-    shown_as,
-)
+from flows.parameters import DatasetNames, FromMonth, MaxParallel, RecheckMonths, RunOnWorkers, TargetNames
 from flows.tasks_months import load_all, outcomes_of
 from flows.tasks_plan import plan_news
 from flows.tlc.dataset import Dataset
@@ -27,34 +20,6 @@ from flows.tlc.outcome import MonthOutcome, SyncReport, failure_sentence
 from flows.tlc.report import TARGETS
 
 
-def _once_each(datasets: list[Dataset]) -> list[Dataset]:
-    return [dataset for dataset in Dataset if dataset in datasets]
-
-
-DatasetNames = Annotated[
-    list[Dataset],
-    Field(min_length=1),
-    AfterValidator(_once_each),
-    shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …)."),
-]
-FromMonth = Annotated[
-    MonthOrNone,
-    shown_as(
-        "Load every published month from this one on, as YYYY-MM; none: what came after the newest loaded month, or, "
-        "where nothing is loaded yet, the newest published one."
-    ),
-]
-RecheckMonths = Annotated[
-    int,
-    Field(ge=0),
-    shown_as("How many of the newest loaded months are compared with the source again; 1000 are all of them."),
-]
-RunOnChoice = Annotated[
-    Literal["here", "work_pool"],
-    shown_as("here: in this run's process; work_pool: each month a run of load-month, for any number of workers."),
-]
-
-
 @flow(name="sync-new-months", flow_run_name="sync new months", persist_result=False)
 def sync_new_months(
     datasets: DatasetNames = list(Dataset),  # noqa: B006 - never changed; the UI's form shows it as a list
@@ -62,7 +27,7 @@ def sync_new_months(
     start_month: FromMonth = None,
     recheck_months: RecheckMonths = 24,
     max_parallel: MaxParallel = 2,
-    run_on: RunOnChoice = "here",
+    run_on: RunOnWorkers = "here",
 ) -> SyncReport:
     """Load what is new at TLC's site: months that have come out, and loaded ones that TLC has published again.
 
@@ -87,5 +52,5 @@ def sync_new_months(
     report = SyncReport(targets=list(choice.targets), months=months, not_out_yet=not_out_yet, seconds=seconds)
     publish_sync(report, "sync-new-months")
     if report.failed:
-        raise MonthsFailed(f"{failure_sentence(report.failed, len(months))} {sync_sentence(report)}")
+        raise MonthsFailed(f"{failure_sentence(report.failed, len(months))} {sync_sentence(report)}", report=report)
     return report

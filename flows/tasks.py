@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-import httpx
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect_sqlalchemy import SqlAlchemyConnector
 
-from blocks.names import MIRROR_SOURCE, POSTGRES, TLC_SOURCE
+from blocks.names import POSTGRES
 from blocks.postgres import postgres_connection
 from blocks.register import load_block
 from blocks.settings import Settings
-from blocks.trip_data_source import TripDataSource
 from flows.announce import announce
 from flows.artifacts import ProgressBar, publish_report
 from flows.artifacts_days import publish_days
@@ -33,6 +29,7 @@ from flows.load.month_load import MonthLoad
 from flows.load.postgres_errors import postgres_errors
 from flows.load.postgres_zones import add_zones, has_zones
 from flows.load.rejected_spill import rejected_spill
+from flows.sources import http_client, source_block
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.dataset import Source
 from flows.tlc.errors import SourceError, TargetError
@@ -201,22 +198,6 @@ def not_published_report(request: MonthRequest, target: Target) -> LoadReport:
         source_url=plain_url(url),
         status="not_published",
     )
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()  # reads all of the system's certificates: 50 ms, once a process
-
-
-def http_client() -> httpx.Client:
-    """A client for the source."""
-    return httpx.Client(verify=_tls())
-
-
-def source_block(source: Source) -> TripDataSource:
-    """The block of a source."""
-    block: TripDataSource = load_block(TripDataSource, MIRROR_SOURCE if source is Source.mirror else TLC_SOURCE)
-    return block
 
 
 @contextmanager

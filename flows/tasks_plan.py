@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from prefect import task
 
 from blocks.settings import Settings
 from flows.extract.download import SourceFile, find_files, known_identity
 from flows.load import lake_month, postgres
+from flows.sources import http_client, source_block
 from flows.task_policy import OUTSIDE, located
-from flows.tasks import http_client, postgres_connected, source_block
+from flows.tasks import postgres_connected
 from flows.tasks_lake import open_lake
 from flows.tasks_warehouse import open_warehouse
 from flows.tlc.catalogue import expected_size
@@ -76,6 +77,20 @@ def plan_months(
     first = requests[0]
     ledgers = ledgers_for(first.dataset, targets) if ledgers is None else ledgers
     at_source = ask_source(first.dataset, first.source, [request.month for request in requests])
+    return plans_of(requests, targets, ledgers, at_source, layouts=layouts, force=force, same_version=same_version)
+
+
+def plans_of(
+    requests: Sequence[MonthRequest],
+    targets: Collection[Target],
+    ledgers: Standings,
+    at_source: Mapping[Month, AtSource | None],
+    *,
+    layouts: Collection[Layout] = LAYOUTS,
+    force: bool = False,
+    same_version: SameVersion | None = None,
+) -> list[MonthPlan]:
+    """What there is to do for each month, given what stands in the targets and what the source has."""
     return [
         plan_month(
             request,
@@ -92,8 +107,13 @@ def plan_months(
 
 
 def ledgers_for(dataset: Dataset, targets: Collection[Target]) -> Standings:
-    """What stands in the targets, and in the lake where the warehouse is one of them: it follows the lake."""
-    return read_ledgers(dataset, {*targets, "gcs"} if "bigquery" in targets else targets)
+    """What stands in the targets, and in those that they follow."""
+    return read_ledgers(dataset, and_followed(targets))
+
+
+def and_followed(targets: Collection[Target]) -> set[Target]:
+    """The targets, and the lake where the warehouse is one of them: it follows the lake."""
+    return {*targets, "gcs"} if "bigquery" in targets else set(targets)
 
 
 def plan_news(

@@ -14,8 +14,9 @@ from flows.extract.parquet_footer import read_footer
 from flows.extract.trip_file import open_trip_file
 from flows.load import lake_totals, postgres_totals
 from flows.load.lake_totals import LakeMonth
+from flows.sources import http_client, source_block
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged, located
-from flows.tasks import download_month, find_month, http_client, postgres_connected, source_block
+from flows.tasks import download_month, find_month, postgres_connected
 from flows.tasks_lake import open_lake
 from flows.tasks_warehouse import open_warehouse
 from flows.tlc.comparison import compare_month

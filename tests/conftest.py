@@ -16,6 +16,8 @@ from sqlalchemy.engine import make_url
 
 from blocks.embedded import start_postgres, stop_postgres
 from deployments.local.site import TripSite
+from tests.servers.prefect_process import PrefectServer
+from tests.servers.webhook_receiver import WebhookReceiver
 
 TLC = Path(__file__).resolve().parents[1].parent / "shared" / "tlc"
 
@@ -90,6 +92,23 @@ def prefect() -> Iterator[None]:
     """One Prefect server with an empty database for the session."""
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A Prefect server as a process of its own, for what has to outlive the process of a run."""
+    running = PrefectServer(tmp_path_factory.mktemp("prefect-server"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[WebhookReceiver]:
+    """The webhook that alerts go to."""
+    listening = WebhookReceiver()
+    yield listening
+    listening.close()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def bring_down(folder: Path) -> Iterator[str]:
     processes = Processes(folder)
     if runs := _flow_processes(processes):
         end(runs, patience=20)
-        yield f"{len(runs)} flow runs"
+        yield f"{len(runs)} flow run{'s' * (len(runs) > 1)}"
     for name in sorted(processes.noted(), key=lambda name: (name == SERVER, name == SITE, name)):
         if processes.stop(name):
             yield name

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Prefect's own default, 20 s, is too short for the first start with a new database on a slow machine.
-SERVER_STARTUP_SECONDS = 120
+from blocks.settings import SERVER_STARTUP_SECONDS
+
+__all__ = ["SERVER_STARTUP_SECONDS", "use_local_environment"]
 
 
 def use_local_environment(folder: Path) -> None:
@@ -40,7 +41,10 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
             # A run that waits for one of the worker's two places is not late yet. Prefect marks late ones side by side,
             # every 5 seconds, and SQLite on a busy machine answers that with `database is locked`.
-            "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "600",
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",
+            "TLC_ALERT_LATE_MINUTES": "5",  # after those 300 seconds: ten minutes in all, as elsewhere
+            # What fell silent while the server was down is noticed when it is up again (default: within a minute).
+            "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
             "TLC_CACHE_DIR": str(folder / "cache"),
         }
         | kept

@@ -19,7 +19,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -120,9 +120,10 @@ def read_version(path: Path) -> Version | None:
 
 
 def write_version(path: Path, version: Version) -> None:
-    """Write down which version ``path`` is, whole or not at all."""
+    """Write down which version ``path`` is, whole or not at all; of the URL, only what is no secret."""
+    shown = replace(version, file=replace(version.file, url=version.file.where))
     unfinished = note_path(path).with_suffix(".tmp")
-    unfinished.write_text(json.dumps(asdict(version)), encoding="utf-8")
+    unfinished.write_text(json.dumps(asdict(shown)), encoding="utf-8")
     unfinished.replace(note_path(path))
 
 

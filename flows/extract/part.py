@@ -79,6 +79,6 @@ class Part:
 def _resumable_origin(slot: CacheSlot, wanted: SourceFile) -> SourceFile | None:
     """The version of a part left behind, if the source can be asked for the rest of just that version."""
     left = read_version(slot.part)
-    if left is None or not slot.part.exists() or left.file.url != wanted.url or left.file.strong_etag is None:
+    if left is None or not slot.part.exists() or left.file.where != wanted.where or left.file.strong_etag is None:
         return None
     return left.file if wanted.etag in (None, left.file.etag) else None

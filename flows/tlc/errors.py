@@ -12,6 +12,7 @@ TripLoadError                  a month could not be loaded (carries dataset, mon
 │   └── MissingColumn          a column without which no row can be loaded
 ├── TooManyBadRows             more rows than allowed cannot be loaded at all
 ├── CheckFailed                an assertion on the loaded result does not hold
+│   └── MonthsDiffer           places do not have the same of a month: what differs where
 ├── MonthsFailed               some months of several could not be loaded: each says why
 └── TargetError                the target did not take the month
     ├── TargetBusy             readers or other loads kept it locked
@@ -97,7 +98,22 @@ class CheckFailed(TripLoadError):
     """An assertion on the loaded result does not hold."""
 
 
-class MonthsFailed(TripLoadError):
+class _WithReport(TripLoadError):
+    """``report`` is what the run would have returned: it tells of every month, of the good ones too."""
+
+    def __init__(self, message: str, *, report: object = None, **where: str | None):
+        super().__init__(message, **where)
+        self.report = report
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return *super().__reduce__(), {"report": self.report}
+
+
+class MonthsDiffer(_WithReport, CheckFailed):
+    """Places do not have the same of a month; the message says which month differs where."""
+
+
+class MonthsFailed(_WithReport):
     """Some months of several, or targets of a month, failed; the message has their own sentences."""
 
 

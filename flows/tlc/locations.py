@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Literal, get_args
 
 from flows.tlc.dataset import Dataset, Source
-from flows.tlc.month import Month
+from flows.tlc.month import MONTH_PATTERN, Month
 
 SCHEMA = "tlc"
 # How a month lies in the lake: as one object, or as one for each pickup date.
 Layout = Literal["unpartitioned", "partitioned"]
 LAYOUTS: frozenset[Layout] = frozenset(get_args(Layout))
+_FILE_NAME = re.compile(rf"(?<![a-z])(?P<dataset>{'|'.join(Dataset)})_tripdata_(?P<month>{MONTH_PATTERN.strip('^$')})")
 ZONES_PATH = "/misc/taxi_zone_lookup.csv"
 
 
@@ -19,6 +21,12 @@ def month_file_name(dataset: Dataset, month: Month, source: Source) -> str:
     """``green_tripdata_2020-12.parquet``, as the source names the file."""
     ending = "csv.gz" if source is Source.mirror else "parquet"
     return f"{dataset}_tripdata_{month}.{ending}"
+
+
+def month_of_file(name: str) -> tuple[Dataset, Month] | None:
+    """The dataset and month that a file's name speaks of, as the sources name files; None where it does not."""
+    found = _FILE_NAME.search(name)
+    return (Dataset(found["dataset"]), Month.parse(found["month"])) if found else None
 
 
 def month_path(dataset: Dataset, month: Month, source: Source) -> str:

@@ -6,12 +6,14 @@ start of Python processes.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,6 @@ from tests.benchmarks.inputs import FOLDER, SHARED
 from tests.e2e.platform import Platform, platform_up
 
 MONTHS = ["2020-10", "2020-11", "2020-12"]
-SINGLE_RUNS = 7
 FINAL = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")
 RESULT = Path(__file__).with_name("results") / "platform.json"
 
@@ -45,8 +46,13 @@ class Measured:
         return self.value > self.at_most
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, keep the result."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.platform", description=__doc__)
+    parser.add_argument("--single", type=int, default=7, help="runs one after the other, for the median")
+    parser.add_argument("--together", type=int, default=20, help="runs submitted at once")
+    parser.add_argument("--result", type=Path, default=RESULT, help="where the figures are kept, as JSON")
+    options = parser.parse_args(arguments)
     load_before = os.getloadavg()
     with _site() as site:
         begun = time.monotonic()
@@ -55,11 +61,11 @@ def main() -> None:
             begun = time.monotonic()
             platform.make("up")
             measured.append(Measured("make up, everything running (s)", time.monotonic() - begun))
-            waits = [_seconds_to_running(platform, _run(platform, MONTHS[0])) for _ in range(SINGLE_RUNS)]
+            waits = [_seconds_to_running(platform, _run(platform, MONTHS[0])) for _ in range(options.single)]
             measured.append(Measured("submit to Running, median (s)", statistics.median(waits), 12))
-            measured += _twenty(platform)
+            measured += _together(platform, options.together)
     _print(measured)
-    RESULT.write_text(
+    options.result.write_text(
         json.dumps(
             {
                 "cores": os.cpu_count(),
@@ -93,13 +99,13 @@ def _seconds_to_running(platform: Platform, run: FlowRun) -> float:
     return (done.start_time - run.created).total_seconds()
 
 
-def _twenty(platform: Platform) -> list[Measured]:
+def _together(platform: Platform, number: int) -> list[Measured]:
     with platform.second_worker():
         begun = time.monotonic()
         parameters: list[dict[str, Any]] = [
             {"dataset": "green", "month": month, "source": "mirror"} for month in MONTHS
         ]
-        runs = [platform.submit("api-to-postgres", **parameters[number % len(MONTHS)]) for number in range(20)]
+        runs = [platform.submit("api-to-postgres", **parameters[one % len(MONTHS)]) for one in range(number)]
         for run in runs:
             platform.wait_for_state(run, *FINAL)
         seconds = time.monotonic() - begun
@@ -107,7 +113,7 @@ def _twenty(platform: Platform) -> list[Measured]:
         ids = FlowRunFilterId(any_=[run.id for run in runs])
         done = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids))
     return [
-        Measured("twenty runs, two workers (s)", seconds),
+        Measured(f"{number} runs, two workers (s)", seconds),
         Measured("of them not completed", sum(run.state_name != "Completed" for run in done), 0),
         Measured("errors in the server's log", len(platform.server_errors()), 0),
     ]

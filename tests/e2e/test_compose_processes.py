@@ -22,6 +22,10 @@ SECRETS = {
 }
 
 
+# Six Prefect processes one after the other: a minute of CPU, and more on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture(scope="module")
 def composed(tlc: Path) -> Iterator[Composed]:
     """Everything but the emulator, from nothing to a worker that polls, with the real files as the source."""
@@ -49,6 +53,12 @@ def test_a_run_submitted_to_the_server_is_loaded_by_the_worker(composed: Compose
         assert cursor.fetchall() == [(83_130, "loaded")]
         cursor.execute("select count(*) from tlc.green_trips")
         assert cursor.fetchone() == (83_130,)
+
+
+def test_the_same_image_runs_a_flow_by_hand(composed: Composed) -> None:
+    """With the blocks of the server, and no deployment."""
+    call = "from flows import api_to_postgres; print(api_to_postgres(dataset='green', month='2020-12').status)"
+    assert composed.run("worker", "python", "-c", call).split()[-1] == "unchanged"
 
 
 def ask(composed: Composed, path: str, body: dict[str, Any]) -> Any:

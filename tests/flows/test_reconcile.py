@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from prefect.client.orchestration import get_client
 
+from blocks.events import RECONCILE_DIFFERS
 from flows import load_month, reconcile
-from flows.artifacts_reconcile import DIFFERS_EVENT
 from flows.tlc.errors import CheckFailed, ParameterError
 from flows.tlc.reconciliation import ReconcileReport
 from flows.tlc.report import TARGETS
@@ -222,7 +222,7 @@ def test_a_difference_is_an_event_and_the_run_is_named(load: Callable) -> None:
         run = client.read_flow_run(state.state_details.flow_run_id)
         assert run.name == "reconcile green ..2023-12"
         wanted = {
-            "filter": {"event": {"name": [DIFFERS_EVENT]}, "related": {"id": [f"prefect.flow-run.{run.id}"]}},
+            "filter": {"event": {"name": [RECONCILE_DIFFERS]}, "related": {"id": [f"prefect.flow-run.{run.id}"]}},
             "limit": 1,
         }
         deadline = time.monotonic() + 30

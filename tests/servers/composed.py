@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -64,7 +65,8 @@ class Composed:
         for own in (True, False):
             ending = [process for service, process in self.processes.items() if self._is_own(service) is own]
             for process in ending:
-                process.terminate()
+                # Postgres takes SIGTERM for: once all clients have gone.
+                process.send_signal(signal.SIGTERM if own else signal.SIGINT)
             for process in ending:
                 try:
                     process.wait(30)

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOWS = ROOT / "flows"
-LAYERS = ("tlc", "extract", "transform", "load")
+LAYERS = ("tlc", "extract", "transform", "load", "cli")
 MODULES = sorted(FLOWS.rglob("*.py"))
 OUTSIDE = {"prefect", "blocks", "deployments"}
 
@@ -73,6 +73,14 @@ def test_extract_and_transform_know_no_target() -> None:
 
 def test_extract_does_not_know_what_becomes_of_the_rows() -> None:
     assert forbidden(in_layer("extract"), {"flows.transform"}) == []
+
+
+def test_the_command_line_asks_flows_and_tasks_and_nobody_asks_it() -> None:
+    paths = in_layer("cli")
+    assert forbidden(paths, {"flows.extract", "psycopg2", "httpx", "duckdb", "google"}) == []
+    assert [name for path in paths for name in imported(path) if name.startswith("flows.load.")] == []
+    outside = [path for path in MODULES if layer(path) != "cli" and path.name != "__main__.py"]
+    assert forbidden(outside, {"flows.cli", "typer"}) == []
 
 
 @pytest.mark.parametrize(

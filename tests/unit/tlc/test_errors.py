@@ -9,7 +9,8 @@ import pytest
 from flows.tlc import errors
 from flows.tlc.errors import NotTripFile, SourceError, TargetBusy, TripLoadError
 
-KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TripLoadError)]
+PUBLIC = {name: kind for name, kind in vars(errors).items() if not name.startswith("_")}
+KINDS = [kind for kind in PUBLIC.values() if isinstance(kind, type) and issubclass(kind, TripLoadError)]
 
 
 def test_message_begins_with_dataset_and_month() -> None:
@@ -35,3 +36,8 @@ def test_errors_survive_pickling_whole(kind) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_stands_in_the_tree(kind) -> None:
     assert kind.__name__ in str(errors.__doc__)
+
+
+def test_months_that_failed_carry_the_report_across_a_process_border() -> None:
+    error = pickle.loads(pickle.dumps(errors.MonthsFailed("2 of 3.", report={"months": 3}, dataset="fhv")))
+    assert (error.report, error.dataset, error.message) == ({"months": 3}, "fhv", "2 of 3.")

@@ -1,0 +1,1 @@
+"""The command line: ``python -m flows``. Commands ask the flows and tasks; nothing of the project asks them."""

@@ -1,0 +1,20 @@
+"""What a reconciliation has found, on the terminal."""
+
+from __future__ import annotations
+
+from flows.artifacts_reconcile import comparison_rows
+from flows.cli.tables import table_of
+from flows.cli.terminal import Terminal
+from flows.tlc.reconciliation import ReconcileReport
+from flows.tlc.report import TARGETS
+
+_NUMBERS = ("source", *TARGETS, "sum of totals", "sum of distances")
+
+
+def show_reconciliation(terminal: Terminal, report: ReconcileReport) -> None:
+    """A row a month, and where all are equal a sentence; what differs is told by the error."""
+    rows = [{name: value for name, value in row.items() if value != ""} for row in comparison_rows(report)]
+    terminal.show(table_of(rows, numbers=_NUMBERS, title=report.dataset))
+    if not report.differing:
+        terminal.show(report.sentence)
+    terminal.answer(report.model_dump(mode="json"))

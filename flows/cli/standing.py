@@ -1,0 +1,77 @@
+"""What stands in the targets, month by month, compared with the source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flows.tasks_plan import and_followed, ask_source, read_ledgers
+from flows.tlc.dataset import Dataset, Source
+from flows.tlc.freshness import Freshness, freshness_of
+from flows.tlc.month import Month
+from flows.tlc.place import source_of
+from flows.tlc.plan import AtSource, Standing
+from flows.tlc.report import TARGETS, Target
+
+
+@dataclass(frozen=True)
+class StandingLoad:
+    """A month that is in a target, and how it compares with the source."""
+
+    dataset: Dataset
+    month: Month
+    target: Target
+    load: Standing
+    freshness: Freshness
+
+
+def read_standing(
+    datasets: Sequence[Dataset],
+    targets: Sequence[Target],
+    *,
+    between: tuple[str | None, str | None] = (None, None),
+    ask: bool = True,
+) -> list[StandingLoad]:
+    """Every month that one of the targets has, by dataset, month and target; ``ask`` the source for its versions."""
+    return [load for dataset in datasets for load in _of_dataset(dataset, targets, between, ask)]
+
+
+def _of_dataset(
+    dataset: Dataset, targets: Sequence[Target], between: tuple[str | None, str | None], ask: bool
+) -> list[StandingLoad]:
+    ledgers = read_ledgers.fn(dataset, and_followed(targets))
+    first, last = between[0] or "", between[1] or "9999"
+    found = sorted(
+        (month, TARGETS.index(target), target, load)
+        for target in TARGETS
+        if target in targets
+        for month, load in ledgers[target].items()
+        if first <= month <= last
+    )
+    at_source = _ask(dataset, [load for *_, load in found]) if ask else {}
+    lake = ledgers.get("gcs", {})
+    return [
+        StandingLoad(
+            dataset,
+            Month.parse(month),
+            target,
+            load,
+            freshness_of(
+                load,
+                at_source.get((source_of(load.report), Month.parse(month))),
+                asked=ask,
+                lake=lake.get(month) if target == "bigquery" else None,
+            ),
+        )
+        for month, _, target, load in found
+    ]
+
+
+def _ask(dataset: Dataset, loads: Sequence[Standing]) -> Mapping[tuple[Source, Month], AtSource | None]:
+    """What each source has now of the months that were loaded from it."""
+    answers: dict[tuple[Source, Month], AtSource | None] = {}
+    for source in Source:
+        months = sorted({Month.parse(load.report.month) for load in loads if source_of(load.report) is source})
+        if months:
+            answers |= {(source, month): seen for month, seen in ask_source.fn(dataset, source, months).items()}
+    return answers

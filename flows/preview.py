@@ -1,0 +1,125 @@
+"""What a trip file would be if it were loaded: its first rows, its columns, what would be flagged and rejected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flows.extract.trip_file import RaggedLine, TripFile, open_trip_file
+from flows.extract.verify import verify_file
+from flows.progress import tell_progress
+from flows.tlc.errors import TooManyBadRows, TripLoadError
+from flows.tlc.identity import MonthRequest
+from flows.tlc.schema import schema_of
+from flows.transform.conform import plan_conform
+from flows.transform.profile import ColumnProfile, Profile
+from flows.transform.rejected import plain_value
+from flows.transform.stream import Counts, TripStream
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A file, conformed as a load would, as far as it was read.
+
+    ``rows_in_file`` is None where only reading to the end would tell; ``is_whole`` whether all of it was read;
+    ``would_fail`` why a load of what was read would fail, in a sentence.
+    """
+
+    first_rows: list[dict[str, Any]]
+    columns: list[ColumnProfile]
+    counts: Counts
+    rows_in_file: int | None
+    is_whole: bool
+    would_fail: str | None
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.counts.rows_read / self.seconds if self.seconds else 0.0
+
+
+def preview_file(
+    path: Path, request: MonthRequest, *, rows: int | None, head: int, is_verified: bool = False
+) -> Preview:
+    """Conform and check the file's first ``rows`` (None: all), and profile what would be loaded; ``head`` are shown.
+
+    A file that ``is_verified`` is not looked at for being what its name says. Raises what a load would raise for the
+    file and its columns: NotTripFile, SchemaError. Too many bad rows are no error here: ``would_fail`` says so.
+    """
+    try:
+        if not is_verified:
+            verify_file(path, path.name, str(path))
+        return _preview(path, request, rows, head)
+    except TripLoadError as error:
+        raise error.located(str(request.dataset), str(request.month)) from error.__cause__
+
+
+def _preview(path: Path, request: MonthRequest, rows: int | None, head: int) -> Preview:
+    started, would_fail = time.perf_counter(), None
+    first: list[dict[str, Any]] = []
+    with open_trip_file(path) as whole:
+        file = FirstRows(whole, rows)
+        conformer = plan_conform(
+            schema_of(request.dataset), request.month, file.column_names, new_columns=request.new_columns
+        )
+        trips = TripStream(file, conformer, lambda _batch: None, request.drop_rules)
+        profile = Profile(trips.schema)
+        try:
+            for batch in trips:
+                first += _plain_rows(batch.slice(0, head - len(first)))
+                profile.add(batch)
+                tell_progress(f"Reading {path.name}", file.fraction_read())
+        except TooManyBadRows as error:
+            would_fail = error.message
+    tell_progress(f"Reading {path.name}", 1.0)
+    seconds = time.perf_counter() - started
+    return Preview(first, profile.columns(), trips.counts, file.rows, not file.cut, would_fail, seconds)
+
+
+@dataclass
+class FirstRows:
+    """A trip file that ends after so many rows (None: where the file ends); ``cut`` says whether there were more."""
+
+    file: TripFile
+    limit: int | None
+    cut: bool = False
+
+    @property
+    def column_names(self) -> list[str]:
+        return self.file.column_names
+
+    @property
+    def rows(self) -> int | None:
+        return self.file.rows
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The file's batches, the last of them shortened."""
+        left = self.limit
+        for batch in self.file.batches():
+            if left is not None and batch.num_rows > left:
+                self.cut = True
+                if left:
+                    yield batch.slice(0, left)
+                return
+            yield batch
+            left = None if left is None else left - batch.num_rows
+
+    def take_ragged(self) -> list[RaggedLine]:
+        """The ragged lines met since the last call."""
+        return self.file.take_ragged()
+
+    def fraction_read(self) -> float:
+        """How much of the file has been read."""
+        return self.file.fraction_read()
+
+
+def _plain_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    return [
+        {name: plain_value(column[row]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+        for row in range(batch.num_rows)
+    ]

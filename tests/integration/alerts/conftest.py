@@ -1,0 +1,60 @@
+"""One Prefect server, one webhook, and everything that alerts, under automations of the shortest patience there is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from deployments.automation_definitions import Patience
+from deployments.automations import Applied, apply_automations
+from tests.integration.alerts.runs import hangs
+from tests.servers.prefect_process import ROOT, PrefectServer
+from tests.servers.webhook_receiver import WebhookReceiver
+
+# Prefect takes no less.
+SHORT = Patience(*(timedelta(seconds=10),) * 3)
+
+
+@pytest.fixture(scope="session")
+def without_webhook(server: PrefectServer) -> Applied:
+    """What applying does on a server that has no alert block."""
+    with server.as_client():
+        return apply_automations(SHORT)
+
+
+@pytest.fixture(scope="session")
+def applied(server: PrefectServer, receiver: WebhookReceiver, without_webhook: Applied) -> Applied:
+    """What applying does once the alert block is registered."""
+    registered = server.run(
+        "-m",
+        "blocks.register",
+        environment={"TLC_ALERT_WEBHOOK_URL": receiver.url, "TLC_POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/none"},
+    )
+    assert registered.stdout.split()[-1] == "tlc-alerts", registered.stderr
+    with server.as_client():
+        return apply_automations(SHORT)
+
+
+@pytest.fixture(scope="session")
+def bad_runs(server: PrefectServer, applied: Applied) -> None:
+    """One run of each kind that alerts: failed, too slow, different, killed, and one that no worker takes."""
+    with server.as_client(), get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(hangs), "nobody-serves-it")
+        client.create_flow_run_from_deployment(deployment, name="waits in vain")
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("runs.py"))],
+        cwd=ROOT,
+        env=server.environment | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert any(line.strip() == "hangs" for line in process.stdout)
+    process.kill()
+    process.wait()
+    process.stdout.close()

@@ -1,0 +1,87 @@
+"""Every alert, from what happened to the message in the channel: real server, real processes, a webhook on loopback."""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+
+from blocks.events import MONTH_LOADED
+
+pytestmark = [pytest.mark.timeout(420), pytest.mark.usefixtures("bad_runs")]
+
+
+def link(server) -> str:
+    return rf"\n{server.ui_url}/runs/flow-run/[0-9a-f-]{{36}}$"
+
+
+def test_failed_run_is_told_with_its_name_the_error_and_a_link(server, receiver) -> None:
+    text = receiver.wait_for("*green 2020-12 → postgres* Failed: ")
+    # Slack reads &, < and > as markup: they come as it wants them.
+    assert 'green 2020-12: the server "db" &lt;down&gt; &amp; out. Start it.' in text
+    assert re.search(link(server), text)
+
+
+def test_run_that_took_too_long_is_told(receiver) -> None:
+    receiver.wait_for("*too slow* TimedOut: Flow run exceeded timeout")
+
+
+def test_differences_are_told_with_dataset_months_and_sentence(server, receiver) -> None:
+    text = receiver.wait_for("*reconcile* green: Postgres lacks 12 rows. (2020-11, 2020-12)")
+    assert re.search(link(server), text)
+
+
+def test_killed_run_is_crashed_and_told(server, receiver) -> None:
+    text = receiver.wait_for("*killed* Crashed: No heartbeat for 10 s: ")
+    assert re.search(link(server), text)
+    with server.as_client(), get_client(sync_client=True) as client:
+        run = client.read_flow_run(UUID(text[-36:]))
+    assert run.state is not None
+    assert run.state.name == "Crashed"
+    assert str(run.state.message).endswith("The month is as it was before; run it again.")
+
+
+def test_run_that_no_worker_takes_is_told(server, receiver) -> None:
+    text = receiver.wait_for("*waits in vain* is late: it is Late for 10 s.")
+    assert re.search(link(server), text)
+
+
+def test_runs_that_ended_are_not_told_as_silent(receiver) -> None:
+    receiver.wait_for("*killed* Crashed: ")  # the last one: the others would have been told before
+    assert [text for text in receiver.texts if "No heartbeat" in text and "*killed*" not in text] == []
+
+
+def test_no_new_month_is_told_again_and_again_until_one_is_loaded(server, receiver) -> None:
+    def told() -> int:
+        return sum(text.startswith("*No new month* for 10 s.") for text in receiver.texts)
+
+    wait_until(lambda: told() >= 2)
+    with server.as_client():
+        for _ in range(3):
+            load_a_month()
+        before = told()
+        for _ in range(20):
+            load_a_month()
+        assert told() == before
+    wait_until(lambda: told() > before)
+
+
+def load_a_month() -> None:
+    emit_event(MONTH_LOADED, resource={"prefect.resource.id": "tlc.month.postgres.green.2020-12"})
+    time.sleep(1)
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_webhook_took_every_message(receiver) -> None:
+    receiver.wait_for("*killed* Crashed: ")
+    assert receiver.refused == []

@@ -1,0 +1,63 @@
+"""Whether a server is asked for a block: only where one could know it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from prefect.settings import (
+    PREFECT_API_DATABASE_CONNECTION_URL,
+    PREFECT_API_URL,
+    get_current_settings,
+    temporary_settings,
+)
+from prefect.settings.legacy import Setting
+from sqlalchemy.engine import make_url
+
+from blocks.names import LAKE, TLC_SOURCE
+from blocks.register import BUILDERS, load_block
+from blocks.saved import may_be_saved, server_would_start
+from blocks.trip_data_source import TripDataSource
+
+SAVED = "tlc-saved-once"
+
+
+def without_api(database: str) -> dict[Setting, object]:
+    return {PREFECT_API_URL: None, PREFECT_API_DATABASE_CONNECTION_URL: database}
+
+
+def test_a_machine_that_never_ran_prefect_has_no_blocks_and_needs_no_server(tmp_path: Path) -> None:
+    with temporary_settings(without_api(f"sqlite+aiosqlite:///{tmp_path / 'prefect.db'}")):
+        assert not may_be_saved(TLC_SOURCE)
+        assert not server_would_start(BUILDERS)
+        assert load_block(TripDataSource, TLC_SOURCE) == BUILDERS[TLC_SOURCE]()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prefects_own_database_is_looked_into(prefect: None, tmp_path: Path) -> None:
+    """The database of a real server: what is saved there may be found, and nothing else is asked for."""
+    TripDataSource(base_url="http://127.0.0.1:9").save(SAVED, overwrite=True)
+    url = get_current_settings().server.database.connection_url
+    assert url is not None
+    copy = tmp_path / "prefect.db"
+    with sqlite3.connect(make_url(url.get_secret_value()).database or "") as there, sqlite3.connect(copy) as here:
+        there.backup(here)
+    with temporary_settings(without_api(f"sqlite+aiosqlite:///{copy}")):
+        assert may_be_saved(SAVED)
+        assert not may_be_saved("tlc-never-saved")
+        assert server_would_start([LAKE, SAVED])
+        assert not server_would_start(["tlc-never-saved"])
+
+
+@pytest.mark.parametrize("database", ["postgresql+asyncpg://somebody@127.0.0.1:9/prefect", "sqlite+aiosqlite:///{}"])
+def test_where_only_a_server_can_tell_it_is_asked(tmp_path: Path, database: str) -> None:
+    strange = tmp_path / "other.db"
+    sqlite3.connect(strange).execute("create table something (else_entirely text)")
+    with temporary_settings(without_api(database.format(strange))):
+        assert may_be_saved(LAKE)
+
+
+def test_an_api_is_always_asked(prefect: None) -> None:
+    assert may_be_saved("tlc-never-saved")
+    assert not server_would_start(BUILDERS)

@@ -1,0 +1,75 @@
+"""Flow runs with secrets in their environment: such that succeed, and such that fail at the source and the database.
+
+What happens, with every block's repr, goes to standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from prefect.blocks.webhook import Webhook
+from prefect.filesystems import LocalFileSystem
+from prefect_gcp import GcpCredentials
+from prefect_sqlalchemy import SqlAlchemyConnector
+
+from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
+from blocks.register import register_blocks
+from blocks.trip_data_source import TripDataSource
+from blocks.warehouse import TripWarehouse
+from deployments.automations import apply_automations
+from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery, tasks
+from flows.extract.patience import Patience
+from flows.tlc.errors import TripLoadError
+from flows.tlc.report import LoadReport
+
+BLOCKS = {
+    POSTGRES: SqlAlchemyConnector,
+    TLC_SOURCE: TripDataSource,
+    MIRROR_SOURCE: TripDataSource,
+    GCP: GcpCredentials,
+    LAKE: LocalFileSystem,
+    WAREHOUSE: TripWarehouse,
+    ALERTS: Webhook,
+}
+
+
+def show_blocks() -> None:
+    for name, kind in BLOCKS.items():
+        block = kind.load(name)
+        print(name, repr(block), str(block), block.model_dump(), block.model_dump_json(), vars(block))
+        if hasattr(block, "url") and callable(block.url):
+            print(repr(block.url))
+
+
+def told(run: Callable[[], LoadReport]) -> None:
+    try:
+        print("returned", repr(run()))
+    except TripLoadError as error:
+        print("failed:", repr(error), vars(error))
+        traceback.print_exc(file=sys.stdout)
+
+
+def make_impatient() -> None:
+    """As many retries as ever, without the waits."""
+    for task in vars(tasks).values():
+        if hasattr(task, "retry_delay_seconds"):
+            task.retry_delay_seconds, task.retry_jitter_factor = 0, None
+    Patience.wait_after = lambda *_: 0.0  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    refusing_postgres, month, refused_month, forbidden_month = sys.argv[1:]
+    make_impatient()
+    print(register_blocks(), apply_automations())
+    show_blocks()
+    told(lambda: api_to_postgres(dataset="green", month=month))
+    told(lambda: api_to_gcs(dataset="green", month=month))
+    told(lambda: gcs_to_bigquery(dataset="green", month=month))
+    told(lambda: api_to_postgres(dataset="green", month=forbidden_month))
+    told(lambda: api_to_gcs(dataset="green", month=forbidden_month))
+    os.environ["TLC_POSTGRES_URL"] = refusing_postgres
+    register_blocks()
+    told(lambda: api_to_postgres(dataset="green", month=refused_month))
