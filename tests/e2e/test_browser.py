@@ -20,7 +20,7 @@ ROWS = "83,130 rows"
 OUTSIDE = 3
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # before the platform comes up
 def chromium() -> str:
     """The browser; without one the tests are skipped by name, and CI fails."""
     found = find_chromium()
