@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup demo test lint audit check-cloud format bench up status down docs clean
+.PHONY: help setup browser screenshots demo test lint audit check-cloud format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -26,6 +26,10 @@ $(UV):
 
 demo: setup  ## Load months of all datasets from a local stand-in into an embedded Postgres, and query them
 	$(RUN) -m deployments.local.demo
+
+browser:  ## Install the browser that tests of the UI and the screenshots need (Debian; needs root)
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 test: setup  ## All tests, real servers included
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -68,6 +72,9 @@ status: setup  ## What of it runs, since when, and where the logs are
 
 down: setup  ## End exactly what up and demo left running; the data stays
 	@$(RUN) -m deployments.local.down
+
+screenshots: setup browser  ## Take the README's pictures of the UI anew, from a platform of their own
+	$(RUN) -m tests.e2e.screenshots
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md

@@ -49,6 +49,7 @@ def asset_of(dataset: Dataset, target: Target) -> Asset:
 @materialize(
     asset_of(Dataset.green, "postgres"),  # each call has its own: see `announce`
     name="record-materialization",
+    task_run_name="record {report.dataset} {report.month} → {report.target}",
     cache_policy=NO_CACHE,
     persist_result=False,
 )

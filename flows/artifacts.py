@@ -53,11 +53,21 @@ class ProgressBar:
 
 def publish_report(report: LoadReport, place: str, key: str | None = None) -> None:
     """A summary in words and a table of the rules' counts. ``place`` says where the rows are, ``key`` names them."""
-    key = key or f"{report.dataset}-{report.month}-{report.target}"
-    create_markdown_artifact(markdown=_summary(report, place), key=key, description=f"{report.dataset} {report.month}")
+    key = key or artifact_key(report)
+    create_markdown_artifact(markdown=_summary(report, place), key=key, description=_sentence(report))
     table = _rule_rows(report)
     if table:
         create_table_artifact(table=table, key=f"{key}-rules", description="Rows by the rule that they break")
+
+
+def artifact_key(report: LoadReport) -> str:
+    """What the artifacts of a month in a target are called, and begin with."""
+    return f"{report.dataset}-{report.month}-{report.target}"
+
+
+def _sentence(report: LoadReport) -> str:
+    """What is read at a glance in a list of artifacts."""
+    return f"{report.status}: {report.rows_loaded:,} of {report.rows_read:,} rows"
 
 
 def _summary(report: LoadReport, place: str) -> str:
@@ -74,6 +84,7 @@ def _summary(report: LoadReport, place: str) -> str:
 | time | {report.seconds:,.1f} s{speed} |
 
 Where: {place}
+
 From: {report.source_url} ({report.source_etag or "no version"})
 """
 

@@ -55,13 +55,18 @@ def outcome_rows(months: Sequence[MonthOutcome]) -> list[dict[str, Any]]:
     ]
 
 
-@task(name="publish-plan", cache_policy=NO_CACHE, persist_result=False)
+@task(name="publish-plan", task_run_name="publish the plan", cache_policy=NO_CACHE, persist_result=False)
 def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
     """The plan as a table artifact, what it comes to as its description."""
     create_table_artifact(table=plan_rows(plans), key=f"{key}-plan", description=plan_sentence(plans))
 
 
-@task(name="publish-month", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="publish-month",
+    task_run_name="publish {outcome.dataset} {outcome.month}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def publish_month(outcome: MonthOutcome) -> None:
     """One month in several targets, as a small table; the legs' own artifacts have the details."""
     create_markdown_artifact(
@@ -79,13 +84,13 @@ def publish_month(outcome: MonthOutcome) -> None:
     )
 
 
-@task(name="publish-backfill", cache_policy=NO_CACHE, persist_result=False)
+@task(name="publish-backfill", task_run_name="publish the backfill", cache_policy=NO_CACHE, persist_result=False)
 def publish_backfill(report: BackfillReport, key: str) -> None:
     """Every month and its outcome as a table artifact, the sums as its description."""
     create_table_artifact(table=outcome_rows(report.months), key=key, description=backfill_sentence(report))
 
 
-@task(name="publish-sync", cache_policy=NO_CACHE, persist_result=False)
+@task(name="publish-sync", task_run_name="publish what is new", cache_policy=NO_CACHE, persist_result=False)
 def publish_sync(report: SyncReport, key: str) -> None:
     """Every month that was looked at, as a table artifact; what is new, and what is not out yet, as its description."""
     create_table_artifact(table=outcome_rows(report.months), key=key, description=sync_sentence(report))

@@ -15,6 +15,9 @@ from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import SourceUnavailable
 from flows.tlc.report import LoadReport
 
+# Of the artifacts.
+_KEY = "mage-green-taxi"
+
 
 def _once_each(months: list[str]) -> list[str]:
     if len(set(months)) < len(months):
@@ -54,8 +57,8 @@ def green_taxi_etl(months: Months = ["2020-10", "2020-11", "2020-12"]) -> LoadRe
                 month=str(request.month),
             )
         downloads.append((request, file, download_month(request, file)))
-    report = load_green_taxi(downloads)
+    report = load_green_taxi(downloads, _KEY)
     folder = write_green_taxi_to_lake(downloads, report)
     report = finished_report(report, started_at)
-    publish(report, f"`mage.green_taxi`, and `{folder}` by `lpep_pickup_date`", key="mage-green-taxi")
+    publish(report, f"`mage.green_taxi`, and `{folder}` by `lpep_pickup_date`", key=_KEY)
     return report

@@ -33,11 +33,21 @@ def shown_as(text: str) -> Any:
     return Field(json_schema_extra={"description": text})
 
 
-MonthText = Annotated[
-    str,
-    BeforeValidator(_month_text),
-    WithJsonSchema({"type": "string", "pattern": MONTH_PATTERN, "examples": ["2020-10"]}),
-]
+_MONTH_SCHEMA = {"type": "string", "pattern": MONTH_PATTERN, "examples": ["2020-10"]}
+MonthText = Annotated[str, BeforeValidator(_month_text), WithJsonSchema(_MONTH_SCHEMA)]
+
+
+def or_none(what: str, schema: dict[str, Any] | None = None) -> WithJsonSchema:
+    """How a text that may be left out is shown: as a choice between ``what`` (``a month``) and nothing.
+
+    ``schema`` has the rules of the text. They stand beside the choice, since within it a broken one would only be told
+    as "not valid under any of the given schemas".
+    """
+    rules = {name: rule for name, rule in (schema or {}).items() if name != "type"}
+    return WithJsonSchema({"anyOf": [{"type": "string", "title": what}, {"type": "null", "title": "none"}], **rules})
+
+
+MonthOrNone = Annotated[MonthText | None, or_none("a month", _MONTH_SCHEMA)]
 DatasetName = Annotated[
     Dataset, shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …).")
 ]
@@ -93,17 +103,21 @@ RunOnChoice = Annotated[
         "the Dask cluster at dask_address."
     ),
 ]
-DaskAddress = Annotated[str | None, shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone.")]
+DaskAddress = Annotated[
+    str | None,
+    or_none("an address"),
+    shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone."),
+]
 PlanOnly = Annotated[bool, shown_as("Say what there is to do, and do nothing.")]
 FirstMonth = Annotated[
-    MonthText | None, shown_as("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
+    MonthOrNone, shown_as("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
 ]
 LastMonth = Annotated[
-    MonthText | None,
+    MonthOrNone,
     shown_as("The last month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
 ]
 NewestMonthName = Annotated[
-    MonthText | None,
+    MonthOrNone,
     shown_as("The file's month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
 ]
 
@@ -119,7 +133,7 @@ DatasetNames = Annotated[
     shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …)."),
 ]
 FromMonth = Annotated[
-    MonthText | None,
+    MonthOrNone,
     shown_as(
         "Load every published month from this one on, as YYYY-MM; none: what came after the newest loaded month, or, "
         "where nothing is loaded yet, the newest published one."
@@ -136,10 +150,10 @@ RunOnWorkers = Annotated[
     shown_as("here: in this run's process; work_pool: each month a run of load-month, for any number of workers."),
 ]
 FirstLoadedMonth = Annotated[
-    MonthText | None, shown_as("The first month, as YYYY-MM; none: the first that any of the targets has.")
+    MonthOrNone, shown_as("The first month, as YYYY-MM; none: the first that any of the targets has.")
 ]
 LastLoadedMonth = Annotated[
-    MonthText | None, shown_as("The last month, as YYYY-MM; none: the last that any of the targets has.")
+    MonthOrNone, shown_as("The last month, as YYYY-MM; none: the last that any of the targets has.")
 ]
 ComparedTargets = Annotated[
     list[Literal["postgres", "gcs", "bigquery"]],

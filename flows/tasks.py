@@ -18,6 +18,7 @@ from blocks.register import load_block
 from blocks.settings import Settings
 from flows.announce import announce
 from flows.artifacts import ProgressBar, publish_report
+from flows.artifacts_days import publish_days
 from flows.extract.download import Downloaded, SourceFile, download, find_file, known_identity
 from flows.extract.request import plain_url
 from flows.extract.trip_file import open_trip_file
@@ -104,12 +105,13 @@ def load_into_postgres(
         trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
         report = postgres.load_month(connection, load, trips, rejected, force=force, on_progress=bar.update)
     bar.finish()
+    publish_days(report, trips.days.by_day)
     return report
 
 
 @task(name="load-green-taxi", task_run_name="load mage.green_taxi", **OUTSIDE)
-def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]]) -> LoadReport:
-    """Clean the months as the homework says, and replace ``mage.green_taxi`` by them."""
+def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]], key: str) -> LoadReport:
+    """Clean the months as the homework says, and replace ``mage.green_taxi`` by them; ``key`` names the artifacts."""
     bar = ProgressBar("Loading mage.green_taxi")
     with ExitStack() as opened:
         streams = []
@@ -125,7 +127,7 @@ def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]
         replace_green_taxi(connection, trips, on_piece=lambda: bar.update(trips.fraction_read()))
     bar.finish()
     first, last = months[0][0], months[-1][0]
-    return LoadReport(
+    report = LoadReport(
         dataset=str(first.dataset),
         month=str(first.month) if first is last else f"{first.month}..{last.month}",
         target="postgres",
@@ -137,9 +139,11 @@ def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]
         rejected_by_rule=dict(trips.counts.rejected),
         bytes_read=sum(downloaded.bytes_read for _, _, downloaded in months),
     )
+    publish_days(report, trips.days.by_day, key=key)
+    return report
 
 
-@task(name="load-zones", cache_policy=NO_CACHE, persist_result=False)
+@task(name="load-zones", task_run_name="load zones", cache_policy=NO_CACHE, persist_result=False)
 def load_zones_once(source: Source) -> None:
     """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
     if source is Source.mirror:
@@ -157,7 +161,12 @@ def load_zones_once(source: Source) -> None:
         get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
 
 
-@task(name="publish-report", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="publish-report",
+    task_run_name="publish {report.dataset} {report.month} → {report.target}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def publish(report: LoadReport, place: str, key: str | None = None) -> None:
     """Say in the log and in the UI what the load did and where the rows are, and announce what is new."""
     get_run_logger().info(

@@ -14,6 +14,7 @@ from prefect.runtime import flow_run
 from blocks.register import load_lake
 from blocks.settings import Settings
 from flows.artifacts import ProgressBar
+from flows.artifacts_days import publish_days
 from flows.extract.download import Downloaded, SourceFile, known_identity
 from flows.extract.trip_file import open_trip_file
 from flows.load import lake_month
@@ -71,10 +72,11 @@ def load_into_lake(
         conformer = plan_conform(
             schema_of(request.dataset), request.month, trip_file.column_names, new_columns=request.new_columns
         )
+        trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
         report = lake_month.load_month(
             open_lake(),
             load,
-            TripStream(trip_file, conformer, rejected.write, request.drop_rules),
+            trips,
             rejected,
             layouts=layouts,
             work_dir=_work_dir(),
@@ -83,6 +85,7 @@ def load_into_lake(
             on_progress=bar.update,
         )
     bar.finish()
+    publish_days(report, trips.days.by_day)
     return report
 
 

@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 
 from blocks.names import WAREHOUSE
 from blocks.register import load_block
+from flows.artifacts_days import publish_days
 from flows.load.duckdb import DuckDbWarehouse
 from flows.load.warehouse import Warehouse, WarehouseLoad, has_objects
 from flows.task_policy import OUTSIDE, about_month
@@ -36,7 +37,9 @@ def load_into_warehouse(dataset: Dataset, month: Month, started_at: datetime, fo
         warehouse = open_warehouse()
         load = WarehouseLoad(manifest, lake.url, force, flow_run.get_id(), started_at)
         get_run_logger().info("%s rows in %d objects → %s", f"{load.rows:,}", len(load.objects), warehouse.place)
-        return warehouse.load_month(load, is_current=lambda: has_objects(lake, load))
+        report = warehouse.load_month(load, is_current=lambda: has_objects(lake, load))
+    publish_days(report, manifest.rows_by_day)
+    return report
 
 
 def not_in_lake_report(dataset: Dataset, month: Month) -> LoadReport:

@@ -56,6 +56,7 @@ def write_green_taxi(
                 conform_version=conform_version,
                 columns=schema.names,
                 objects=objects,
+                rows_by_day=trips.days.by_day,
                 flow_run_id=flow_run_id,
                 written_at=datetime.now(UTC),
             )

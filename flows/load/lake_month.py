@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-
 from flows.load.lake import TEMPORARY, Lake
 from flows.load.lake_clear import clear_temporary, has_leftovers
 from flows.load.lake_encode import encode_month, encode_rejected
@@ -104,7 +102,7 @@ def load_month(
                 stays=lambda now: (
                     _is_outdated(load, now) or (not force and _is_standing(now, load.content_key, wanted))
                 ),
-                describe=lambda objects: _manifest(load, report, trips.schema, objects),
+                describe=lambda objects: _manifest(load, report, trips, objects),
             )
         )
     if is_new:
@@ -113,14 +111,15 @@ def load_month(
     return _unchanged(written)
 
 
-def _manifest(load: MonthLoad, report: LoadReport, schema: pa.Schema, objects: list[ManifestObject]) -> Manifest:
+def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: list[ManifestObject]) -> Manifest:
     rejected = rejected_object(load.request.dataset, load.request.month)
     return Manifest(
         report=report,
         content_key=load.content_key,
         conform_version=load.request.conform_version,
-        columns=schema.names,
+        columns=trips.schema.names,
         objects=[item for item in objects if item.name != rejected],
+        rows_by_day=trips.days.by_day,
         rejected=next((item for item in objects if item.name == rejected), None),
         flow_run_id=load.flow_run_id,
         started_at=load.started_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from pydantic import BaseModel, Field
 
@@ -30,6 +30,9 @@ class Manifest(BaseModel):
     conform_version: str
     columns: list[str] = Field(description="The columns of every object, in order")
     objects: list[ManifestObject]
+    rows_by_day: dict[date, int] = Field(
+        default_factory=dict, description="Loaded rows by pickup date, of the month's days; none in older manifests"
+    )
     rejected: ManifestObject | None = None
     flow_run_id: str | None = None
     started_at: datetime | None = Field(None, description="Before the load asked the source for the file's version")

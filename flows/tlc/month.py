@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
-MONTH_PATTERN = r"^20\d{2}-(0[1-9]|1[0-2])$"
+# Prefect's form shows it to who writes a month in another way: it has to be readable.
+MONTH_PATTERN = "^20[0-9][0-9]-(0[1-9]|1[0-2])$"
 
 
 @dataclass(frozen=True, order=True)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.tlc.errors import TripLoadError
+from flows.transform.days import DayCounts
 from flows.transform.stream import Counts, TripStream
 
 PICKUP = "lpep_pickup_datetime"
@@ -20,13 +21,18 @@ FILTERS = {"passenger_count_not_above_0": "passenger_count", "trip_distance_not_
 
 @dataclass
 class HomeworkStream:
-    """The kept rows of several months, one after the other, with their pickup date; ``counts`` are over all months.
+    """The kept rows of several months, one after the other, with their pickup date.
 
-    The columns are those of the first month's file, renamed to snake case, and ``lpep_pickup_date`` last.
+    ``counts`` and ``days`` (the kept rows by pickup date) are over all months. The columns are those
+    of the first month's file, renamed to snake case, and ``lpep_pickup_date`` last.
     """
 
     months: Sequence[TripStream]
     counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        months = [stream.conformer.month for stream in self.months]
+        self.days = DayCounts(min(months).first_day, max(months).plus(1).first_day)
 
     @property
     def schema(self) -> pa.Schema:
@@ -63,6 +69,7 @@ class HomeworkStream:
             if before > trips.num_rows:
                 self.counts.rejected[rule] += before - trips.num_rows
         self.counts.rows_loaded += trips.num_rows
+        self.days.add(trips.column(PICKUP))
         return trips
 
     def _with_pickup_date(self, trips: pa.RecordBatch) -> pa.RecordBatch:

@@ -15,6 +15,7 @@ from flows.tlc.errors import TooManyBadRows
 from flows.tlc.rules import MAX_UNLOADABLE_SHARE, UNLOADABLE
 from flows.transform.check import Check, checks_for
 from flows.transform.conform import Conformer
+from flows.transform.days import DayCounts
 from flows.transform.rejected import rejected_lines, rejected_rows
 
 
@@ -41,8 +42,9 @@ class Counts:
 class TripStream:
     """Conformed batches of one file, once through. ``on_rejected`` gets the rejected rows batch by batch.
 
-    ``counts`` are true once the stream has ended. ``schema`` is that of the batches. Raises TooManyBadRows at the end
-    where more than ``max_unloadable_share`` of the rows cannot be loaded at all.
+    ``counts`` and ``days`` (the loaded rows by pickup date) are true once the stream has ended. ``schema`` is that of
+    the batches. Raises TooManyBadRows at the end where more than ``max_unloadable_share`` of the rows cannot be loaded
+    at all.
     """
 
     file: TripFile
@@ -51,6 +53,12 @@ class TripStream:
     drop_rules: Collection[str] = ()
     max_unloadable_share: float = MAX_UNLOADABLE_SHARE
     counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        month, pickup = self.conformer.month, self.conformer.schema.role("pickup")
+        assert pickup is not None, "every dataset has a pickup time"
+        self.days = DayCounts(month.first_day, month.plus(1).first_day)
+        self._pickup = pickup.name
 
     @property
     def schema(self) -> pa.Schema:
@@ -89,6 +97,7 @@ class TripStream:
             broken = [(name, mask.filter(keep)) for name, mask in broken]
         self._flag(broken)
         self.counts.rows_loaded += trips.num_rows
+        self.days.add(trips.column(self._pickup))
         return trips.cast(self.schema) if trips.schema != self.schema else trips
 
     def _reject(self, raw: pa.RecordBatch, rejected: dict[int, tuple[str, str | None]], first_row: int) -> None:

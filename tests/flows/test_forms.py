@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import validate
 
 import flows
 
@@ -15,6 +16,20 @@ def test_every_flow_and_parameter_has_help_and_its_name(name: str) -> None:
     assert flow.description
     for parameter, schema in parameter_schema(flow.fn).properties.items():
         assert len(schema.get("description", "")) > 20, parameter
+
+
+@pytest.mark.parametrize("name", flows.__all__)
+def test_bad_month_is_refused_by_the_form_readably_and_none_is_taken_where_it_may_be_left_out(name: str) -> None:
+    form = parameter_schema(getattr(flows, name).fn)
+    schema = form.model_dump()
+    months = [parameter for parameter, one in form.properties.items() if "pattern" in one]
+    assert months or name == "green_taxi_etl"  # which has a list of them
+    given = dict.fromkeys(form.required, "2020-12") | ({"dataset": "green"} if "dataset" in form.properties else {})
+    for month in months:
+        (error,) = validate(given | {month: "2020-13"}, schema)
+        assert error.message == "'2020-13' does not match '^20[0-9][0-9]-(0[1-9]|1[0-2])$'"
+        takes_none = validate(given | {month: None}, schema) == []
+        assert takes_none is (month not in form.required)
 
 
 def test_choices_are_choices_and_months_have_a_pattern() -> None:

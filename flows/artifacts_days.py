@@ -1,0 +1,40 @@
+"""The picture that a load leaves in the UI: trips a day."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import date
+
+from prefect.artifacts import create_image_artifact
+
+from flows.artifacts import artifact_key
+from flows.days_chart import draw_days
+from flows.tlc.dataset import Dataset, dataset_info
+from flows.tlc.report import LoadReport
+
+
+def publish_days(report: LoadReport, rows_by_day: Mapping[date, int], key: str | None = None) -> None:
+    """An image of the loaded rows by pickup date, where something was loaded; ``key`` names the load's artifacts."""
+    if report.status != "loaded" or not any(rows_by_day.values()):
+        return
+    title = f"{dataset_info(Dataset(report.dataset)).title} a day, {report.month}"
+    picture = b64encode(draw_days(rows_by_day, title).encode()).decode()
+    create_image_artifact(
+        image_url=f"data:image/svg+xml;base64,{picture}",
+        key=f"{key or artifact_key(report)}-days",
+        description=days_sentences(report, rows_by_day),
+    )
+
+
+def days_sentences(report: LoadReport, rows_by_day: Mapping[date, int]) -> str:
+    """What the picture shows, in words, and how many rows it leaves out."""
+    shown = sum(rows_by_day.values())
+    busiest, quietest = (choose(rows_by_day, key=lambda day: rows_by_day[day]) for choose in (max, min))
+    outside = report.rows_loaded - shown
+    return (
+        f"{report.dataset} {report.month} → {report.target}: {shown:,} trips by pickup date, "
+        f"{shown / len(rows_by_day):,.0f} a day; most on {busiest:%a} {busiest} ({rows_by_day[busiest]:,}), "
+        f"fewest on {quietest:%a} {quietest} ({rows_by_day[quietest]:,})."
+        + (f" Loaded but not shown: {outside:,} with a pickup outside of these days." if outside else "")
+    )

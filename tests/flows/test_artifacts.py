@@ -1,0 +1,60 @@
+"""What loads leave in the UI: a picture of trips a day, the same for every target; none where nothing is new."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery, green_taxi_etl
+
+WORDS = (
+    "83,127 trips by pickup date, 2,682 a day; most on Wed 2020-12-02 (3,511), fewest on Thu 2020-12-17 (899). "
+    "Loaded but not shown: 3 with a pickup outside of these days."
+)
+
+
+def pictures(key: str) -> list[dict[str, Any]]:
+    """Every picture of that key so far."""
+    with get_client(sync_client=True) as client:
+        chosen = {"artifacts": {"key": {"any_": [key]}, "type": {"any_": ["image"]}}}
+        return client.request("POST", "/artifacts/filter", json=chosen).json()
+
+
+def made_by(load: Any, key: str) -> list[dict[str, Any]]:
+    before = {one["id"] for one in pictures(key)}
+    load()
+    return [one for one in pictures(key) if one["id"] not in before]
+
+
+def picture_itself(artifact: dict[str, Any]) -> str:
+    kind, _, text = artifact["data"].partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    return b64decode(text).decode()
+
+
+@pytest.mark.parametrize("layout", ["both", "unpartitioned"])
+def test_every_target_has_the_same_picture_of_the_same_rows(environment: Path, layout: str) -> None:
+    month = {"dataset": "green", "month": "2020-12"}
+    loads = {
+        "postgres": lambda: api_to_postgres(**month),
+        "gcs": lambda: api_to_gcs(**month, layout=layout),
+        "bigquery": lambda: gcs_to_bigquery(**month),
+    }
+    drawn = set()
+    for target, load in loads.items():
+        (artifact,) = made_by(load, f"green-2020-12-{target}-days")
+        assert artifact["description"] == f"green 2020-12 → {target}: {WORDS}"
+        drawn.add(picture_itself(artifact))
+        assert made_by(load, f"green-2020-12-{target}-days") == []  # unchanged
+    assert len(drawn) == 1
+    assert "Green taxi trips a day, 2020-12" in drawn.pop()
+
+
+def test_homework_has_one_of_all_its_months(environment: Path) -> None:
+    (artifact,) = made_by(green_taxi_etl, "mage-green-taxi-days")
+    assert "139,366 trips by pickup date" in artifact["description"]
+    assert "2020-11" in picture_itself(artifact)
