@@ -36,6 +36,11 @@ resource "google_cloud_run_v2_service" "worker" {
         name  = "WORK_POOL"
         value = var.work_pool
       }
+      # The pool is made after the worker, by deployments.apply, and so cannot tell it.
+      env {
+        name  = "WORKER_TYPE"
+        value = "cloud-run-v2"
+      }
       env {
         name  = "WORKER_LIMIT"
         value = tostring(var.worker_limit)
