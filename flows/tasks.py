@@ -19,7 +19,7 @@ from blocks.settings import Settings
 from flows.announce import announce
 from flows.artifacts import ProgressBar, publish_report
 from flows.artifacts_days import publish_days
-from flows.extract.download import Downloaded, SourceFile, download, find_file, known_identity
+from flows.extract.download import Downloaded, SourceFile, find_file, known_identity
 from flows.extract.request import plain_url
 from flows.extract.trip_file import open_trip_file
 from flows.extract.zones import read_zones
@@ -29,7 +29,7 @@ from flows.load.month_load import MonthLoad
 from flows.load.postgres_errors import postgres_errors
 from flows.load.postgres_zones import add_zones, has_zones
 from flows.load.rejected_spill import rejected_spill
-from flows.sources import http_client, source_block
+from flows.sources import download_to_cache, http_client, source_block
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.dataset import Source
 from flows.tlc.errors import SourceError, TargetError
@@ -74,7 +74,7 @@ def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
         bar.update(done / total if total else 0.0)
 
     with about_month(request, file.url), http_client() as client:
-        return download(client, file, Settings().cache_dir, on_progress=show)
+        return download_to_cache(client, file, show)
 
 
 @task(name="load-into-postgres", task_run_name="load {request.dataset} {request.month} into Postgres", **OUTSIDE)
@@ -155,7 +155,7 @@ def load_zones_once(source: Source) -> None:
                 return
             with http_client() as client:
                 file = find_file(client, url, url)
-                zones = read_zones(download(client, file, Settings().cache_dir).path) if file else []
+                zones = read_zones(download_to_cache(client, file).path) if file else []
             add_zones(connection, zones)
     except (SourceError, TargetError) as error:
         get_run_logger().warning("The trips are loaded, the zones are not: %s", error)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from flows.extract.cache import KEEP_BYTES, CacheSlot, Version, discard, disk_errors, make_room, prune
+from flows.extract.cache import CacheSlot, Version, discard, disk_errors, make_room, prune
 from flows.extract.part import Part
 from flows.extract.patience import Patience
 from flows.extract.request import plain_url
@@ -59,9 +59,9 @@ def download(
     file: SourceFile,
     cache_dir: Path,
     *,
+    keep_bytes: int,
     on_progress: Progress | None = None,
     patience: Patience | None = None,
-    keep_bytes: int = KEEP_BYTES,
 ) -> Downloaded:
     """The file, from the cache if that has this version, else from the source: whole and verified.
 
