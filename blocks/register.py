@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -82,13 +82,14 @@ ASKED_FOR: dict[str, Callable[[], bool]] = {
 }
 
 
-def register_blocks() -> list[str]:
-    """Save every block, over the one of that name if there is one; returns their names.
+def register_blocks(leave_out: Collection[str] = ()) -> list[str]:
+    """Save every block but those to leave out, over the one of that name if there is one; returns their names.
 
     ``tlc-gcp`` and ``tlc-alerts`` are left out where nothing in the environment asks for them: the first takes
     credentials to make, the second has a URL and no default.
     """
-    saved = [name for name in BUILDERS if name not in ASKED_FOR or ASKED_FOR[name]()]
+    wanted = [name for name in BUILDERS if name not in leave_out]
+    saved = [name for name in wanted if name not in ASKED_FOR or ASKED_FOR[name]()]
     for name in saved:
         block = BUILDERS[name]()
         block.save(name, overwrite=True)
