@@ -31,12 +31,15 @@ class MonthLoad:
         return self.request.content_key(self.source_etag)
 
     def is_outdated_by(self, source_url: str, source_etag: str | None, started_at: datetime | None) -> bool:
-        """Whether a load that the target has looked at the same file later, and found another version of it."""
+        """Whether a load that the target has looked at the same file later, and found another version of it.
+
+        One that says it began after this very moment had a clock that runs ahead, and says nothing of the order.
+        """
         return (
             source_url == self.source_url
             and source_etag != self.source_etag
             and started_at is not None
-            and started_at > self.started_at
+            and self.started_at < started_at <= datetime.now(UTC)
         )
 
     def newer(self, source_etag: str | None) -> NewerLoad:
