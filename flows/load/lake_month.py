@@ -108,7 +108,7 @@ def load_month(
     if is_new:
         return written.report
     _refuse_outdated(load, written)
-    return _unchanged(written)
+    return _unchanged(written).model_copy(update={"bytes_read": load.bytes_read})
 
 
 def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: list[ManifestObject]) -> Manifest:
