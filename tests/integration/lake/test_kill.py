@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,8 @@ import pyarrow as pa
 import pytest
 
 from flows.load.lake import TEMPORARY, Lake
-from flows.load.lake_clear import names_temporary
 from flows.load.lake_folder import FolderLake
-from flows.tlc.errors import NewerLoad
-from flows.tlc.locations import lake_object
-from tests.integration.lake.conftest import GREEN, Loader, assert_tidy, assert_true, gcs_lake
+from tests.integration.lake.conftest import Loader, assert_tidy, assert_true, gcs_lake
 from tests.servers.gcs import GcsWire
 
 CHANGES = ("upload", "copy", "write", "delete")
@@ -131,31 +127,6 @@ def test_killed_in_the_first_load_of_a_month(fresh: Callable[[], Lake], loader: 
         for item in whole.lake.list(""):
             whole.lake.delete(whole.lake.find(item.name))
     assert fatal > 8
-
-
-def test_a_load_out_of_date_leaves_what_a_killed_one_had_placed(
-    fresh: Callable[[], Lake], loader: Loader, days_file, in_process
-) -> None:
-    """A newer load was killed while it replaced the month; one that looked before both changes nothing."""
-    url, looked = "http://source/green.parquet", datetime(2024, 6, 1, tzinfo=UTC)
-    own_name = lake_object(GREEN.dataset, GREEN.month)
-
-    def load(target: Lake, etag: str, seconds: int, *days: int, **options: Any) -> None:
-        started_at = looked + timedelta(seconds=seconds)
-        Loader(target, loader.work_dir)(days_file(*days), etag, source_url=url, started_at=started_at, **options)
-
-    def meanwhile(_fraction: float) -> None:
-        if loader.lake.read_manifest(GREEN.dataset, GREEN.month) is None:
-            load(loader.lake, "v2", 1, 1, 2)
-            # 4 new objects uploaded, 3 old ones kept, the manifest written, one of the new ones placed.
-            assert killed(lambda: load(KilledLake(fresh(), 4 + 3 + 1 + 1, after=True), "v3", 2, 1, 2, 3))
-
-    with pytest.raises(NewerLoad):
-        load(fresh(), "v1", 0, 1, on_progress=meanwhile)
-    assert names_temporary(assert_true(fresh()))
-    assert fresh().find(own_name) is not None
-    load(fresh(), "v3", 2, 1, 2, 3)
-    assert_tidy(fresh())
 
 
 SCRIPT = """
