@@ -14,7 +14,7 @@ from blocks.alerts import alert_webhook
 from blocks.embedded import start_postgres
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
 from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
-from blocks.saved import may_be_saved
+from blocks.saved import may_be_saved, once_a_run
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 
@@ -130,7 +130,7 @@ def _saved(kind: type[Block], name: str) -> Any:
     if not may_be_saved(name):
         return None
     try:
-        return kind.load(name)
+        return once_a_run(kind, name)
     except ValueError as error:
         if isinstance(error.__cause__, ObjectNotFound):
             return None

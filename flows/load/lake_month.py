@@ -108,7 +108,7 @@ def load_month(
     if is_new:
         return written.report
     _refuse_outdated(load, written)
-    return _unchanged(written)
+    return _unchanged(written).model_copy(update={"bytes_read": load.bytes_read})
 
 
 def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: list[ManifestObject]) -> Manifest:
@@ -122,7 +122,7 @@ def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: l
         rows_by_day=trips.days.by_day,
         rejected=next((item for item in objects if item.name == rejected), None),
         flow_run_id=load.flow_run_id,
-        started_at=load.started_at,
+        started_at=load.looked_at,
         written_at=datetime.now(UTC),
     )
 
