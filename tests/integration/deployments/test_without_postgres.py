@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from blocks.embedded import stop_postgres
 from deployments.declared import declared_deployments
 from tests.servers.prefect_process import PrefectServer
 
@@ -27,8 +28,11 @@ def test_pool_elsewhere_gets_no_socket_of_this_machine(server: PrefectServer, tm
     local = {"TLC_LOCAL_DIR": str(tmp_path), "TLC_LAKE_URL": "file:///tmp/lake"}
     arguments = ("-m", "deployments.apply", "--pool", "tlc-docker")
 
-    done = server.run(*arguments, environment=local)
-
+    try:
+        done = server.run(*arguments, environment=local)
+    finally:
+        started = stop_postgres(tmp_path / "postgres")
+    assert not started
     assert done.returncode == 0, done.stderr
     assert "Set TLC_POSTGRES_URL to a database that the runs reach" in done.stdout
     assert not (tmp_path / "postgres").exists()
