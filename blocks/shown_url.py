@@ -1,4 +1,4 @@
-"""URLs as people may see them. Imports nothing of Prefect, so that commands may use it before they set its environment."""
+"""URLs as people may see them. Without Prefect, so that commands may use it before they set its environment."""
 
 from __future__ import annotations
 
