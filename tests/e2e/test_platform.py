@@ -38,6 +38,7 @@ JANUARY_2021 = "/trip-data/green_tripdata_2021-01.parquet"
 ROWS = {"2020-10": 95_120, "2020-11": 88_605, "2020-12": 83_130, "2023-12": 64_215}
 MIRROR = {"2020-10", "2020-11"}
 RUNS_OF_EACH = 5
+MOST_LOCKED, MOST_EVENTS_GIVEN_UP = 100, 20
 FINAL = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")
 
 
@@ -140,7 +141,11 @@ def test_two_workers_share_twenty_runs_and_load_no_month_twice(platform: Platfor
 
 
 def test_server_bore_it_without_an_error(platform: Platform, twenty_runs: TwentyRuns) -> None:
-    assert platform.server_errors() == []
+    log = platform.server_log()
+    assert log.errors == []
+    # What SQLite costs, see docs/laptop.md. Seen on busy machines: 41 times; 3 events given up.
+    assert len(log.locked) <= MOST_LOCKED
+    assert len(log.events_given_up) <= MOST_EVENTS_GIVEN_UP
 
 
 def test_cancelled_and_killed_loads_leave_the_months_and_the_next_runs_load_them(
@@ -172,8 +177,10 @@ def test_all_is_killed_but_one_run_which_completes_after_make_up(
     platform: Platform, twenty_runs: TwentyRuns, tlc: Path
 ) -> None:
     before, deployed_before = rows_by_month(platform), deployed(platform)
-    add_schedules(platform, "no-longer-declared", None)  # the second is one that a user made in the UI
-    deployed_before["green-taxi-etl"] = [*deployed_before["green-taxi-etl"], None]
+    # None: one that a user made in the UI. It stays where the file has no schedule for the deployment.
+    add_schedules(platform, "green-taxi-etl", "no-longer-declared", None)
+    add_schedules(platform, "api-to-gcs", "no-longer-declared", None)
+    deployed_before["api-to-gcs"].append(None)
     platform.site.put(DECEMBER_2020, real_file(tlc, DECEMBER_2020))
     platform.site.put(JANUARY_2021, real_file(tlc, DECEMBER_2020))
     platform.site.fail(JANUARY_2021, Stall(200_000, 20))
@@ -195,6 +202,7 @@ def test_all_is_killed_but_one_run_which_completes_after_make_up(
     assert deployed(platform) == deployed_before
     assert platform.wait_for_state(survivor, *FINAL) == "Completed"
     assert rows_by_month(platform) == before | {"2021-01": ROWS["2020-12"]}
+    assert platform.wait_for_state(killed, *FINAL) == "Crashed"
     again = platform.submit("api-to-postgres", **parameters_of("2020-12"))
     assert platform.wait_for_state(again, *FINAL) == "Completed"
     assert rows_by_month(platform) == before | {"2021-01": ROWS["2020-12"], "2020-12": ROWS["2020-12"]}
@@ -224,11 +232,11 @@ def deployed(platform: Platform) -> dict[str, list[Any]]:
         }
 
 
-def add_schedules(platform: Platform, *slugs: str | None) -> None:
-    """To the homework, once a year."""
+def add_schedules(platform: Platform, name: str, *slugs: str | None) -> None:
+    """To the deployment of that name, once a year."""
     yearly = CronSchedule(cron="0 0 1 1 *", timezone="UTC")
     with platform.client() as client:
-        deployment = client.read_deployment_by_name("green-taxi-etl/green-taxi-etl")
+        deployment = client.read_deployment_by_name(f"{name}/{name}")
         for slug in slugs:
             client.create_deployment_schedules(deployment.id, [(yearly, True)], slug=slug)
 
