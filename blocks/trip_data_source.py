@@ -8,6 +8,8 @@ from urllib.parse import urlsplit, urlunsplit
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, model_validator
 
+from blocks.shown_url import without_secrets
+
 
 class TripDataSource(Block):
     """A web server with trip files, in TLC's or the mirror's layout of paths."""
@@ -28,7 +30,7 @@ class TripDataSource(Block):
     def _keep_secrets_apart(cls, values: Any) -> Any:
         """A base URL with a login or a query is the secret one; what is shown goes without."""
         given = values.get("base_url") if isinstance(values, dict) else None
-        if isinstance(given, str) and (shown := _without_secrets(given)) != given:
+        if isinstance(given, str) and (shown := without_secrets(given)) != given:
             return values | {"base_url": shown, "secret_base_url": given}
         return values
 
@@ -37,8 +39,3 @@ class TripDataSource(Block):
         base = self.secret_base_url.get_secret_value() if self.secret_base_url else self.base_url
         parts = urlsplit(base)
         return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path))
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

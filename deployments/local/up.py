@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from blocks.embedded import start_postgres
 from blocks.settings import Settings
+from blocks.shown_url import without_secrets
 from deployments.local.environment import platform_environment
 from deployments.local.parts import SITE, WORKER_RUNS, PartFailed, Parts
 from deployments.local.process import Processes
@@ -52,7 +53,7 @@ def bring_up(folder: Path, port: int, *, demo: bool) -> None:
     os.environ |= platform_environment(folder, api)
     for line in _apply(parts, api):
         _say(f"  {line}")
-    _say(_what_next(api, time.monotonic() - started))
+    _say(what_next(api, time.monotonic() - started))
 
 
 def _start_what_it_needs_not(parts: Parts, folder: Path, *, demo: bool) -> None:
@@ -79,13 +80,14 @@ def _apply(parts: Parts, api: str) -> Iterator[str]:
     yield f"worker: {WORKER_RUNS} runs at once"
 
 
-def _what_next(api: str, seconds: float) -> str:
+def what_next(api: str, seconds: float) -> str:
+    """What a user may do now, for the terminal."""
     settings = Settings()
     prefect = Path(sys.executable).with_name("prefect")
     return f"""Ready after {seconds:.0f} s.
 
   UI       {api.removesuffix("/api")}
-  source   {settings.source_url}
+  source   {without_secrets(settings.source_url)}
   logs     {settings.local_dir / "log"}
 
 Start a run in the UI (Deployments → ⋮ → Custom run), or here:
