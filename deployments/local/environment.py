@@ -24,7 +24,14 @@ def use_local_environment(folder: Path) -> None:
 
 
 # Where the user's own Prefect is, and what it is told about servers that are not this one.
-_ELSEWHERE = ("PREFECT_HOME", "PREFECT_PROFILE", "PREFECT_API_", "PREFECT_SERVER_API_", "PREFECT_SERVER_DATABASE_")
+_ELSEWHERE = (
+    "PREFECT_HOME",
+    "PREFECT_PROFILE",  # and PREFECT_PROFILES_PATH
+    "PREFECT_API_",
+    "PREFECT_UI_URL",
+    "PREFECT_SERVER_API_",
+    "PREFECT_SERVER_DATABASE_",
+)
 
 
 def platform_environment(folder: Path, api_url: str) -> dict[str, str]:

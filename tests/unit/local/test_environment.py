@@ -1,0 +1,34 @@
+"""The environment of the platform: the user's own, without whatever leads to the user's own Prefect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deployments.local.environment import platform_environment
+
+API = "http://127.0.0.1:4200/api"
+LEADS_ELSEWHERE = (
+    "PREFECT_PROFILE",
+    "PREFECT_PROFILES_PATH",
+    "PREFECT_API_KEY",
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_UI_URL",
+    "PREFECT_SERVER_API_AUTH_STRING",
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+)
+
+
+@pytest.mark.parametrize("name", LEADS_ELSEWHERE)
+def test_what_leads_to_another_prefect_is_left_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "somewhere else")
+    assert name not in platform_environment(tmp_path, API)
+
+
+def test_how_prefect_works_is_the_users_to_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_WORKER_QUERY_SECONDS", "7")
+    monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
+    environment = platform_environment(tmp_path, API)
+    assert environment["PREFECT_WORKER_QUERY_SECONDS"] == "7"
+    assert environment["PREFECT_API_URL"] == API
