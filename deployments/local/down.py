@@ -32,7 +32,7 @@ def bring_down(folder: Path) -> Iterator[str]:
     if runs := _flow_processes(processes):
         end(runs, patience=20)
         yield f"{len(runs)} flow run{'s' * (len(runs) > 1)}"
-    for name in sorted(processes.noted(), key=lambda name: (name == SERVER, name == SITE, name)):
+    for name in sorted(processes.names(), key=lambda name: (name == SERVER, name == SITE, name)):
         if processes.stop(name):
             yield name
     if stop_postgres():

@@ -59,9 +59,10 @@ class Processes:
         note = self.note(name)
         return note if note and note.process() else None
 
-    def noted(self) -> list[str]:
-        """The names of all parts that were started and not stopped, whether they run or not."""
-        return sorted(file.stem for file in (self.folder / "run").glob("*.json"))
+    def names(self) -> list[str]:
+        """The names of all parts that were started and not stopped, whether they run or not, noted or not."""
+        noted = {file.stem for file in (self.folder / "run").glob("*.json")}
+        return sorted(noted | {self._name(mark) for _, mark in self._part_processes()})
 
     def log_file(self, name: str) -> Path:
         """Where the part's output goes."""
@@ -99,13 +100,16 @@ class Processes:
         return note
 
     def stop(self, name: str, patience: float = 20) -> bool:
-        """End the part and forget it; False where it did not run."""
+        """End the part and forget it; False where it did not run.
+
+        Whatever else of that name runs here is ended too: whoever started it was killed before it was noted.
+        """
         note = self.note(name)
         process = note.process() if note else None
-        if process:
-            end([process], patience)
+        running = self._strays(name, note) + ([process] if process else [])
+        end(running, patience)
         self._note_file(name).unlink(missing_ok=True)
-        return process is not None
+        return bool(running)
 
     def flow_processes(self, beside: Iterable[int] = ()) -> list[psutil.Process]:
         """The processes in which the workers of this platform, running or dead, run flows; without those ``beside``."""
@@ -117,6 +121,24 @@ class Processes:
             and environment.get(MARK, "").startswith(self._own_marks)
             and _FLOW_RUN in environment
         ]
+
+    def _part_processes(self) -> Iterator[tuple[psutil.Process, str]]:
+        """The processes of this platform's parts with their marks; without those of runs, which outlive a worker."""
+        for process, environment in _readable_environments():
+            mark = environment.get(MARK, "")
+            if mark.startswith(self._own_marks) and _FLOW_RUN not in environment and process.pid != os.getpid():
+                yield process, mark
+
+    def _strays(self, name: str, note: Note | None) -> list[psutil.Process]:
+        """The processes of that part which its note does not know."""
+        return [
+            process
+            for process, mark in self._part_processes()
+            if self._name(mark) == name and (note is None or mark != note.mark)
+        ]
+
+    def _name(self, mark: str) -> str:
+        return mark.removeprefix(self._own_marks).rpartition(":")[0]
 
     @property
     def _own_marks(self) -> str:

@@ -98,6 +98,32 @@ def test_only_flow_runs_of_this_platform_are_found(processes: Processes, tmp_pat
         others.stop("run", patience=0)
 
 
+def test_process_whose_starter_was_killed_before_it_was_noted_is_found_and_ended(
+    processes: Processes, tmp_path: Path
+) -> None:
+    others = Processes(tmp_path / "others")
+    known = others.start("server", SLEEP, CLEAN)
+    stray, second = (processes.start("server", SLEEP, CLEAN) for _ in range(2))  # the second note replaces the first
+    run = processes.start("worker", SLEEP, CLEAN | {"PREFECT__FLOW_RUN_ID": "1"})
+    try:
+        assert processes.stop("server")
+        assert wait_for_end(stray, 0)
+        assert wait_for_end(second, 0)
+        unnoted = processes.start("server", SLEEP, CLEAN)
+        for name in ("server", "worker"):
+            (processes.folder / "run" / f"{name}.json").unlink()
+        assert processes.names() == ["server"]
+        assert processes.stop("server")
+        assert wait_for_end(unnoted, 0)
+        assert not processes.stop("worker")
+        assert processes.names() == []
+        assert run.process()
+        assert known.process()
+    finally:
+        others.stop("server", patience=0)
+        os.kill(run.pid, signal.SIGKILL)
+
+
 def test_note_shows_no_setting(processes: Processes) -> None:
     processes.start("one", SLEEP, CLEAN | {"TLC_POSTGRES_URL": "postgresql://me:hunter2@host/db"})
     kept = "".join(file.read_text() for file in processes.folder.rglob("*") if file.is_file())
