@@ -8,9 +8,10 @@ from deployments.declared import declared_deployments
 
 
 def remove_undeclared_schedules() -> list[str]:
-    """Remove schedules with a slug that the file does not have; those that people made in the UI have none.
+    """Remove schedules with a slug that the file does not have, and return them as ``deployment: slug``.
 
-    Returns them as ``deployment: slug``.
+    Those without a slug, which people made in the UI, stay here. But where the file has schedules for a deployment,
+    ``prefect deploy`` has replaced them before: as soon as one lacks a slug, Prefect's server takes the file's alone.
     """
     removed = []
     with get_client(sync_client=True) as client:
