@@ -112,10 +112,13 @@ def _together(platform: Platform, number: int) -> list[Measured]:
     with platform.client() as client:
         ids = FlowRunFilterId(any_=[run.id for run in runs])
         done = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids))
+    log = platform.server_log()
     return [
         Measured(f"{number} runs, two workers (s)", seconds),
         Measured("of them not completed", sum(run.state_name != "Completed" for run in done), 0),
-        Measured("errors in the server's log", len(platform.server_errors()), 0),
+        Measured("errors in the server's log", len(log.errors), 0),
+        Measured("writes that SQLite refused", len(log.locked)),
+        Measured("events given up", len(log.events_given_up)),
     ]
 
 

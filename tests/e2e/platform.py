@@ -26,6 +26,7 @@ from deployments.local.environment import platform_environment
 from deployments.local.process import Processes
 from deployments.local.site import TripSite
 from deployments.work_pools import DEFAULT_POOL
+from tests.e2e.server_log import ServerLog
 
 # Generous: how long things take is for benchmarks/platform.py to say, on a machine that does nothing else.
 PATIENCE = 150
@@ -134,16 +135,8 @@ class Platform:
         finally:
             self.processes.stop("second-worker")
 
-    def server_errors(self) -> list[str]:
-        """The lines of the server's log that say that something failed."""
-        lines = self.processes.log_file("server").read_text().splitlines()
-        # A worker's sign of life that met another write: Prefect reads before it writes there, which SQLite refuses
-        # on a machine that is slow enough. The next one comes 30 seconds later.
-        return [
-            line
-            for line in lines
-            if ("| ERROR" in line or "| CRITICAL" in line) and "heartbeat persistence failed" not in line
-        ]
+    def server_log(self) -> ServerLog:
+        return ServerLog.read(self.processes.log_file("server"))
 
     def query(self, statement: str) -> list[tuple]:
         connection = self.connect()
