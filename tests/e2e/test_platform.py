@@ -177,8 +177,10 @@ def test_all_is_killed_but_one_run_which_completes_after_make_up(
     platform: Platform, twenty_runs: TwentyRuns, tlc: Path
 ) -> None:
     before, deployed_before = rows_by_month(platform), deployed(platform)
-    add_schedules(platform, "no-longer-declared", None)  # the second is one that a user made in the UI
-    deployed_before["green-taxi-etl"] = [*deployed_before["green-taxi-etl"], None]
+    # None: one that a user made in the UI. It stays where the file has no schedule for the deployment.
+    add_schedules(platform, "green-taxi-etl", "no-longer-declared", None)
+    add_schedules(platform, "api-to-gcs", "no-longer-declared", None)
+    deployed_before["api-to-gcs"].append(None)
     platform.site.put(DECEMBER_2020, real_file(tlc, DECEMBER_2020))
     platform.site.put(JANUARY_2021, real_file(tlc, DECEMBER_2020))
     platform.site.fail(JANUARY_2021, Stall(200_000, 20))
@@ -200,6 +202,7 @@ def test_all_is_killed_but_one_run_which_completes_after_make_up(
     assert deployed(platform) == deployed_before
     assert platform.wait_for_state(survivor, *FINAL) == "Completed"
     assert rows_by_month(platform) == before | {"2021-01": ROWS["2020-12"]}
+    assert platform.wait_for_state(killed, *FINAL) == "Crashed"
     again = platform.submit("api-to-postgres", **parameters_of("2020-12"))
     assert platform.wait_for_state(again, *FINAL) == "Completed"
     assert rows_by_month(platform) == before | {"2021-01": ROWS["2020-12"], "2020-12": ROWS["2020-12"]}
@@ -229,11 +232,11 @@ def deployed(platform: Platform) -> dict[str, list[Any]]:
         }
 
 
-def add_schedules(platform: Platform, *slugs: str | None) -> None:
-    """To the homework, once a year."""
+def add_schedules(platform: Platform, name: str, *slugs: str | None) -> None:
+    """To the deployment of that name, once a year."""
     yearly = CronSchedule(cron="0 0 1 1 *", timezone="UTC")
     with platform.client() as client:
-        deployment = client.read_deployment_by_name("green-taxi-etl/green-taxi-etl")
+        deployment = client.read_deployment_by_name(f"{name}/{name}")
         for slug in slugs:
             client.create_deployment_schedules(deployment.id, [(yearly, True)], slug=slug)
 
