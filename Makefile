@@ -62,6 +62,7 @@ format: setup  ## Mend what lint can mend
 bench: setup  ## Measure the loads against their limits, pandas and dlt (BENCH=--skip-20m: without the large month)
 	-$(RUN) -m tests.benchmarks $(BENCH)
 	-$(RUN) -m tests.benchmarks.lake $(BENCH)
+	-$(RUN) -m tests.benchmarks.backfill
 	-$(RUN) -m tests.benchmarks.platform
 
 up: setup  ## Prefect's server and UI, a worker, Postgres, all flows deployed. DEMO=1: with made-up months; PORT=…

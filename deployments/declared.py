@@ -14,5 +14,17 @@ PROJECT = Path(__file__).resolve().parents[1]
 @cache
 def declared_deployments() -> dict[str, dict[str, Any]]:
     """The deployments of the file by name, anchors resolved."""
-    declared = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-    return {deployment["name"]: deployment for deployment in declared}
+    return {deployment["name"]: deployment for deployment in _read()["deployments"]}
+
+
+def declared_for_pool(pool: str) -> str:
+    """The text of the file with another work pool, which ``prefect deploy --all`` would not take as an option."""
+    file = _read()
+    for deployment in file["deployments"]:
+        deployment["work_pool"] = {"name": pool}
+    return yaml.safe_dump(file)
+
+
+def _read() -> dict[str, Any]:
+    file: dict[str, Any] = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))
+    return file

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from prefect.assets import Asset, AssetProperties, add_asset_metadata, materialize
+from typing import ParamSpec, TypeVar
+
+from prefect.assets import Asset, AssetProperties, add_asset_metadata
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
+from prefect.tasks import MaterializingTask, Task
 
 from blocks.events import MONTH_LOADED
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport, Target
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # An asset is a dataset in a target: months are its materializations. The names are the project's own, so that the same
 # asset is the same whichever server or bucket holds it.
@@ -17,9 +23,7 @@ _PLACES: dict[Target, str] = {"postgres": "postgres", "gcs": "lake", "bigquery":
 
 
 def announce(report: LoadReport) -> None:
-    """Where a target has a month anew, emit ``tlc.month.loaded`` and record the materialization of the asset."""
-    if report.status != "loaded":
-        return
+    """Emit ``tlc.month.loaded`` for a month that a target has anew; within a task that is `materializing`."""
     emit_event(
         MONTH_LOADED,
         resource={
@@ -31,10 +35,26 @@ def announce(report: LoadReport) -> None:
         },
         payload=report.model_dump(mode="json"),
     )
+    counts = report.model_dump(include={"month", "rows_read", "rows_loaded", "rows_rejected", "rows_flagged"})
+    add_asset_metadata(asset_of(Dataset(report.dataset), report.target), counts)
+
+
+def materializing(task: Task[P, R], report: LoadReport) -> Task[P, R]:
+    """The same task as the one that materializes the report's asset, from the asset that its rows came from.
+
+    Prefect tells of it when the task has ended well.
+    """
     dataset = Dataset(report.dataset)
     from_lake = report.target == "bigquery"
-    source = asset_of(dataset, "gcs") if from_lake else Asset(key=_folder(report.source_url, dataset))
-    _record.with_options(assets=[asset_of(dataset, report.target)], asset_deps=[source])(report)
+    return MaterializingTask(
+        fn=task.fn,
+        assets=[asset_of(dataset, report.target)],
+        asset_deps=[asset_of(dataset, "gcs") if from_lake else Asset(key=_folder(report.source_url, dataset))],
+        name=task.name,
+        task_run_name=task.task_run_name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
 
 
 def asset_of(dataset: Dataset, target: Target) -> Asset:
@@ -44,18 +64,6 @@ def asset_of(dataset: Dataset, target: Target) -> Asset:
         key=f"{_PLACES[target]}://{SCHEMA}/{trips_table(dataset)}",
         properties=AssetProperties(name=f"{info.title} ({_PLACES[target]})", description=info.description),
     )
-
-
-@materialize(
-    asset_of(Dataset.green, "postgres"),  # each call has its own: see `announce`
-    name="record-materialization",
-    task_run_name="record {report.dataset} {report.month} → {report.target}",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
-def _record(report: LoadReport) -> None:
-    counts = report.model_dump(include={"month", "rows_read", "rows_loaded", "rows_rejected", "rows_flagged"})
-    add_asset_metadata(asset_of(Dataset(report.dataset), report.target), counts)
 
 
 def _folder(source_url: str, dataset: Dataset) -> str:

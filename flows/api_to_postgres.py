@@ -13,7 +13,6 @@ from flows.tasks import (
     find_month,
     finished_report,
     load_into_postgres,
-    load_zones_once,
     not_published_report,
     publish,
 )
@@ -53,7 +52,6 @@ def api_to_postgres(
     if report is None:
         downloaded = download_month(request, file)
         report = load_into_postgres(request, file, downloaded, started_at, force)
-        load_zones_once(request.source)
     report = finished_report(report, started_at)
     publish(report, f"`{SCHEMA}.{trips_table(request.dataset)}`, rejected rows in `{SCHEMA}.rejected_trips`")
     return report

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -44,11 +47,21 @@ class ProgressBar:
         self._show(100.0)
 
     def _show(self, percent: float) -> None:
-        if self._artifact is None:
-            created = create_progress_artifact(percent, description=self._description)
-            self._artifact = created if isinstance(created, UUID) else None
-        else:
-            update_progress_artifact(self._artifact, percent)
+        with shown_if_possible("The progress bar is not up to date; the load is not affected"):
+            if self._artifact is None:
+                created = create_progress_artifact(percent, description=self._description)
+                self._artifact = created if isinstance(created, UUID) else None
+            else:
+                update_progress_artifact(self._artifact, percent)
+
+
+@contextmanager
+def shown_if_possible(otherwise: str) -> Iterator[None]:
+    """Let no failure to show something fail the load: log ``otherwise`` and why instead."""
+    try:
+        yield
+    except Exception as error:
+        get_run_logger().warning("%s: %s", otherwise, error)
 
 
 def publish_report(report: LoadReport, place: str, key: str | None = None) -> None:

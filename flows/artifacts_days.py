@@ -8,7 +8,7 @@ from datetime import date
 
 from prefect.artifacts import create_image_artifact
 
-from flows.artifacts import artifact_key
+from flows.artifacts import artifact_key, shown_if_possible
 from flows.days_chart import draw_days
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.report import LoadReport
@@ -20,11 +20,12 @@ def publish_days(report: LoadReport, rows_by_day: Mapping[date, int], key: str |
         return
     title = f"{dataset_info(Dataset(report.dataset)).title} a day, {report.month}"
     picture = b64encode(draw_days(rows_by_day, title).encode()).decode()
-    create_image_artifact(
-        image_url=f"data:image/svg+xml;base64,{picture}",
-        key=f"{key or artifact_key(report)}-days",
-        description=days_sentences(report, rows_by_day),
-    )
+    with shown_if_possible("The month is loaded, its picture is not"):
+        create_image_artifact(
+            image_url=f"data:image/svg+xml;base64,{picture}",
+            key=f"{key or artifact_key(report)}-days",
+            description=days_sentences(report, rows_by_day),
+        )
 
 
 def days_sentences(report: LoadReport, rows_by_day: Mapping[date, int]) -> str:

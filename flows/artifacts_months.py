@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,11 +36,17 @@ def plan_sentence(plans: Sequence[MonthPlan]) -> str:
     size = sum(plan.bytes or 0 for plan in work)
     rows = sum(plan.rows or 0 for plan in work)
     unsure = " at least" if any(plan.rows is None or plan.bytes is None for plan in work) else ""
-    missing = sum("not_published" in plan.actions.values() for plan in plans)
+    rest = Counter(_left_as(plan) for plan in plans if not plan.to_load)
+    told = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in rest.items())
     return (
-        f"{len(work)} of {len(plans)} months to load ({rows:,} rows and {size / 1e6:,.0f} MB at the source{unsure}), "
-        f"{len(plans) - len(work) - missing} unchanged, {missing} not published."
+        f"{len(work)} of {len(plans)} months to load ({rows:,} rows and {size / 1e6:,.0f} MB at the source{unsure})"
+        f"{f', {told}' if told else ''}."
     )
+
+
+def _left_as(plan: MonthPlan) -> str:
+    """Why a month is no work: the reason that somebody could do something about counts most."""
+    return next((why for why in ("not_in_lake", "not_published") if why in plan.actions.values()), "unchanged")
 
 
 def outcome_rows(months: Sequence[MonthOutcome]) -> list[dict[str, Any]]:

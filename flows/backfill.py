@@ -43,7 +43,12 @@ def _run_name() -> str:
     return f"backfill {given['dataset']} {span} → {', '.join(given['targets'])}{planning}"
 
 
-@flow(name="backfill", flow_run_name=_run_name, persist_result=False)
+@flow(
+    name="backfill",
+    flow_run_name=_run_name,
+    timeout_seconds=14 * 24 * 3600,  # all of yellow over a slow line; it is resumed by running it again
+    persist_result=False,
+)
 def backfill(
     dataset: DatasetName,
     start_month: FirstMonth = None,

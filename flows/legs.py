@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect import get_run_logger
+from prefect.flow_engine import FlowRunTimeoutError
 
 from flows.api_to_gcs import api_to_gcs
 from flows.api_to_postgres import api_to_postgres
@@ -47,6 +48,8 @@ def load_legs(request: MonthRequest, choice: LegChoice, only: Collection[Target]
         else:
             try:
                 legs[target] = LegOutcome.of(_LEGS[target](request, choice))
+            except FlowRunTimeoutError:  # the run's time is over, not the leg's
+                raise
             except Exception as error:
                 legs[target] = _failed(target, request, error)
                 no_file = legs[target].sentence if isinstance(error, SourceError | SchemaError) else None

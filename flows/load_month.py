@@ -41,7 +41,7 @@ def _newest() -> str:
 @flow(
     name="load-month",
     flow_run_name=_run_name,
-    timeout_seconds=12 * 3600,  # the legs' own, one after the other
+    timeout_seconds=12 * 3600,  # twice a leg's: the warehouse takes minutes
     persist_result=False,
 )
 def load_month(
@@ -66,5 +66,10 @@ def load_month(
         outcome = load_legs(request, LegChoice(tuple(targets), layout, force))
     publish_month(outcome)
     if outcome.failed:
-        raise MonthsFailed(f"{outcome.sentence} The other targets are as they should be; run again.", report=outcome)
+        raise MonthsFailed(
+            f"{outcome.sentence} Run it again when that is mended: it loads only what is missing.",
+            report=outcome,
+            dataset=outcome.dataset,
+            month=outcome.month,
+        )
     return outcome

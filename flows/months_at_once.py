@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,9 @@ class Crew:
         try:
             from prefect_dask import DaskTaskRunner  # noqa: PLC0415 - an extra
         except ImportError as error:
-            raise ParameterError("run_on='dask' needs prefect-dask: pip install 'nyc-taxi-flows[dask]'.") from error
+            raise ParameterError(
+                "run_on='dask' needs prefect-dask: in the checkout, pip install -e '.[dask]'."
+            ) from error
         return DaskTaskRunner(address=self.dask_address)
 
 
@@ -57,7 +59,7 @@ def load_month_here(plan: MonthPlan, choice: LegChoice) -> Any:
     return Failed(message=outcome.sentence, data=outcome) if outcome.failed else outcome
 
 
-def load_planned(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> Iterator[MonthOutcome]:
+def load_planned(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> Generator[MonthOutcome]:
     """Load what the plans say, yielding each month's outcome as it ends; a month's failure stops no other.
 
     At most ``crew.at_once`` months are under way. Whatever is raised where this is consumed, Ctrl-C and Prefect's

@@ -38,7 +38,7 @@ def check_deployed() -> None:
         except ObjectNotFound as error:
             raise ParameterError(
                 f"run_on='work_pool' needs the deployment {DEPLOYMENT}, which Prefect's server does not have. Run "
-                "'prefect deploy --all', start a worker, and run again."
+                "'python -m deployments.apply', start a worker, and run again."
             ) from error
 
 
@@ -51,7 +51,7 @@ def check_deployed() -> None:
 def load_month_elsewhere(plan: MonthPlan, choice: LegChoice) -> MonthOutcome:
     """Submit the month, wait for its end, and say how the run ended for every target that it was to load.
 
-    A backfill that is tried again finds the runs that it has submitted. Cancelled, it has the month's run cancelled.
+    Cancelled, it has the month's run cancelled.
     """
     request, parent = plan.request, flow_run.get_id()
     submitted: FlowRun = run_deployment(  # type: ignore[assignment] # no coroutine: this is no async code
@@ -66,7 +66,8 @@ def load_month_elsewhere(plan: MonthPlan, choice: LegChoice) -> MonthOutcome:
             "force": choice.force,
             "new_columns": request.new_columns,
         },
-        idempotency_key=f"{parent}-{request.dataset}-{request.month}" if parent else None,
+        # A second try of the backfill submits anew: under the same key it would be given the run that failed.
+        idempotency_key=f"{parent}-{flow_run.get_run_count()}-{request.dataset}-{request.month}" if parent else None,
         timeout=0,  # do not wait: a wait inside could not be cancelled
     )
     state = _end_of(submitted.id)

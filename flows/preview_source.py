@@ -6,10 +6,10 @@ from pathlib import Path
 
 from blocks.settings import Settings
 from flows.extract.cache import CacheSlot, read_version
-from flows.extract.download import download, find_file
+from flows.extract.download import find_file
 from flows.extract.request import plain_url
 from flows.progress import tell_progress
-from flows.sources import http_client, source_block
+from flows.sources import download_to_cache, http_client, source_block
 from flows.task_policy import about_month
 from flows.tlc.errors import SourceUnavailable
 from flows.tlc.identity import MonthRequest
@@ -25,7 +25,7 @@ def fetch_month(request: MonthRequest) -> Path | None:
 
     with about_month(request, url), http_client() as client:
         file = find_file(client, url, block.url(known_path(request.dataset, request.source)))
-        return download(client, file, Settings().cache_dir, on_progress=show).path if file else None
+        return download_to_cache(client, file, show).path if file else None
 
 
 def cached_month(request: MonthRequest) -> Path:

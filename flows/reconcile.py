@@ -104,7 +104,9 @@ def _scope(
             "first, with backfill, or give start_month and end_month.",
             dataset=str(dataset),
         )
-    return Scope(dataset, tuple(months_between(first, last)), tuple(chosen), check_source)
+    # Without a range: what is loaded, and not what somebody left out on purpose.
+    months = months_between(first, last) if any(given) else loaded
+    return Scope(dataset, tuple(months), tuple(chosen), check_source)
 
 
 def _loaded_meanwhile(scope: Scope, before: Ledgers, now: Ledgers) -> list[Month]:

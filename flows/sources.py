@@ -9,7 +9,10 @@ import httpx
 
 from blocks.names import MIRROR_SOURCE, TLC_SOURCE
 from blocks.register import load_block
+from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
+from flows.extract.download import Downloaded, SourceFile, download
+from flows.extract.transfer import Progress
 from flows.tlc.dataset import Source
 
 
@@ -22,6 +25,12 @@ def source_block(source: Source) -> TripDataSource:
     """The block of a source."""
     block: TripDataSource = load_block(TripDataSource, source_name(source))
     return block
+
+
+def download_to_cache(client: httpx.Client, file: SourceFile, on_progress: Progress | None = None) -> Downloaded:
+    """The file in the cache, of the place and size that the settings name; see ``download``."""
+    settings = Settings()
+    return download(client, file, settings.cache_dir, keep_bytes=settings.cache_bytes, on_progress=on_progress)
 
 
 def http_client() -> httpx.Client:

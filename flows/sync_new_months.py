@@ -16,11 +16,17 @@ from flows.tasks_plan import plan_news
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import MonthsFailed
 from flows.tlc.month import Month, newest_month
+from flows.tlc.news import first_not_out
 from flows.tlc.outcome import MonthOutcome, SyncReport, failure_sentence
 from flows.tlc.report import TARGETS
 
 
-@flow(name="sync-new-months", flow_run_name="sync new months", persist_result=False)
+@flow(
+    name="sync-new-months",
+    flow_run_name="sync new months",
+    timeout_seconds=24 * 3600,  # the next day's run does what is left
+    persist_result=False,
+)
 def sync_new_months(
     datasets: DatasetNames = list(Dataset),  # noqa: B006 - never changed; the UI's form shows it as a list
     targets: TargetNames = list(TARGETS),  # noqa: B006 - never changed
@@ -47,7 +53,8 @@ def sync_new_months(
         plans = plan_news(dataset, choice.targets, start=start, newest=newest, recheck=recheck_months)
         publish_plan(plans, f"sync-{dataset}")
         months += outcomes_of(plans, load_all(plans, choice, crew))
-        not_out_yet |= next(({str(dataset): str(plan.request.month)} for plan in plans if plan.at_source is None), {})
+        waited_for = first_not_out({plan.request.month: plan.at_source is not None for plan in plans})
+        not_out_yet |= {str(dataset): str(waited_for)} if waited_for else {}
     seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     report = SyncReport(targets=list(choice.targets), months=months, not_out_yet=not_out_yet, seconds=seconds)
     publish_sync(report, "sync-new-months")

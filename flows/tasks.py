@@ -16,10 +16,10 @@ from blocks.names import POSTGRES
 from blocks.postgres import postgres_connection
 from blocks.register import load_block
 from blocks.settings import Settings
-from flows.announce import announce
+from flows.announce import announce, materializing
 from flows.artifacts import ProgressBar, publish_report
 from flows.artifacts_days import publish_days
-from flows.extract.download import Downloaded, SourceFile, download, find_file, known_identity
+from flows.extract.download import Downloaded, SourceFile, find_file, known_identity
 from flows.extract.request import plain_url
 from flows.extract.trip_file import open_trip_file
 from flows.extract.zones import read_zones
@@ -29,7 +29,7 @@ from flows.load.month_load import MonthLoad
 from flows.load.postgres_errors import postgres_errors
 from flows.load.postgres_zones import add_zones, has_zones
 from flows.load.rejected_spill import rejected_spill
-from flows.sources import http_client, source_block
+from flows.sources import download_to_cache, http_client, source_block
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.dataset import Source
 from flows.tlc.errors import SourceError, TargetError
@@ -74,7 +74,7 @@ def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
         bar.update(done / total if total else 0.0)
 
     with about_month(request, file.url), http_client() as client:
-        return download(client, file, Settings().cache_dir, on_progress=show)
+        return download_to_cache(client, file, show)
 
 
 @task(name="load-into-postgres", task_run_name="load {request.dataset} {request.month} into Postgres", **OUTSIDE)
@@ -90,6 +90,7 @@ def load_into_postgres(
         bytes_read=downloaded.bytes_read,
         flow_run_id=flow_run.get_id(),
         started_at=started_at,
+        seen_at=downloaded.seen_at,
     )
     bar = ProgressBar(f"Loading {request.dataset} {request.month} into Postgres")
     with (
@@ -104,6 +105,7 @@ def load_into_postgres(
         )
         trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
         report = postgres.load_month(connection, load, trips, rejected, force=force, on_progress=bar.update)
+        _fill_zones(connection, request.source)
     bar.finish()
     publish_days(report, trips.days.by_day)
     return report
@@ -143,32 +145,13 @@ def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]
     return report
 
 
-@task(name="load-zones", task_run_name="load zones", cache_policy=NO_CACHE, persist_result=False)
-def load_zones_once(source: Source) -> None:
-    """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
-    if source is Source.mirror:
-        return
-    url = source_block(source).url(ZONES_PATH)
-    try:
-        with postgres_connected() as connection:
-            if has_zones(connection):
-                return
-            with http_client() as client:
-                file = find_file(client, url, url)
-                zones = read_zones(download(client, file, Settings().cache_dir).path) if file else []
-            add_zones(connection, zones)
-    except (SourceError, TargetError) as error:
-        get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
-
-
 @task(
     name="publish-report",
     task_run_name="publish {report.dataset} {report.month} → {report.target}",
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def publish(report: LoadReport, place: str, key: str | None = None) -> None:
-    """Say in the log and in the UI what the load did and where the rows are, and announce what is new."""
+def _publish(report: LoadReport, place: str, key: str | None) -> None:
     get_run_logger().info(
         "%s %s → %s %s: %s read, %s loaded, %s rejected, %s flagged, %.1f s",
         report.dataset,
@@ -179,8 +162,35 @@ def publish(report: LoadReport, place: str, key: str | None = None) -> None:
         report.seconds,
     )
     publish_report(report, place, key)
-    if key is None:  # a month of a dataset, not the homework
+    if _is_news(report, key):
         announce(report)
+
+
+def publish(report: LoadReport, place: str, key: str | None = None) -> None:
+    """Say in the log and in the UI what the load did and where the rows are, and announce what is new.
+
+    ``key`` names the artifacts of what is no month of a dataset: the homework.
+    """
+    task_of_it = materializing(_publish, report) if _is_news(report, key) else _publish
+    task_of_it(report, place, key)
+
+
+def _is_news(report: LoadReport, key: str | None) -> bool:
+    return report.status == "loaded" and key is None
+
+
+def _fill_zones(connection: Any, source: Source) -> None:
+    """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
+    try:
+        if source is Source.mirror or has_zones(connection):
+            return
+        url = source_block(source).url(ZONES_PATH)
+        with http_client() as client:
+            file = find_file(client, url, url)
+            zones = read_zones(download_to_cache(client, file).path) if file else []
+        add_zones(connection, zones)
+    except (SourceError, TargetError) as error:
+        get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
 
 
 def finished_report(report: LoadReport, started_at: datetime) -> LoadReport:

@@ -61,6 +61,7 @@ def load_into_lake(
         bytes_read=downloaded.bytes_read,
         flow_run_id=flow_run.get_id(),
         started_at=started_at,
+        seen_at=downloaded.seen_at,
     )
     bar = ProgressBar(f"Loading {request.dataset} {request.month} into the lake")
     with (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 from prefect import get_run_logger
 
@@ -31,10 +32,11 @@ def load_all(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> list[
     before = read_ledgers(dataset, choice.targets) if elsewhere else {}
     bar = ProgressBar(f"Months of {dataset} that are done")
     outcomes: list[MonthOutcome] = []
-    for outcome in load_planned(work, choice, crew):
-        outcomes.append(outcome)
-        bar.update(len(outcomes) / len(work))
-        _log(outcome, len(outcomes), len(work))
+    with closing(load_planned(work, choice, crew)) as ended:  # what is raised here stops the months under way
+        for outcome in ended:
+            outcomes.append(outcome)
+            bar.update(len(outcomes) / len(work))
+            _log(outcome, len(outcomes), len(work))
     bar.finish()
     if elsewhere:
         after = read_ledgers(dataset, choice.targets)

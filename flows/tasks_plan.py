@@ -20,6 +20,7 @@ from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import LAYOUTS, Layout, known_path, month_path
 from flows.tlc.month import Month
 from flows.tlc.news import Standings, months_to_ask_for, newest_only, same_version
+from flows.tlc.place import dropped_rules
 from flows.tlc.plan import AtSource, MonthPlan, SameVersion, Standing, plan_month
 from flows.tlc.report import TARGETS, Target
 
@@ -124,7 +125,13 @@ def plan_news(
     standing = {target: ledgers[target] for target in targets}
     first, _ = dataset_info(dataset).span(Source.tlc)
     asked = months_to_ask_for(standing, first=first, newest=newest, start=start, recheck=recheck)
-    requests = [MonthRequest(dataset, month) for month in asked]
-    plans = plan_months(requests, targets, ledgers=ledgers, same_version=same_version)
+    requests = [MonthRequest(dataset, month, drop_rules=_dropped(standing, month)) for month in asked]
+    plans = plan_months(requests, targets, layouts=(), ledgers=ledgers, same_version=same_version)
     wanted = newest_only([plan.request.month for plan in plans if plan.at_source], standing, start)
     return [plan for plan in plans if plan.at_source is None or plan.request.month in wanted]
+
+
+def _dropped(standing: Standings, month: Month) -> frozenset[str]:
+    """The rules that the month was cleaned by, where it is loaded: a new version of it is to be cleaned likewise."""
+    loads = [by_month[str(month)].report for by_month in standing.values() if str(month) in by_month]
+    return dropped_rules(loads[0]) if loads else frozenset()

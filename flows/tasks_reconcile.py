@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import httpx
 from prefect import task
 
 from blocks.settings import Settings
@@ -21,6 +22,7 @@ from flows.tasks_lake import open_lake
 from flows.tasks_warehouse import open_warehouse
 from flows.tlc.comparison import compare_month
 from flows.tlc.dataset import Dataset, Source
+from flows.tlc.errors import NotTripFile, SourceChanged
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import known_path, manifest_object, month_path
 from flows.tlc.month import Month
@@ -82,11 +84,21 @@ def look_at_source(dataset: Dataset, source: Source, months: Sequence[Month]) ->
             if file is None:
                 seen[str(month)] = SourceMonth(published=False)
                 continue
-            with about_month(MonthRequest(dataset, month, source), file.url):
-                raw = read_footer(client, file, schema_of(dataset)) if source is Source.tlc else None
-            seen[str(month)] = SourceMonth(True, known_identity(file, cache_dir), raw)
+            seen[str(month)] = _look_at_file(client, dataset, source, file, known_identity(file, cache_dir))
             bar.update(done / len(months))
     return seen
+
+
+def _look_at_file(
+    client: httpx.Client, dataset: Dataset, source: Source, file: SourceFile, identity: str | None
+) -> SourceMonth:
+    """What the file's footer says; one that is no trip file is told, and stops no other month."""
+    if source is not Source.tlc:
+        return SourceMonth(True, identity)
+    try:
+        return SourceMonth(True, identity, read_footer(client, file, schema_of(dataset)))
+    except (NotTripFile, SourceChanged) as error:
+        return SourceMonth(True, identity, trouble=error.message)
 
 
 @task(name="sum-source-file", task_run_name="sum {request.dataset} {request.month} at {request.source}", **OUTSIDE)

@@ -3,6 +3,7 @@
 set -eu
 : "${PREFECT_API_URL:?is not set: give the URL of the Prefect server or workspace, as in http://server:4200/api}"
 : "${WORK_POOL:?is not set: give the name of the work pool whose runs this worker starts}"
-# A pool that is missing is an error, not made up: a wrong name would wait for runs for ever.
-exec prefect worker start --pool "$WORK_POOL" --limit "${WORKER_LIMIT:-2}" \
+# A pool that is missing is not made up: a worker waits for it. Of what type it will be, Prefect asks the pool, and where
+# that is not there yet takes a worker of processes, for ever. So WORKER_TYPE says it for a worker that comes up first.
+exec prefect worker start --pool "$WORK_POOL" ${WORKER_TYPE:+--type "$WORKER_TYPE"} --limit "${WORKER_LIMIT:-2}" \
     --with-healthcheck --install-policy never --no-create-pool-if-not-found

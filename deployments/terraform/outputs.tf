@@ -2,15 +2,16 @@ output "environment" {
   description = "What `python -m deployments.apply` and `python -m blocks.register` read, as lines for a shell: eval \"$(terraform output -raw environment)\""
   value = join("\n", [for name, value in merge(
     {
-      PREFECT_API_URL             = "'${local.prefect_api_url}'"
-      TLC_GCP_PROJECT             = "'${var.project}'"
-      TLC_GCP_REGION              = "'${var.region}'"
-      TLC_GCP_RUN_MEMORY          = "'${var.job_memory}'"
-      TLC_GCP_RUN_SERVICE_ACCOUNT = "'${google_service_account.flow.email}'"
-      TLC_IMAGE                   = "'${local.image}'"
-      TLC_LAKE_URL                = "'gs://${google_storage_bucket.lake.name}'"
-      TLC_PROJECT_DIR             = "/app"
-      TLC_WAREHOUSE_URL           = "'bigquery://${var.project}/${google_bigquery_dataset.warehouse.dataset_id}?location=${var.location}'"
+      PREFECT_API_URL                   = "'${local.prefect_api_url}'"
+      PREFECT_FLOWS_HEARTBEAT_FREQUENCY = local.heartbeat_seconds
+      TLC_GCP_PROJECT                   = "'${var.project}'"
+      TLC_GCP_REGION                    = "'${var.region}'"
+      TLC_GCP_RUN_MEMORY                = "'${var.job_memory}'"
+      TLC_GCP_RUN_SERVICE_ACCOUNT       = "'${google_service_account.flow.email}'"
+      TLC_IMAGE                         = "'${local.image}'"
+      TLC_LAKE_URL                      = "'gs://${google_storage_bucket.lake.name}'"
+      TLC_PROJECT_DIR                   = "/app"
+      TLC_WAREHOUSE_URL                 = "'bigquery://${var.project}/${google_bigquery_dataset.warehouse.dataset_id}?location=${var.location}'"
       (local.is_prefect_cloud ? "TLC_GCP_API_KEY_SECRET" : "TLC_GCP_AUTH_STRING_SECRET") = "'${jsonencode({
         secret  = google_secret_manager_secret.prefect_credential.secret_id
         version = "latest"

@@ -108,6 +108,11 @@ resource "google_cloud_run_v2_service" "server" {
         name  = "PREFECT_UI_URL"
         value = local.server_url
       }
+      # What fell silent while the server was down is noticed when it is up again (default: within a minute).
+      env {
+        name  = "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER"
+        value = "P1D"
+      }
       dynamic "env" {
         for_each = local.server_secrets
         content {

@@ -1,5 +1,10 @@
 # A worker that is always on: it asks Prefect for runs and starts a Cloud Run job for each.
 
+locals {
+  # Runs get it from the worker; the automation that finds silent runs, from the output environment: docs/operate.md.
+  heartbeat_seconds = "30"
+}
+
 resource "google_cloud_run_v2_service" "worker" {
   name                = "tlc-worker"
   location            = var.region
@@ -35,6 +40,15 @@ resource "google_cloud_run_v2_service" "worker" {
       env {
         name  = "WORK_POOL"
         value = var.work_pool
+      }
+      # The pool is made after the worker, by deployments.apply, and so cannot tell it.
+      env {
+        name  = "WORKER_TYPE"
+        value = "cloud-run-v2"
+      }
+      env {
+        name  = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+        value = local.heartbeat_seconds
       }
       env {
         name  = "WORKER_LIMIT"

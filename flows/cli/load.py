@@ -111,7 +111,7 @@ def backfill(
             },
         )
         show_backfill(terminal, report)
-        _end(terminal, error, nothing_out=len(report.months_of("not_published")) == len(report.months))
+        _end(terminal, error, nothing_out=not report.has_any)
 
 
 def sync(

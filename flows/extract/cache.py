@@ -29,7 +29,6 @@ from flows.extract.request import plain_url
 from flows.extract.source_file import SourceFile
 from flows.tlc.errors import TargetUnavailable
 
-KEEP_BYTES = 20 * 1024**3
 SPARE_SECONDS = 600.0
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LARGER_DISK = "Free space there, or set TLC_CACHE_DIR to a folder on a larger disk."
@@ -134,7 +133,7 @@ def discard(path: Path) -> None:
         slot.remove()
 
 
-def prune(cache_dir: Path, keep_bytes: int = KEEP_BYTES, *, spare_seconds: float = SPARE_SECONDS) -> int:
+def prune(cache_dir: Path, keep_bytes: int, *, spare_seconds: float = SPARE_SECONDS) -> int:
     """Remove the least recently used files until ``keep_bytes`` are left; returns how many bytes went.
 
     Spares what is being downloaded (locked) and what was used in the last ``spare_seconds``: somebody may be about to

@@ -12,11 +12,12 @@ import logging
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 
-from flows.extract.cache import KEEP_BYTES, CacheSlot, Version, discard, disk_errors, make_room, prune
+from flows.extract.cache import CacheSlot, Version, discard, disk_errors, make_room, prune
 from flows.extract.part import Part
 from flows.extract.patience import Patience
 from flows.extract.request import plain_url
@@ -46,12 +47,14 @@ class Downloaded:
 
     ``etag`` names its content: the server's ETag as sent, or ``<length>-<sha256>`` where the server gives none.
     ``bytes_read`` is what came over the network in this call, repeats included; 0 where the cache had the file.
+    ``seen_at`` is when the source was asked for this version, where it is not surely the one that was asked for.
     """
 
     path: Path
     etag: str
     bytes_read: int
     length: int
+    seen_at: datetime | None = None
 
 
 def download(
@@ -59,9 +62,9 @@ def download(
     file: SourceFile,
     cache_dir: Path,
     *,
+    keep_bytes: int,
     on_progress: Progress | None = None,
     patience: Patience | None = None,
-    keep_bytes: int = KEEP_BYTES,
 ) -> Downloaded:
     """The file, from the cache if that has this version, else from the source: whole and verified.
 
@@ -87,7 +90,8 @@ def download(
         with disk_errors(slot.path, file.url):
             identity = version.etag or _length_and_checksum(slot.part)
             slot.keep(Version(version, identity))
-        return Downloaded(slot.path, identity, transfer.bytes_read, part.size)
+        seen_at = None if version.is_surely(file) else transfer.asked_at
+        return Downloaded(slot.path, identity, transfer.bytes_read, part.size, seen_at)
 
 
 def known_identity(file: SourceFile, cache_dir: Path) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -20,7 +21,10 @@ REPORT_BYTES = 1024**2  # between two calls of on_progress
 
 
 class Transfer:
-    """Fills ``part`` from the source until it is the whole of one version. ``bytes_read`` counts what really came."""
+    """Fills ``part`` from the source until it is the whole of one version. ``bytes_read`` counts what really came.
+
+    ``asked_at`` is just before the last request: the source had the part's version then.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,7 @@ class Transfer:
     ):
         self.part = part
         self.bytes_read = 0
+        self.asked_at: datetime | None = None
         self._client = client
         self._wanted = wanted
         self._where = plain_url(wanted.url)
@@ -68,6 +73,7 @@ class Transfer:
         resumed = self.part.origin if self.part.size and self.part.origin else None
         etag = resumed.strong_etag if resumed else None
         headers = {"Range": f"bytes={self.part.size}-", "If-Range": etag} if etag else {}
+        self.asked_at = datetime.now(UTC)
         with open_response(self._client, "GET", self._wanted.url, self._patience, headers) as response:
             if response.status_code == HTTPStatus.PARTIAL_CONTENT and resumed:
                 self._check_continues(resumed, response)

@@ -78,12 +78,12 @@ class BigQueryWarehouse:
             trips, loads = self._tables.ensure_trips(load.schema), self._tables.ensure_ledger()
             since = max(trips.created, loads.created)
             number, job = jobs.run(load, list(trips.schema), last["load_id"] if last else 0, since)
-            _check_job(load, job)
-            if not is_current():
+            if not is_current():  # first: what the job missed may be what was replaced
                 raise TargetBusy(
                     "the lake's month was written anew while BigQuery read it, so which of the two the table has is "
                     "not known, and the ledger says nothing of it. Run again: the month is loaded once more."
                 )
+            _check_job(load, job)
             report = load.report()
             ledger.enter(load, report, number, job.ended, job.job_id)
             return report

@@ -68,9 +68,8 @@ class DuckDbWarehouse:
                 return standing
             with _transaction(connection):
                 ensure_tables(connection, load.schema)
-                _replace_rows(connection, load, month_files(load))
-                if not is_current():
-                    raise TargetBusy("the lake's month was written anew while DuckDB read it. Run again.")
+                with _of_one_version(is_current):
+                    _replace_rows(connection, load, month_files(load))
                 report = load.report()
                 enter_load(connection, load, report)
             return report
@@ -157,6 +156,20 @@ def _replace_rows(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, fi
             f"DuckDB read {rows:,} rows of {load.month}, where the lake's manifest has {load.rows:,}; the month is as "
             "it was. Write the month's objects anew with api_to_gcs and force=True, and run again."
         )
+
+
+@contextmanager
+def _of_one_version(is_current: Callable[[], bool]) -> Iterator[None]:
+    """Raise TargetBusy where the lake's month changed meanwhile: also for what was wrong with the files for that."""
+    try:
+        yield
+    except TargetMismatch:
+        if is_current():
+            raise
+    else:
+        if is_current():
+            return
+    raise TargetBusy("the lake's month was written anew while DuckDB read it; the table is as it was. Run again.")
 
 
 @contextmanager

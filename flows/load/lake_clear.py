@@ -44,6 +44,11 @@ def clear_temporary(lake: Lake, key: str, manifest: Manifest, *, before: Manifes
         list(pool.map(lake.delete, [item for item in homes if item.name not in named]))
 
 
+def names_temporary(manifest: Manifest) -> bool:
+    """Whether a load was killed while it replaced this version, whose objects are copies until the next one."""
+    return any(name.startswith(TEMPORARY) for name in _names(manifest))
+
+
 def _names(manifest: Manifest | None) -> set[str]:
     if manifest is None:
         return set()

@@ -16,6 +16,7 @@ from flows.load.manifest import Manifest, ManifestObject
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import RejectedSpill
 from flows.tlc.dataset import Dataset
+from flows.tlc.errors import TargetBusy
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import (
     LAYOUTS,
@@ -99,16 +100,14 @@ def load_month(
                 key=_key(request),
                 manifest_name=manifest_object(request.dataset, request.month),
                 files=files,
-                stays=lambda now: (
-                    _is_outdated(load, now) or (not force and _is_standing(now, load.content_key, wanted))
-                ),
+                stays=lambda now: _stays(load, now, wanted, force=force),
                 describe=lambda objects: _manifest(load, report, trips, objects),
             )
         )
     if is_new:
         return written.report
     _refuse_outdated(load, written)
-    return _unchanged(written)
+    return _unchanged(written).model_copy(update={"bytes_read": load.bytes_read})
 
 
 def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: list[ManifestObject]) -> Manifest:
@@ -122,9 +121,24 @@ def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: l
         rows_by_day=trips.days.by_day,
         rejected=next((item for item in objects if item.name == rejected), None),
         flow_run_id=load.flow_run_id,
-        started_at=load.started_at,
+        started_at=load.looked_at,
         written_at=datetime.now(UTC),
     )
+
+
+def _stays(load: MonthLoad, now: Manifest, wanted: set[Layout], *, force: bool) -> bool:
+    """Whether what the lake has by now is not to be replaced by this load, which has encoded the ``wanted`` layouts.
+
+    Raises TargetBusy where the lake has got another layout meanwhile: replacing the month would take that away.
+    """
+    if _is_outdated(load, now) or (not force and _is_standing(now, load.content_key, wanted)):
+        return True
+    if more := {item.layout for item in now.objects} - wanted:
+        raise TargetBusy(
+            f"another load has written the month in the layout {', '.join(sorted(more))} meanwhile, and this one "
+            "has not. Run again: that brings both up to date."
+        )
+    return False
 
 
 def _refuse_outdated(load: MonthLoad, manifest: Manifest) -> None:

@@ -32,7 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flows.load.lake import ABSENT, TEMPORARY, Lake, LakeObject, ObjectChanged, Turn
-from flows.load.lake_clear import clear_temporary
+from flows.load.lake_clear import clear_temporary, names_temporary
 from flows.load.manifest import Manifest, ManifestObject
 from flows.load.parquet_file import ParquetFile
 from flows.tlc.errors import TargetBusy
@@ -115,7 +115,8 @@ def _replace(replacement: Replacement, staged: list[LakeObject], turn: Turn) -> 
     lake, name = replacement.lake, replacement.manifest_name
     manifest, generation = standing(lake, name)
     if manifest is not None and replacement.stays(manifest):
-        clear_temporary(lake, replacement.key, manifest)
+        if not names_temporary(manifest):  # else the objects under their own names would go, which the next load needs
+            clear_temporary(lake, replacement.key, manifest)
         return manifest, False
     if manifest is not None and (kept := _keep_old(replacement, manifest)) is not None:
         generation = lake.write(name, _as_json(kept), replaces=generation).generation

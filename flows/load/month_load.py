@@ -15,7 +15,8 @@ from flows.transform.stream import Counts
 class MonthLoad:
     """Which file is loaded where, and what its report and the ledger say beside the counts.
 
-    ``started_at`` is before the source was asked for the file's version.
+    ``looked_at`` is before the source was asked for the file's version: ``started_at``, unless the download brought
+    another version than the flow had found. The target keeps it, to tell which of two loads saw the source later.
     """
 
     request: MonthRequest
@@ -25,18 +26,26 @@ class MonthLoad:
     bytes_read: int = 0
     flow_run_id: str | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seen_at: datetime | None = None
 
     @property
     def content_key(self) -> str:
         return self.request.content_key(self.source_etag)
 
-    def is_outdated_by(self, source_url: str, source_etag: str | None, started_at: datetime | None) -> bool:
-        """Whether a load that the target has looked at the same file later, and found another version of it."""
+    @property
+    def looked_at(self) -> datetime:
+        return self.seen_at or self.started_at
+
+    def is_outdated_by(self, source_url: str, source_etag: str | None, looked_at: datetime | None) -> bool:
+        """Whether a load that the target has looked at the same file later, and found another version of it.
+
+        One that says it looked after this very moment had a clock that runs ahead, and says nothing of the order.
+        """
         return (
             source_url == self.source_url
             and source_etag != self.source_etag
-            and started_at is not None
-            and started_at > self.started_at
+            and looked_at is not None
+            and self.looked_at < looked_at <= datetime.now(UTC)
         )
 
     def newer(self, source_etag: str | None) -> NewerLoad:

@@ -17,7 +17,7 @@ from flows.tlc.locations import Layout
 
 _EPOCH = date(1970, 1, 1).toordinal()
 # A row group is what a reader skips or takes as a whole: 2^18 rows, or those that fill 24 MB in memory, 150,000 of
-# yellow. Four times as much makes the files 6 % smaller, and the load 130 MB larger (docs/lake.md).
+# yellow. Four times as much makes the files 6 % smaller, and the load 130 MB larger (docs/decisions.md).
 ROW_GROUP_ROWS = 1 << 18
 ROW_GROUP_BYTES = 24 << 20
 
@@ -47,7 +47,9 @@ class RowGroups:
     _writer: Any = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Keep the batch; write where a row group is full."""
+        """Keep the batch; write where a row group is full, or would not hold it: no splinters."""
+        if self._batches and self._buffered_rows + batch.num_rows > ROW_GROUP_ROWS:
+            self.flush()
         self._batches.append(batch)
         self.buffered_bytes += batch.nbytes
         self._buffered_rows += batch.num_rows
@@ -82,7 +84,7 @@ def writer_options(schema: pa.Schema) -> dict[str, Any]:
     """What pyarrow's writer is told: the same for every file of the lake.
 
     Times are written plain: nearly each is another one, so that a dictionary of them fills up in vain. With one, the
-    files are a quarter larger and take a tenth longer to write (docs/lake.md). Arrow's delta encoding would save
+    files are a quarter larger and take a tenth longer to write (docs/decisions.md). Arrow's delta encoding would save
     another 5 %, but older readers do not know it.
     """
     return {

@@ -95,7 +95,7 @@ def is_attached(cursor: Any, request: MonthRequest) -> bool:
 def write_ledger(cursor: Any, load: MonthLoad, report: LoadReport) -> None:
     """Add the load's row, in the transaction under way."""
     values = [json.dumps(value) if isinstance(value, dict) else value for value in report.model_dump().values()]
-    values += [load.content_key, load.request.conform_version, load.flow_run_id, load.started_at]
+    values += [load.content_key, load.request.conform_version, load.flow_run_id, load.looked_at]
     cursor.execute(
         sql.SQL("insert into {} ({}) values ({})").format(
             table_name("loads"), _identifiers(_COLUMNS), sql.SQL(", ").join([sql.Placeholder()] * len(_COLUMNS))

@@ -155,6 +155,8 @@ def _notes(
     for source, seen in sources.items():
         if not seen.published:
             yield f"{source} does not have it any more" if loads else "not published"
+        elif seen.trouble:
+            yield f"the file at {source} could not be looked at: {seen.trouble}"
         elif seen.raw is None:
             yield f"how many rows the file has at {source} is not known without a download (check_source='sums')"
     tlc = sources.get(Source.tlc)

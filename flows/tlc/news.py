@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import month_file_name
@@ -22,14 +23,28 @@ def months_to_ask_for(
     """The months that are worth a request, oldest first.
 
     New ones: after the newest month of each target that has any (where none has, the last ``RECENT_MONTHS``), or from
-    ``start`` on. And of the loaded ones the ``recheck`` newest, which may have been published again. ``first`` is the
-    dataset's first month, ``newest`` the last one that can be out.
+    ``start`` on. Of the loaded ones the ``recheck`` newest, which may have been published again; and between those the
+    short gaps, which a month leaves that failed while a later one did not. ``first`` is the dataset's first month,
+    ``newest`` the last one that can be out.
     """
     loaded = sorted({Month.parse(month) for months in standing.values() for month in months})
     ends = [max(map(Month.parse, months)) for months in standing.values() if months]
     begin = start or (min(ends).plus(1) if ends else newest.plus(1 - RECENT_MONTHS))
     asked = set(months_between(max(begin, first), newest))
-    return sorted(asked | set(loaded[-recheck:] if recheck > 0 else ()))
+    rechecked = loaded[-recheck:] if recheck > 0 else []
+    gaps = [
+        set(months_between(before.plus(1), after.plus(-1)))
+        for before, after in pairwise(rechecked)
+        if after <= before.plus(RECENT_MONTHS)  # a longer one is meant
+    ]
+    return sorted(asked.union(rechecked, *gaps))
+
+
+def first_not_out(months: Mapping[Month, bool]) -> Month | None:
+    """The first month that is yet to come, of those asked for (True: published); one withdrawn long ago is none."""
+    newest = max((month for month, is_out in months.items() if is_out), default=None)
+    waited_for = [month for month, is_out in months.items() if not is_out and (newest is None or month > newest)]
+    return min(waited_for, default=None)
 
 
 def newest_only(months: Collection[Month], standing: Standings, start: Month | None) -> set[Month]:

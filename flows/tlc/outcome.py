@@ -80,6 +80,11 @@ class BackfillReport(BaseModel):
         """The months that failed in at least one target."""
         return [month for month in self.months if month.failed]
 
+    @property
+    def has_any(self) -> bool:
+        """Whether any month was there to be loaded, or stands already, in any target."""
+        return any(leg.status in ("loaded", "unchanged", "failed") for month in self.months for leg in month.legs)
+
     def months_of(self, status: LegStatus) -> list[str]:
         """The months that have this status in at least one target."""
         return [month.month for month in self.months if status in month.statuses.values()]

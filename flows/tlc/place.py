@@ -39,13 +39,14 @@ class SourceMonth:
     """What a source has of a month now; all but ``published`` as far as it was asked.
 
     ``identity`` names the file's version, ``raw`` has its rows and pickups, ``conformed`` what loading it comes to, by
-    the rules that drop rows.
+    the rules that drop rows. ``trouble`` says why the file could not be looked at, in a sentence.
     """
 
     published: bool
     identity: str | None = None
     raw: Totals | None = None
     conformed: Mapping[frozenset[str], Totals] = field(default_factory=dict, hash=False)
+    trouble: str | None = None
 
 
 def source_of(load: LoadReport) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -35,6 +36,16 @@ def test_second_run_downloads_nothing_and_says_unchanged(environment: Path, data
     assert (again.rows_read, again.bytes_read) == (first.rows_read, 0)
     assert [request.method for request in site.requests[asked:]] == ["HEAD"]
     assert database.value("select count(*) from tlc.loads") == 1
+
+
+def test_cache_keeps_no_more_than_the_setting_says(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is memory, a second month has to fit too."""
+    monkeypatch.setenv("TLC_CACHE_GIB", "0.0001")
+    api_to_postgres(dataset="green", month="2020-12")
+    for file in environment.rglob("*.parquet"):
+        os.utime(file, (0, 0))  # not in use
+    api_to_postgres(dataset="green", month="2023-12")
+    assert [file.name for file in environment.rglob("*.parquet")] == ["green_tripdata_2023-12.parquet"]
 
 
 def test_force_loads_again(environment: Path, database) -> None:

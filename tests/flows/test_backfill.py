@@ -10,7 +10,11 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from flows import backfill, load_month
+from flows.artifacts_months import plan_sentence
+from flows.tasks_plan import plan_months
+from flows.tlc.dataset import Dataset
 from flows.tlc.errors import MonthsFailed, ParameterError
+from flows.tlc.identity import MonthRequest
 from tests.flows.conftest import ROWS, path_of
 
 RANGE = {"dataset": "green", "start_month": "2018-11", "end_month": "2019-02"}
@@ -105,7 +109,7 @@ def test_one_target_that_fails_leaves_the_others_loaded(
 ) -> None:
     (tmp_path / "taken").write_text("no folder")
     monkeypatch.setenv("TLC_LAKE_URL", f"file://{tmp_path}/taken/lake")
-    with pytest.raises(MonthsFailed, match=r"→ gcs: "):
+    with pytest.raises(MonthsFailed, match=r"^green 2019-01: → gcs: .*loads only what is missing"):
         load_month(dataset="green", month="2019-01", targets=["bigquery", "gcs", "postgres"])
     assert database.query(COUNTS) == [("2019-01", ROWS)]
 
@@ -114,6 +118,8 @@ def test_warehouse_alone_without_the_lake_is_told_what_to_add(environment: Path,
     report = backfill(**RANGE, targets=["bigquery"])
     assert {leg.status for month in report.months for leg in month.legs} == {"skipped"}
     assert "add gcs to the targets" in report.months[0].legs[0].sentence
+    assert not report.has_any
+    assert "4 not in lake" in plan_sentence(plan_months([MonthRequest(Dataset.green, year[4])] * 4, ["bigquery"]))
 
 
 def test_force_loads_again(environment: Path, database, year) -> None:

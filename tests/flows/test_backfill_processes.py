@@ -212,7 +212,7 @@ def test_cancelled_backfill_has_its_runs_cancelled(environment: Path, year, depl
 
 
 def test_work_pool_without_the_deployment_is_told_what_to_do(environment: Path, year) -> None:
-    with pytest.raises(ParameterError, match="prefect deploy --all"):
+    with pytest.raises(ParameterError, match=r"python -m deployments\.apply"):
         backfill(**WHOLE_YEAR, run_on="work_pool")
 
 

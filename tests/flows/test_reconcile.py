@@ -61,8 +61,9 @@ def artifact(key: str) -> object:
 
 def test_equal_months_pass_and_are_shown(load: Callable, site) -> None:
     load("2020-12", "2023-12")
+    assert [month.month for month in reconcile(dataset="green").months] == ["2020-12", "2023-12"]
     asked = len(site.requests)
-    report = reconcile(dataset="green")
+    report = reconcile(dataset="green", start_month="2020-12", end_month="2023-12")
 
     assert report.differing == []
     assert (report.start_month, report.end_month, report.targets) == ("2020-12", "2023-12", list(TARGETS))
@@ -76,6 +77,16 @@ def test_equal_months_pass_and_are_shown(load: Callable, site) -> None:
     assert sum(request.bytes_sent for request in site.requests[asked:] if request.status == 206) < 100_000
     assert "The 37 months 2020-12..2023-12 are the same" in artifact("reconcile-green-months")["description"]
     assert "## green 2020-12..2023-12: equal" in artifact("reconcile-green")["data"]
+
+
+def test_a_file_that_is_none_ends_no_comparison(load: Callable, site) -> None:
+    load("2020-12", "2023-12")
+    site.put("/trip-data/green_tripdata_2020-12.parquet", b"<html>" + b"sorry " * 9_000 + b"</html>")
+    with pytest.raises(CheckFailed) as caught:
+        reconcile(dataset="green")
+    first, second = caught.value.report.months
+    assert any("could not be looked at" in note for note in first.notes)
+    assert (second.differences, second.source_rows) == ([], 64_215)
 
 
 def test_source_is_added_up_with_the_rules_that_dropped_rows(load: Callable, site) -> None:
@@ -130,7 +141,7 @@ def test_a_month_missing_in_the_warehouse_is_a_difference(load: Callable) -> Non
     load("2020-12")
     load("2023-12", targets=["postgres", "gcs"])
     sentence = failure(check_source="none")
-    assert "1 of 37 months differs: 2023-12: bigquery does not have the month, postgres does." in sentence
+    assert "1 of 2 months differs: 2023-12: bigquery does not have the month, postgres does." in sentence
     assert "targets=['bigquery'], and reconcile again" in sentence
     assert reconcile(dataset="green", check_source="none", targets=["postgres", "gcs"]).differing == []
 

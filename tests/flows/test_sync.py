@@ -32,7 +32,7 @@ def recent(site, year_files) -> list:
 def test_first_run_loads_the_newest_month_alone(environment: Path, database, recent) -> None:
     report = sync_new_months(**SYNC)
     assert report.loaded == [f"green {recent[-1]}"]
-    assert report.not_out_yet == {"green": str(NEWEST.plus(-5))}  # the first of those asked for that is not there
+    assert report.not_out_yet == {"green": str(NEWEST)}
     assert database.value("select count(*) from tlc.green_trips") == ROWS
 
 
@@ -60,6 +60,30 @@ def test_republished_month_is_loaded_again_where_it_stands(environment, database
     ]
     assert report.loaded == [f"green {recent[0]}"]
     assert database.value("select count(*) from tlc.loads where month = %s", str(recent[0])) == 2
+
+
+def test_month_that_failed_while_a_later_one_was_loaded_is_not_forgotten(environment, recent, site, year_files) -> None:
+    api_to_postgres(dataset="green", month=str(recent[0]))
+    site.put(path_of(recent[1]), b"<html></html>")
+    with pytest.raises(MonthsFailed):
+        sync_new_months(**SYNC)
+    site.put(path_of(recent[1]), list(year_files.values())[1])
+    assert sync_new_months(**SYNC).loaded == [f"green {recent[1]}"]
+
+
+def test_month_in_one_layout_is_left_in_it(environment: Path, recent) -> None:
+    span = {"start_month": str(recent[-1]), "end_month": str(recent[-1])}
+    backfill(dataset="green", **span, targets=["gcs"], layout="unpartitioned")
+    assert sync_new_months(datasets=["green"], targets=["gcs"]).loaded == []
+
+
+def test_republished_month_is_cleaned_as_before(environment: Path, database, recent, site, tlc) -> None:
+    api_to_postgres(dataset="green", month=str(recent[-1]), drop_rules=["zero_distance"])
+    site.put(path_of(recent[-1]), (tlc / "cdn/trip-data/green_tripdata_2023-12.parquet").read_bytes())
+    api_to_postgres(dataset="green", month=str(recent[-1]), drop_rules=["zero_distance"], force=True)
+    site.put(path_of(recent[-1]), (tlc / "cdn/trip-data/green_tripdata_2020-12.parquet").read_bytes())
+    (month,) = [each for each in sync_new_months(**SYNC).months if each.month == str(recent[-1])]
+    assert month.reports[0].rejected_by_rule["zero_distance"] > 0
 
 
 def test_months_beyond_the_recheck_are_not_asked_for(environment: Path, recent, site) -> None:

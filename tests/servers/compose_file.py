@@ -13,8 +13,8 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 OWN_IMAGE = "nyc-taxi-flows:"
-# $$, ${NAME}, ${NAME:-default}, ${NAME:?sentence}
-_VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\})")
+# $$, ${NAME}, ${NAME:-default}, ${NAME:?sentence}; a default may have variables in it, which have none themselves.
+_VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>(?:\$\{[^}]*\}|[^}])*))?\})")
 
 
 class MissingVariable(Exception):
@@ -65,4 +65,4 @@ def _value(found: re.Match[str], environment: Mapping[str, str]) -> str:
     value = environment.get(found["name"], "")
     if not value and found["kind"] == "?":
         raise MissingVariable(f"{found['name']}: {found['text']}")
-    return value or (found["text"] if found["kind"] == "-" else "")
+    return value or (_interpolated(found["text"], environment) if found["kind"] == "-" else "")

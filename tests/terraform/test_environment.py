@@ -19,6 +19,11 @@ def test_every_variable_of_the_output_is_read() -> None:
     assert told - read == set(POOL.from_environment.values())
 
 
+def test_worker_is_of_the_type_of_its_pool() -> None:
+    worker = (TERRAFORM / "worker.tf").read_text(encoding="utf-8")
+    assert re.findall(r'"WORKER_TYPE"\s+value = "(.+)"', worker) == [POOL.type]
+
+
 def test_pool_takes_secrets_and_instances_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLC_IMAGE", "registry/image:1")
     monkeypatch.setenv("TLC_GCP_AUTH_STRING_SECRET", '{"secret": "one", "version": "latest"}')

@@ -28,6 +28,14 @@ run "a_worker_for_a_server_elsewhere" {
     error_message = "the worker asks another server"
   }
   assert {
+    condition     = one([for env in google_cloud_run_v2_service.worker.template[0].containers[0].env : env.value if env.name == "WORKER_TYPE"]) == "cloud-run-v2"
+    error_message = "the worker would be one of processes: the pool is made after it"
+  }
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.worker.template[0].containers[0].env : env.value if env.name == "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == "30"
+    error_message = "a run that dies is noticed late: its heartbeats are Prefect's own, minutes apart"
+  }
+  assert {
     condition     = google_storage_bucket.lake.name == "my-project-1234-tlc-lake" && google_storage_bucket.lake.uniform_bucket_level_access
     error_message = "the bucket is another one"
   }
@@ -66,6 +74,14 @@ run "everything_here" {
   assert {
     condition     = [for env in google_cloud_run_v2_service.worker.template[0].containers[0].env : env.value if env.name == "PREFECT_API_URL"][0] == "${output.server_url}/api"
     error_message = "the worker does not ask the server made here"
+  }
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.server[0].template[0].containers[0].env : env.value_source[0].secret_key_ref[0].secret if env.name == "PREFECT_SERVER_API_AUTH_STRING"]) == "tlc-prefect-credential"
+    error_message = "the server, which is open to everybody, asks nobody for a password"
+  }
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.server[0].template[0].containers[0].env : env.value if env.name == "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER"]) == "P1D"
+    error_message = "what falls silent while the server is down is forgotten"
   }
 }
 
@@ -121,6 +137,7 @@ run "what_feeds_the_registration" {
   assert {
     condition = alltrue([for line in [
       "export PREFECT_API_URL='https://tlc-server-123456789012.us-east4.run.app/api'",
+      "export PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30",
       "export TLC_GCP_PROJECT='my-project-1234'",
       "export TLC_LAKE_URL='gs://my-project-1234-tlc-lake'",
       "export TLC_WAREHOUSE_URL='bigquery://my-project-1234/tlc?location=US'",

@@ -78,7 +78,7 @@ def _load_bare(request: MonthRequest) -> None:
     with httpx.Client() as client:
         file = find_file(client, url, base + known_path(request.dataset, Source.tlc))
         assert file is not None
-        downloaded = download(client, file, Settings().cache_dir)
+        downloaded = download(client, file, Settings().cache_dir, keep_bytes=Settings().cache_bytes)
     connection = psycopg2.connect(_url())
     with open_trip_file(downloaded.path) as trip_file, rejected_spill() as rejected:
         conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)

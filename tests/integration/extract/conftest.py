@@ -28,7 +28,7 @@ class Fetcher:
         return find_file(self.client, self.base + path, self.base + known, patience=self.patience)
 
     def download(self, file: SourceFile, **options) -> Downloaded:
-        return download(self.client, file, self.cache, patience=self.patience, **options)
+        return download(self.client, file, self.cache, patience=self.patience, **{"keep_bytes": 1024**3} | options)
 
     def __call__(self, path: str, **options) -> Downloaded:
         file = self.find(path)

@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -211,9 +212,28 @@ class TestChangingFile:
     def test_brings_what_is_there_now_rather_than_what_was_found(self, fetch, site, republished):
         found = fetch.find(PARQUET)
         site.put(PARQUET, republished)
+        put_at = datetime.now(UTC)
         got = fetch.download(found)
         assert got.path.read_bytes() == republished
         assert got.etag == fetch.find(PARQUET).etag != found.etag
+        assert put_at <= got.seen_at <= datetime.now(UTC)
+        assert fetch(PARQUET).seen_at is None  # from the cache: the version that was found
+
+    def test_says_when_it_asked_for_the_version_that_replaced_another_halfway(self, fetch, site, republished):
+        changed = []
+
+        def change(done: int, _total: int | None) -> None:
+            if done and not changed:
+                site.put(PARQUET, republished)
+                changed.append(datetime.now(UTC))
+
+        site.fail(PARQUET, Cut(1_200_000))
+        got = fetch(PARQUET, on_progress=change)
+        assert got.path.read_bytes() == republished
+        assert got.seen_at >= changed[0]
+
+    def test_the_version_that_was_found_was_seen_then(self, fetch):
+        assert fetch(PARQUET).seen_at is None
 
     def test_a_part_of_an_older_version_is_not_continued(self, fetch, site, gets, republished):
         site.fail(PARQUET, Cut(700_000), Cut(0), Cut(0), Cut(0))

@@ -31,7 +31,7 @@ with httpx.Client() as client:
     file = find_file(client, url, url)
     print("found", flush=True)
     sys.stdin.readline()
-    got = download(client, file, cache)
+    got = download(client, file, cache, keep_bytes=1024**3)
     print(got.path, got.bytes_read, flush=True)
 """
 
@@ -49,7 +49,7 @@ url, cache = sys.argv[1], Path(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 with httpx.Client() as client:
     try:
-        download(client, find_file(client, url, url), cache)
+        download(client, find_file(client, url, url), cache, keep_bytes=1024**3)
     except TargetUnavailable as error:
         print(error)
 """

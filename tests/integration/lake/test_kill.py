@@ -76,7 +76,7 @@ def fresh(request: pytest.FixtureRequest, lake: Lake) -> Callable[[], Lake]:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Arrow's threads do not survive a fork: encode beforehand, in the thread that asks."""
-    monkeypatch.setattr("flows.load.lake_month.write_all", write_here)
+    monkeypatch.setattr("flows.load.lake_encode.write_all", write_here)
     threads = pa.cpu_count()
     pa.set_cpu_count(1)
     yield

@@ -15,7 +15,7 @@ import pytest
 from deployments.local.months import write_parquet
 from flows.load.lake_folder import FolderLake
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import NewerLoad, TargetUnavailable, TooManyBadRows
+from flows.tlc.errors import NewerLoad, TargetBusy, TargetUnavailable, TooManyBadRows
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import lake_day_object, lake_object, manifest_object, rejected_object
 from flows.tlc.month import Month
@@ -270,6 +270,22 @@ def test_a_load_that_took_longer_does_not_put_an_older_version_back(loader: Load
         assert_tidy(loader.lake)
     later = looked + timedelta(seconds=2)
     assert loader(days_file(1, 5), "v1", source_url=url, started_at=later).status == "loaded"
+
+
+def test_a_layout_that_was_written_meanwhile_is_not_taken_away(loader: Loader, days_file) -> None:
+    both: list[LoadReport] = []
+
+    def load_both(_fraction: float) -> None:
+        if not both:
+            both.append(loader(days_file(1, 2)))
+
+    with pytest.raises(TargetBusy, match=r"in the layout partitioned meanwhile.*Run again"):
+        loader(days_file(1, 3), "v2", layouts={"unpartitioned"}, on_progress=load_both)
+    assert loader.manifest().report.source_etag == "v1"
+    assert len(loader.manifest().of_layout("partitioned")) == 2
+    assert loader(days_file(1, 3), "v2", layouts={"unpartitioned"}).status == "loaded"
+    assert len(loader.manifest().of_layout("partitioned")) == 2
+    assert_tidy(loader.lake)
 
 
 def test_a_folder_lake_is_made_at_the_first_write(tmp_path: Path, days_file) -> None:

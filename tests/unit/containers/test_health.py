@@ -52,3 +52,21 @@ def test_worker_says_which_setting_it_lacks(given: dict[str, str], missing: str)
     )
     assert ended.returncode != 0
     assert f"{missing}: is not set: give the " in ended.stderr
+
+
+@pytest.mark.parametrize(("given", "said"), [({"WORKER_TYPE": "cloud-run-v2"}, ["--type", "cloud-run-v2"]), ({}, [])])
+def test_worker_has_the_type_that_it_is_given_and_else_the_pools(
+    given: dict[str, str], said: list[str], tmp_path: Path
+) -> None:
+    """Where the pool is made later, nothing but this can tell the worker."""
+    program = tmp_path / "prefect"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.chmod(0o755)
+    settings = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PREFECT_API_URL": "x", "WORK_POOL": "a pool"}
+    told = subprocess.run(
+        image_command(), env=settings | given, cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    words = told.stdout.splitlines()
+    assert words[:4] == ["worker", "start", "--pool", "a pool"]
+    assert words[4 : words.index("--limit")] == said
+    assert "--no-create-pool-if-not-found" in words

@@ -10,6 +10,7 @@ import pytest
 from prefect.workers.process import ProcessWorker
 from prefect_gcp.workers.cloud_run_v2 import CloudRunWorkerV2
 
+from blocks.settings import Settings
 from deployments.work_pools import POOLS
 
 SHIPPED = Path(prefect.__file__).parent / "server/api/collections_data/views/aggregate-worker-metadata.json"
@@ -51,3 +52,12 @@ def test_no_placeholder_of_a_template_lacks_its_variable() -> None:
         text = json.dumps(template["job_configuration"])
         used = {part.split("}}")[0].strip() for part in text.split("{{")[1:]}
         assert used <= set(template["variables"]["properties"]), name
+
+
+def test_cloud_run_job_keeps_few_downloads_and_may_take_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk is its memory."""
+    properties = POOLS["tlc-cloud-run"].template()["variables"]["properties"]
+    for name, value in properties["env"]["default"].items():
+        monkeypatch.setenv(name, value)
+    assert Settings().cache_bytes == 1024**3
+    assert properties["timeout"]["default"] == 86400 <= properties["timeout"]["maximum"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.tlc.month import Month, months_between, newest_month
-from flows.tlc.news import months_to_ask_for, newest_only
+from flows.tlc.news import first_not_out, months_to_ask_for, newest_only
 from tests.unit.tlc.test_plan import standing
 
 NEWEST = Month(2026, 9)
@@ -44,9 +44,21 @@ def test_start_asks_for_gaps_too_but_not_before_the_dataset_began() -> None:
 
 
 def test_newest_loaded_months_are_compared_again() -> None:
-    ledgers = {"postgres": loads("2026-03", "2026-06", "2026-09"), "gcs": loads("2026-09")}
-    assert asked(ledgers, recheck=2) == ["2026-06", "2026-09"]
-    assert asked(ledgers, recheck=1000) == ["2026-03", "2026-06", "2026-09"]
+    ledgers = {"postgres": loads("2025-09", "2026-08", "2026-09"), "gcs": loads("2026-09")}
+    assert asked(ledgers, recheck=2) == ["2026-08", "2026-09"]
+    assert asked(ledgers, recheck=1000) == ["2025-09", "2026-08", "2026-09"]
+
+
+def test_month_that_failed_while_a_later_one_did_not_is_asked_for_again() -> None:
+    ledgers = {"postgres": loads("2026-05", "2026-07"), "gcs": loads("2026-05", "2026-07")}
+    assert asked(ledgers, recheck=24) == ["2026-05", "2026-06", "2026-07", "2026-08", "2026-09"]
+
+
+def test_month_that_is_waited_for_comes_after_those_that_are_out() -> None:
+    withdrawn, out, to_come = Month(2026, 3), Month(2026, 6), Month(2026, 7)
+    assert first_not_out({withdrawn: False, out: True, to_come: False, to_come.plus(1): False}) == to_come
+    assert first_not_out({to_come: False}) == to_come
+    assert first_not_out({out: True}) is None
 
 
 def test_a_month_can_be_out_six_weeks_after_its_end() -> None:
