@@ -32,7 +32,8 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 test: setup  ## All tests, real servers included
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e --ignore tests/integration/alerts
+	$(RUN) -m pytest tests/e2e tests/integration/alerts # these watch the clock: one at a time
 
 lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,11 +14,22 @@ from prefect.client.orchestration import get_client
 from deployments.automation_definitions import Patience
 from deployments.automations import Applied, apply_automations
 from tests.integration.alerts.runs import hangs
+from tests.servers.prefect_postgres import prefect_database
 from tests.servers.prefect_process import ROOT, PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
 # Prefect takes no less.
 SHORT = Patience(*(timedelta(seconds=10),) * 3)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A server on Postgres: on SQLite, an automation may miss an event when two writes meet (docs/laptop.md)."""
+    with prefect_database() as url:
+        running = PrefectServer(tmp_path_factory.mktemp("alerts"), PREFECT_SERVER_DATABASE_CONNECTION_URL=url)
+        running.start()
+        yield running
+        running.stop()
 
 
 @pytest.fixture(scope="session")
