@@ -200,7 +200,8 @@ def test_all_is_killed_but_one_run_which_completes_after_make_up(
     assert platform.port == port
     assert platform.make("status").count(" runs ") == 3
     assert deployed(platform) == deployed_before
-    assert platform.wait_for_state(survivor, *FINAL) == "Completed"
+    # While the server was away it heard no heartbeats: it may take the run for crashed until that completes.
+    assert platform.wait_for_state(survivor, "Completed") == "Completed"
     assert rows_by_month(platform) == before | {"2021-01": ROWS["2020-12"]}
     assert platform.wait_for_state(killed, *FINAL) == "Crashed"
     again = platform.submit("api-to-postgres", **parameters_of("2020-12"))
