@@ -33,7 +33,9 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 
 test: setup  ## All tests, real servers included
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e --ignore tests/integration/alerts
-	$(RUN) -m pytest tests/e2e tests/integration/alerts # these watch the clock: one at a time
+	@# These watch the clock: one at a time, and what a busy machine failed once more. What is broken fails twice.
+	$(RUN) -m pytest tests/e2e tests/integration/alerts || \
+		{ echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --last-failed-no-failures none tests/e2e tests/integration/alerts; }
 
 lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff check .

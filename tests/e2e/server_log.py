@@ -15,6 +15,7 @@ _READS_BEFORE_IT_WRITES = (
     re.compile(r"Failed in consume_loop.*automation_bucket", re.DOTALL),
     re.compile(r"Worker channel heartbeat persistence failed"),
     re.compile(r"Error flushing \d+ events \(\d+ to retry, 0 dropped\)"),
+    re.compile(r"docket\.dependencies - .*mark_work_queues_ready", re.DOTALL),  # the next poll of a worker does it
 )
 
 
