@@ -3,6 +3,9 @@ PYTHON ?= python3
 TOOLS := .local/tools
 UV := $(TOOLS)/bin/uv
 RUN := .venv/bin/python
+# Tests start some dozens of servers on as few as two cores: what failed is run once more by itself, and what is broken
+# fails twice.
+AGAIN = { echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --last-failed-no-failures none; }
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
@@ -32,10 +35,8 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 test: setup  ## All tests, real servers included
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e --ignore tests/integration/alerts
-	@# These watch the clock: one at a time, and what a busy machine failed once more. What is broken fails twice.
-	$(RUN) -m pytest tests/e2e tests/integration/alerts || \
-		{ echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --last-failed-no-failures none tests/e2e tests/integration/alerts; }
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e --ignore tests/integration/alerts || $(AGAIN)
+	$(RUN) -m pytest tests/e2e tests/integration/alerts || $(AGAIN) # these watch the clock: one at a time
 
 lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff check .
