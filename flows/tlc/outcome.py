@@ -58,15 +58,10 @@ class MonthOutcome(BaseModel):
         return {leg.target: leg.status for leg in self.legs}
 
 
-class BackfillReport(BaseModel):
-    """Every month of a backfill and its outcome; with ``plan_only`` what would be done, and nothing was."""
+class _ManyMonths(BaseModel):
+    """What reports of many months have in common."""
 
-    dataset: str
-    start_month: str
-    end_month: str
     targets: list[Target]
-    plan_only: bool = False
-    plan: list[dict[str, Any]] = Field(default_factory=list, description="The plan: a row a month, as it is shown")
     months: list[MonthOutcome] = Field(default_factory=list)
     seconds: float = 0.0
 
@@ -80,6 +75,16 @@ class BackfillReport(BaseModel):
         """The months that failed in at least one target."""
         return [month for month in self.months if month.failed]
 
+
+class BackfillReport(_ManyMonths):
+    """Every month of a backfill and its outcome; with ``plan_only`` what would be done, and nothing was."""
+
+    dataset: str
+    start_month: str
+    end_month: str
+    plan_only: bool = False
+    plan: list[dict[str, Any]] = Field(default_factory=list, description="The plan: a row a month, as it is shown")
+
     @property
     def has_any(self) -> bool:
         """Whether any month was there to be loaded, or stands already, in any target."""
@@ -90,23 +95,10 @@ class BackfillReport(BaseModel):
         return [month.month for month in self.months if status in month.statuses.values()]
 
 
-class SyncReport(BaseModel):
+class SyncReport(_ManyMonths):
     """Every month that a look at the source found worth a word, and its outcome."""
 
-    targets: list[Target]
-    months: list[MonthOutcome]
     not_out_yet: dict[str, str] = Field(description="The first month of each dataset that is not published yet")
-    seconds: float = 0.0
-
-    @property
-    def reports(self) -> list[LoadReport]:
-        """The reports of all legs that ended well in this process."""
-        return [report for month in self.months for report in month.reports]
-
-    @property
-    def failed(self) -> list[MonthOutcome]:
-        """The months that failed in at least one target."""
-        return [month for month in self.months if month.failed]
 
     @property
     def loaded(self) -> list[str]:
