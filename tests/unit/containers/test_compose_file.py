@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,23 @@ def test_own_containers_can_change_nothing_but_their_volume() -> None:
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+@pytest.mark.parametrize(
+    ("name", "folders"),
+    [
+        ("server", ["PREFECT_HOME", "PREFECT_SERVER_UI_STATIC_DIRECTORY"]),
+        ("services", ["PREFECT_HOME"]),
+        ("deploy", ["PREFECT_HOME", "TLC_LOCAL_DIR"]),
+        ("worker", ["PREFECT_HOME", "TLC_LOCAL_DIR", "TLC_CACHE_DIR"]),
+    ],
+)
+def test_own_containers_write_in_memory_or_in_a_volume(name: str, folders: list[str]) -> None:
+    """The rest of their file system is read-only."""
+    places = [*OWN[name]["tmpfs"], *(volume.split(":")[1] for volume in OWN[name].get("volumes", []))]
+    settings = image_environment() | OWN[name]["environment"]
+    paths = [Path(settings[folder]) for folder in folders]
+    assert [path for path in paths if not any(path.is_relative_to(place) for place in places)] == []
 
 
 def test_worker_polls_the_pool_that_the_deployments_name() -> None:
