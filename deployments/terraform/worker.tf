@@ -1,10 +1,5 @@
 # A worker that is always on: it asks Prefect for runs and starts a Cloud Run job for each.
 
-locals {
-  # Runs get it from the worker; the automation that finds silent runs, from the output environment: docs/operate.md.
-  heartbeat_seconds = "30"
-}
-
 resource "google_cloud_run_v2_service" "worker" {
   name                = "tlc-worker"
   location            = var.region
@@ -45,10 +40,6 @@ resource "google_cloud_run_v2_service" "worker" {
       env {
         name  = "WORKER_TYPE"
         value = "cloud-run-v2"
-      }
-      env {
-        name  = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
-        value = local.heartbeat_seconds
       }
       env {
         name  = "WORKER_LIMIT"

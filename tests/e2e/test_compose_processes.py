@@ -93,6 +93,11 @@ def test_background_services_schedule_and_keep_events(composed: Composed) -> Non
     assert "prefect.flow-run.Completed" in {event["event"] for event in events}
 
 
+def test_silent_runs_are_told_by_three_of_the_images_heartbeats(composed: Composed) -> None:
+    beat = float(composed.setting("worker", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"))
+    assert 3 * beat in {automation["trigger"].get("within") for automation in ask(composed, "automations/filter", {})}
+
+
 def test_neither_database_nor_log_has_a_secret_in_plain_text(composed: Composed) -> None:
     """The block with the data's password is encrypted, and its key is not beside it."""
     with composed.connect("prefect-postgres") as connection, connection.cursor() as cursor:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from blocks.settings import Settings
+from deployments.local.environment import platform_environment
 from deployments.work_pools import DEFAULT_POOL
 from tests.servers.compose_file import OWN_IMAGE, PROJECT, MissingVariable, image_environment, read_compose
 
@@ -92,6 +93,14 @@ def test_own_containers_write_in_memory_or_in_a_volume(name: str, folders: list[
 
 def test_worker_polls_the_pool_that_the_deployments_name() -> None:
     assert SERVICES["worker"]["environment"]["WORK_POOL"] == DEFAULT_POOL
+
+
+def test_runs_of_the_image_beat_as_those_of_make_up_and_nothing_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The automation for silent runs is made by ``deploy``, from the same variable of the same image."""
+    name = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+    monkeypatch.delenv(name, raising=False)
+    assert image_environment()[name] == platform_environment(PROJECT, "http://127.0.0.1/api")[name]
+    assert [service for service, described in OWN.items() if name in described["environment"]] == []
 
 
 def test_every_setting_of_the_project_reaches_the_registration() -> None:
