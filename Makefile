@@ -4,8 +4,9 @@ TOOLS := .local/tools
 UV := $(TOOLS)/bin/uv
 RUN := .venv/bin/python
 # Tests start some dozens of servers on as few as two cores: what failed is run once more by itself, and what is broken
-# fails twice.
-AGAIN = { echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --last-failed-no-failures none; }
+# fails twice. Other codes than 1 say that tests were not run.
+AGAIN = { code=$$?; [ $$code -eq 1 ] || exit $$code; \
+	echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --last-failed-no-failures none; }
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
@@ -35,7 +36,7 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 test: setup  ## All tests, real servers included
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e --ignore tests/integration/alerts || $(AGAIN)
+	$(RUN) -m pytest --cache-clear -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e --ignore tests/integration/alerts || $(AGAIN)
 	$(RUN) -m pytest tests/e2e tests/integration/alerts || $(AGAIN) # these watch the clock: one at a time
 
 lint: setup  ## Lint, format check, strict types, generated documents
