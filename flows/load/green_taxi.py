@@ -8,7 +8,7 @@ from typing import Any
 from psycopg2 import errors, sql
 
 from flows.load.postgres_copy import copy_batches
-from flows.load.postgres_errors import postgres_errors
+from flows.load.postgres_errors import postgres_errors, transaction
 from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
 from flows.load.postgres_tables import catalogue_name, column_definition, ensure_schema, existing_columns
 from flows.tlc.errors import CheckFailed, TargetMismatch
@@ -36,7 +36,7 @@ def replace_green_taxi(
     it was.
     """
     schema = trips.months[0].conformer.schema
-    with postgres_errors(), connection, connection.cursor() as cursor:
+    with postgres_errors(), transaction(connection), connection.cursor() as cursor:
         lock_in_turn(cursor, TABLE)
         is_new = _make_or_empty(cursor, _declared(schema, trips), waiting or Waiting())
         copy_batches(cursor, _NAME, trips.schema, trips, freeze=is_new, on_piece=on_piece)

@@ -1,4 +1,4 @@
-"""A Postgres for a Prefect server's own database, from a wheel: what a server for many has (docs/server.md)."""
+"""A Postgres as a process of its own, on a free port of loopback."""
 
 from __future__ import annotations
 
@@ -19,29 +19,41 @@ _STARTUP_SECONDS = 60
 
 
 @contextmanager
-def prefect_database() -> Iterator[str]:
-    """The URL, as Prefect writes it, of an empty database on a Postgres of its own."""
+def open_folder() -> Iterator[Path]:
+    """A folder that Postgres' user may enter, and that is gone afterwards."""
     # Not below pytest's own folder: as root the server runs as another user, whom pytest keeps out of it.
-    with tempfile.TemporaryDirectory(prefix="prefect-pg-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        path, port = programs_path(folder), free_port()
-        settings = {"POSTGRES_USER": "prefect", "POSTGRES_PASSWORD": "prefect", "POSTGRES_DB": "prefect"}
-        make_cluster(folder / "data", settings, path)
-        program = shutil.which("postgres", path=path)
-        assert program
-        options = ["-D", folder / "data", "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder / "data"]
-        with (
-            (folder / "log").open("wb") as log,
-            subprocess.Popen(
-                [program, *options], user=POSTGRES_USER, cwd=folder, stdout=log, stderr=subprocess.STDOUT
-            ) as server,
-        ):
-            try:
-                _wait_for(f"postgresql://prefect:prefect@127.0.0.1:{port}/prefect")
-                yield f"postgresql+asyncpg://prefect:prefect@127.0.0.1:{port}/prefect"
-            finally:
-                server.terminate()
+    with tempfile.TemporaryDirectory(prefix="tlc-pg-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def running_postgres(folder: Path, path: str, name: str) -> Iterator[str]:
+    """``name:name@127.0.0.1:port/name``: a user and its empty database on a server of the programs in ``path``."""
+    port = free_port()
+    make_cluster(folder / "data", {"POSTGRES_USER": name, "POSTGRES_PASSWORD": name, "POSTGRES_DB": name}, path)
+    program = shutil.which("postgres", path=path)
+    assert program
+    options = ["-D", folder / "data", "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder / "data"]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(
+            [program, *options], user=POSTGRES_USER, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+        ) as server,
+    ):
+        place = f"{name}:{name}@127.0.0.1:{port}/{name}"
+        try:
+            _wait_for(f"postgresql://{place}")
+            yield place
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def prefect_database() -> Iterator[str]:
+    """The URL, as Prefect writes it, of an empty database: what a server for many has (docs/server.md)."""
+    with open_folder() as folder, running_postgres(folder, programs_path(folder), "prefect") as place:
+        yield f"postgresql+asyncpg://{place}"
 
 
 def _wait_for(url: str) -> None:
