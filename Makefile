@@ -9,7 +9,7 @@ AGAIN = { echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --las
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup browser screenshots demo test test-major lint audit check-cloud format bench up status down docs clean
+.PHONY: help setup browser screenshots demo test test-major lint audit check-cloud check-pages format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -61,6 +61,9 @@ check-cloud: setup  ## Terraform's own checks, with plans, and checkov's; needs 
 	$(RUN) -m pytest -q tests/terraform
 	$(CHECKOV) --framework terraform --directory deployments/terraform --var-file deployments/terraform/tests/everything.tfvars
 	$(CHECKOV) --framework dockerfile --file Dockerfile
+
+check-pages: setup  ## Run the commands of README, laptop.md, operate.md and reconcile.md as they stand there
+	$(RUN) -m pytest tests/e2e/documented_commands.py
 
 format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -46,7 +47,7 @@ def running_postgres(folder: Path, path: str, name: str) -> Iterator[str]:
             _wait_for(f"postgresql://{place}")
             yield place
         finally:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # at SIGTERM it waits until all clients have gone
 
 
 @contextmanager
