@@ -1,4 +1,4 @@
-"""What a run needs around it: a Postgres, a web server with the month, a Prefect server. All new, all on loopback."""
+"""What a run needs around it: a Postgres, a web server with the month, Prefect's server as ``make up`` has it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from blocks.embedded import start_postgres, stop_postgres
+from deployments.local.prefect_database import prefect_database_folder, start_prefect_database
 from tests.benchmarks.inputs import CHECKOUT, MONTH
 
 
@@ -59,13 +60,14 @@ def services() -> Iterator[Services]:
         with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as site:
             assert site.stdin and site.stdout
             environment = _environment(folder, url, site.stdout.readline().strip())
-            with _prefect_server(environment):
+            with _prefect_server(environment, start_prefect_database(folder)):
                 register = [sys.executable, "-m", "blocks.register"]
                 subprocess.run(register, cwd=CHECKOUT, env=environment, check=True, stdout=subprocess.DEVNULL)
                 yield Services(folder, url, environment, site)
             site.stdin.close()
     finally:
-        stop_postgres(folder / "pg")
+        for data in (folder / "pg", prefect_database_folder(folder)):
+            stop_postgres(data)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -89,7 +91,7 @@ def _environment(folder: Path, postgres_url: str, site_url: str) -> dict[str, st
 
 
 @contextmanager
-def _prefect_server(environment: dict[str, str]) -> Iterator[None]:
+def _prefect_server(environment: dict[str, str], database: str) -> Iterator[None]:
     api = environment["PREFECT_API_URL"]
     port = api.removesuffix("/api").rpartition(":")[2]
     log = Path(environment["PREFECT_HOME"]) / "server.log"
@@ -97,7 +99,11 @@ def _prefect_server(environment: dict[str, str]) -> Iterator[None]:
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            env=environment | {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             for _ in range(240):
