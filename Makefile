@@ -10,7 +10,7 @@ AGAIN = { code=$$?; [ $$code -eq 1 ] || exit $$code; \
 export UV_PYTHON_DOWNLOADS = never
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup browser screenshots demo test lint audit check-cloud check-pages format bench up status down docs clean
+.PHONY: help setup browser screenshots demo test test-major lint audit check-cloud check-pages format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -38,6 +38,9 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 test: setup  ## All tests, real servers included
 	$(RUN) -m pytest --cache-clear -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e --ignore tests/integration/alerts || $(AGAIN)
 	$(RUN) -m pytest tests/e2e tests/integration/alerts || $(AGAIN) # these watch the clock: one at a time
+
+test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=14, the oldest); needs npm
+	$(RUN) -m tests.postgres_major $(or $(MAJOR),14)
 
 lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff check .
