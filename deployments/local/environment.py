@@ -44,11 +44,18 @@ _ELSEWHERE = (
 )
 
 
-def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
+def demo_folder(folder: Path) -> Path:
+    """Where made-up months are kept, of the platform in ``folder``: never among real ones."""
+    return folder / "demo"
+
+
+def platform_environment(folder: Path, api_url: str, data: Path | None = None) -> dict[str, str]:
     """The environment of every part of the platform, and of commands that talk to it: the user's, with these changes.
 
-    It has a Prefect database of its own: the demo's blocks name a stand-in that ends with the demo.
+    It has a Prefect database of its own: the demo's blocks name a stand-in that ends with the demo. Flows keep their
+    data in ``data``, where that is not the platform's own folder.
     """
+    data = data or folder
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_ELSEWHERE)}
     # What is the user's to set comes first, what makes the parts find each other last.
     return (
@@ -62,7 +69,7 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
             "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
             # Runs outlive a restart of the server of four minutes (by default of one).
             "PREFECT_CLIENT_MAX_RETRIES": "7",
-            "TLC_CACHE_DIR": str(folder / "cache"),
+            "TLC_CACHE_DIR": str(data / "cache"),
             # What the worker starts a run with. Its own way has two processes, the first to see what to install.
             "TLC_RUN_COMMAND": shlex.join([sys.executable, "-m", "prefect.engine"]),
         }
@@ -74,6 +81,6 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
             "PREFECT_SERVER_UI_API_URL": api_url,
             # The UI is of the same origin. Without this, a page of any other site could ask the API for the secrets.
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": api_url.removesuffix("/api"),
-            "TLC_LOCAL_DIR": str(folder),
+            "TLC_LOCAL_DIR": str(data),
         }
     )
