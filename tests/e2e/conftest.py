@@ -9,10 +9,11 @@ import pytest
 
 from deployments.local.site import TripSite
 from tests.e2e.platform import Platform, platform_up
+from tests.servers.webhook_receiver import WebhookReceiver
 
 
 @pytest.fixture(scope="package")
-def platform(tlc: Path) -> Iterator[Platform]:
+def platform(tlc: Path, receiver: WebhookReceiver) -> Iterator[Platform]:
     """With the real trip files behind its source."""
-    with TripSite([tlc / "cdn", tlc / "mirror"]) as site, platform_up(site) as running:
+    with TripSite([tlc / "cdn", tlc / "mirror"]) as site, platform_up(site, receiver) as running:
         yield running

@@ -26,10 +26,11 @@ from deployments.local.environment import platform_environment
 from deployments.local.process import Processes
 from deployments.local.site import TripSite
 from deployments.work_pools import DEFAULT_POOL
-from tests.e2e.server_log import ServerLog
+from tests.e2e.server_log import server_errors
+from tests.servers.webhook_receiver import WebhookReceiver
 
 # Generous: how long things take is for benchmarks/platform.py to say, on a machine that does nothing else.
-PATIENCE = 150
+PATIENCE = 300
 Found = TypeVar("Found")
 
 
@@ -44,10 +45,11 @@ def wait_for(what: str, look: Callable[[], Found], seconds: float = PATIENCE) ->
 
 @dataclass
 class Platform:
-    """A platform that runs, its source, and a client of its server."""
+    """A platform that runs, its source, where its alerts go, and a client of its server."""
 
     folder: Path
     site: TripSite
+    alerts: WebhookReceiver
     taken_port: int
 
     @property
@@ -70,7 +72,12 @@ class Platform:
         return platform_environment(self.folder, self.api) | self._settings()
 
     def _settings(self) -> dict[str, str]:
-        return {"TLC_LOCAL_DIR": str(self.folder), "TLC_SOURCE_URL": self.site.url, "TLC_MIRROR_URL": self.site.url}
+        return {
+            "TLC_LOCAL_DIR": str(self.folder),
+            "TLC_SOURCE_URL": self.site.url,
+            "TLC_MIRROR_URL": self.site.url,
+            "TLC_ALERT_WEBHOOK_URL": self.alerts.url,
+        }
 
     def make(self, *arguments: str) -> str:
         """The output of make, which has to succeed."""
@@ -135,8 +142,8 @@ class Platform:
         finally:
             self.processes.stop("second-worker")
 
-    def server_log(self) -> ServerLog:
-        return ServerLog.read(self.processes.log_file("server"))
+    def server_errors(self) -> list[str]:
+        return server_errors(self.processes.log_file("server"))
 
     def query(self, statement: str) -> list[tuple]:
         connection = self.connect()
@@ -152,7 +159,7 @@ class Platform:
 
 
 @contextmanager
-def platform_up(site: TripSite) -> Iterator[Platform]:
+def platform_up(site: TripSite, alerts: WebhookReceiver) -> Iterator[Platform]:
     """One that runs while this is entered. The port that it wishes for is taken by somebody else."""
     # Not below pytest's own folder: as root, Postgres runs as another user, to whom that one is closed.
     folder = Path(tempfile.mkdtemp(prefix="tlc-e2e-"))
@@ -160,7 +167,7 @@ def platform_up(site: TripSite) -> Iterator[Platform]:
     with socket.socket() as somebody:
         somebody.bind(("127.0.0.1", 0))
         somebody.listen()
-        platform = Platform(folder, site, taken_port=somebody.getsockname()[1])
+        platform = Platform(folder, site, alerts, taken_port=somebody.getsockname()[1])
         try:
             platform.make("up", f"PORT={platform.taken_port}")
             yield platform

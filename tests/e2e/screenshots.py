@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -12,6 +13,7 @@ from deployments.declared import PROJECT
 from deployments.local.stand_in import stand_in_site
 from tests.e2e.browser import HOW_TO_GET_IT, Ui, find_chromium, ui_in_browser
 from tests.e2e.platform import Platform, platform_up
+from tests.servers.webhook_receiver import WebhookReceiver
 
 IMAGES = PROJECT / "docs" / "images"
 MOST_BYTES = 150_000
@@ -27,7 +29,8 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="tlc-screenshots-") as folder,
         stand_in_site(Path(folder)) as site,
-        platform_up(site) as platform,
+        closing(WebhookReceiver()) as alerts,
+        platform_up(site, alerts) as platform,
         ui_in_browser(chromium, platform.api.removesuffix("/api"), height=820) as ui,
     ):
         run = platform.submit("backfill", **BACKFILL, targets=TARGETS)

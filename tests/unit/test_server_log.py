@@ -1,37 +1,28 @@
-"""Which failures in the log of Prefect's server the tests of the platform take for SQLite's own."""
+"""Which entries in the log of Prefect's server the tests of the platform take for failures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.server_log import ServerLog
+from tests.e2e.server_log import server_errors
 
-LOCKED = """\
+LOG = """\
 16:31:28.003 | ERROR   | prefect.server.utilities.messaging.memory - Failed in consume_loop
 Traceback (most recent call last):
-sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) database is locked
-[SQL: INSERT INTO automation_bucket (automation_id) VALUES (:automation_id)]
-16:32:19.304 | ERROR   | prefect.server.utilities.worker_channel - Worker channel heartbeat persistence failed: x
-sqlite3.OperationalError: database is locked
-16:35:01.266 | ERROR   | prefect.server.services.task_run_recorder - Error flushing 1 events (1 to retry, 0 dropped)
-sqlite3.OperationalError: database is locked
+ValueError: one
+16:31:29.003 | ERROR   | uvicorn.error - Exception in ASGI application
+Traceback (most recent call last):
+starlette.websockets.WebSocketDisconnect
+16:31:30.003 | CRITICAL | prefect.server - two
 16:32:14.453 | WARNING | prefect.server - Message failed after 4 retries and will be moved to the dead letter queue
-"""
-NOT_KNOWN = """\
-16:31:28.003 | ERROR   | prefect.server.utilities.messaging.memory - Failed in consume_loop
-ValueError: something else, of an automation_bucket
-16:32:19.304 | ERROR   | prefect.server.api - Encountered exception in request
-sqlite3.OperationalError: database is locked
-16:35:01.266 | ERROR   | prefect.server.services.task_run_recorder - Error flushing 1 events (0 to retry, 1 dropped)
-sqlite3.OperationalError: database is locked
 16:35:02.000 | INFO    | prefect.server - all is well
 """
 
 
-def test_only_what_is_locked_on_a_known_path_is_counted_apart(tmp_path: Path) -> None:
+def test_failures_are_whole_and_a_client_that_is_gone_is_none(tmp_path: Path) -> None:
     file = tmp_path / "server.log"
-    file.write_text(LOCKED + NOT_KNOWN)
-    log = ServerLog.read(file)
-    assert len(log.locked) == 3
-    assert len(log.errors) == 3
-    assert len(log.events_given_up) == 1
+    file.write_text(LOG)
+    consume_loop, critical, given_up = server_errors(file)
+    assert consume_loop.startswith("16:31:28.003") and consume_loop.endswith("ValueError: one\n")
+    assert critical.endswith("two\n")
+    assert "4 retries" in given_up

@@ -24,7 +24,7 @@ SHORT = Patience(*(timedelta(seconds=10),) * 3)
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A server on Postgres: on SQLite, an automation may miss an event when two writes meet (docs/laptop.md)."""
+    """A server on Postgres: on SQLite, an automation may miss an event when two writes meet (docs/decisions.md)."""
     with prefect_database() as url:
         running = PrefectServer(tmp_path_factory.mktemp("alerts"), PREFECT_SERVER_DATABASE_CONNECTION_URL=url)
         running.start()
