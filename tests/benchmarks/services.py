@@ -48,8 +48,11 @@ class Services:
 
 
 @contextmanager
-def services() -> Iterator[Services]:
-    """Start all, register the blocks, and end all and remove every file afterwards."""
+def services(prefect_database: str | None = None) -> Iterator[Services]:
+    """Start all, register the blocks, and end all and remove every file afterwards.
+
+    ``prefect_database`` is the URL of the Prefect server's database; by default it has SQLite.
+    """
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     folder.chmod(0o755)  # the embedded Postgres runs as another user when we are root, and reads a file here
     (folder / "site").mkdir()
@@ -59,7 +62,7 @@ def services() -> Iterator[Services]:
         with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as site:
             assert site.stdin and site.stdout
             environment = _environment(folder, url, site.stdout.readline().strip())
-            with _prefect_server(environment):
+            with _prefect_server(environment, prefect_database):
                 register = [sys.executable, "-m", "blocks.register"]
                 subprocess.run(register, cwd=CHECKOUT, env=environment, check=True, stdout=subprocess.DEVNULL)
                 yield Services(folder, url, environment, site)
@@ -89,7 +92,7 @@ def _environment(folder: Path, postgres_url: str, site_url: str) -> dict[str, st
 
 
 @contextmanager
-def _prefect_server(environment: dict[str, str]) -> Iterator[None]:
+def _prefect_server(environment: dict[str, str], database: str | None) -> Iterator[None]:
     api = environment["PREFECT_API_URL"]
     port = api.removesuffix("/api").rpartition(":")[2]
     log = Path(environment["PREFECT_HOME"]) / "server.log"
@@ -97,7 +100,11 @@ def _prefect_server(environment: dict[str, str]) -> Iterator[None]:
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            env=environment | ({"PREFECT_SERVER_DATABASE_CONNECTION_URL": database} if database else {}),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             for _ in range(240):
