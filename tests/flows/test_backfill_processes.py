@@ -23,7 +23,7 @@ from deployments.local.months import write_parquet
 from flows import backfill
 from flows.load_month import load_month
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import ParameterError
+from flows.tlc.errors import MonthsFailed, ParameterError
 from tests.conftest import Database
 from tests.flows.conftest import ROWS, YEAR, path_of
 
@@ -182,17 +182,35 @@ def workers(pool: str, names: list[str], folder: Path) -> Iterator[None]:
             worker.wait(30)
 
 
-def test_two_workers_share_a_backfill(environment: Path, database, year, site, deployed, tmp_path) -> None:
+def months_of_runs(pool: str) -> list[str]:
+    """The month of each run that has been submitted to the pool."""
+    with get_client(sync_client=True) as client:
+        runs = client.request("POST", "/flow_runs/filter", json={"flows": {"name": {"any_": ["load-month"]}}}).json()
+    return [run["parameters"]["month"] for run in runs if run["work_pool_name"] == pool]
+
+
+def test_two_workers_share_a_backfill_and_running_it_again_submits_what_is_missing(
+    environment: Path, database, year, year_files, site, deployed, tmp_path
+) -> None:
     site.put(path_of(year[6]), b"<html>no trips</html>")
     span = {"dataset": "green", "start_month": str(year[4]), "end_month": str(year[7]), "targets": ["postgres"]}
-    with workers(deployed, ["one", "two"], tmp_path), pytest.raises(Exception, match=r"1 of 4 months failed") as error:
-        backfill(**span, run_on="work_pool", max_parallel=2)
-    assert f"green {year[6]} → postgres" in str(error.value)
-    assert "HTML page" in str(error.value)
-    assert database.query(COUNTS) == [(str(year[place]), ROWS) for place in (4, 5, 7)]
-    assert loaded_months(database) == [str(year[place]) for place in (4, 5, 7)]
-    for name in ("one", "two"):
-        assert "ubmitting flow run" in (tmp_path / f"{name}.log").read_text(), f"worker {name} had nothing to do"
+    with workers(deployed, ["one", "two"], tmp_path):
+        with pytest.raises(MonthsFailed, match=r"1 of 4 months failed") as error:
+            backfill(**span, run_on="work_pool", max_parallel=2)
+        assert f"green {year[6]} → postgres" in str(error.value)
+        assert "HTML page" in str(error.value)
+        assert database.query(COUNTS) == [(str(year[place]), ROWS) for place in (4, 5, 7)]
+        assert loaded_months(database) == [str(year[place]) for place in (4, 5, 7)]
+        for name in ("one", "two"):
+            assert "ubmitting flow run" in (tmp_path / f"{name}.log").read_text(), f"worker {name} had nothing to do"
+        assert sorted(months_of_runs(deployed)) == [str(month) for month in year[4:8]]
+
+        site.put(path_of(year[6]), year_files[year[6]])
+        again = backfill(**span, run_on="work_pool", max_parallel=2)
+    assert again.months_of("unchanged") == [str(year[place]) for place in (4, 5, 7)]
+    assert again.months_of("loaded") == [str(year[6])]
+    assert sorted(months_of_runs(deployed)) == sorted([*map(str, year[4:8]), str(year[6])])  # what was missing, no more
+    assert database.query(COUNTS) == [(str(month), ROWS) for month in year[4:8]]
 
 
 def test_cancelled_backfill_has_its_runs_cancelled(environment: Path, year, deployed, tmp_path) -> None:
