@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -39,9 +40,12 @@ def environment_of_a_process() -> dict[str, str]:
     return os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url), "PREFECT_LOGGING_LEVEL": "INFO"}
 
 
+IMPATIENT = "import flows.months_at_once; flows.months_at_once.SILENCE_SECONDS = 2.0; "
+
+
 def start_backfill(log: Path, **parameters: object) -> subprocess.Popen[bytes]:
     """A backfill in a process of its own, which has the default signals."""
-    code = f"from flows import backfill; backfill(**{parameters!r})"
+    code = f"{IMPATIENT}from flows import backfill; backfill(**{parameters!r})"
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-c", code],
@@ -139,20 +143,24 @@ def test_cancel_in_the_middle_of_a_copy_leaves_the_month(environment: Path, data
 
 @pytest.fixture
 def deployed(prefect: None) -> Iterator[str]:
-    """The deployment load-month in a process work pool; the pool's name."""
+    """The deployments load-month and backfill in a process work pool; the pool's name."""
     pool = f"backfill-{uuid.uuid4().hex[:8]}"
     with get_client(sync_client=True) as client:
         client.request("POST", "/work_pools/", json={"name": pool, "type": "process"})
-        deployment = client.create_deployment(
-            client.create_flow(load_month),
-            "load-month",
-            work_pool_name=pool,
-            entrypoint="flows/load_month.py:load_month",
-            pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
-            parameter_openapi_schema=parameter_schema(load_month.fn).model_dump(),
-        )
+        deployments = [
+            client.create_deployment(
+                client.create_flow(flow),
+                flow.name,
+                work_pool_name=pool,
+                entrypoint=f"flows/{flow.fn.__name__}.py:{flow.fn.__name__}",
+                pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
+                parameter_openapi_schema=parameter_schema(flow.fn).model_dump(),
+            )
+            for flow in (load_month, backfill)
+        ]
         yield pool
-        client.delete_deployment(deployment)
+        for deployment in deployments:
+            client.delete_deployment(deployment)
         client.request("DELETE", f"/work_pools/{pool}")
 
 
@@ -223,10 +231,36 @@ def test_cancelled_backfill_has_its_runs_cancelled(environment: Path, year, depl
             return [run["state"]["name"] for run in runs if run["work_pool_name"] == deployed]
 
     wait_until(lambda: len([state for state in states() if state in ("Scheduled", "Late")]) == 2, "two runs submitted")
+    wait_until(lambda: f"worker start --pool {deployed}" in (tmp_path / "log").read_text(), "it says what is missing")
     running.send_signal(signal.SIGINT)
     assert running.wait(60) != 0
     wait_until(lambda: not {"Scheduled", "Late"} & set(states()), "both runs cancelled", 30)
     assert set(states()) <= {"Cancelled", "Cancelling", "Completed", "Failed"}
+
+
+def test_backfill_that_waits_for_its_own_room_says_so_and_goes_on_when_it_gets_some(
+    environment: Path, database, year, deployed, tmp_path
+) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        f"{IMPATIENT}import runpy; runpy.run_module('prefect.engine', run_name='__main__')",
+    ]
+    span = WHOLE_YEAR | {"end_month": str(year[1]), "run_on": "work_pool"}
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(
+            client.read_deployment_by_name("backfill/backfill").id,
+            parameters=span,
+            job_variables={"command": shlex.join(command)},
+        )
+        with workers(deployed, ["one"], tmp_path):
+            log = tmp_path / "one.log"
+            wait_until(lambda: "nothing else, takes the room of the work pool" in log.read_text(), "it says so")
+            assert database.value("select to_regclass('tlc.loads')") is None
+            with workers(deployed, ["two"], tmp_path):
+                wait_until(lambda: client.read_flow_run(run.id).state_name == "Completed", "it has room, and is done")
+        assert log.read_text().count("takes the room of the work pool") == 1
+    assert loaded_months(database) == [str(month) for month in year[:2]]
 
 
 def test_work_pool_without_the_deployment_is_told_what_to_do(environment: Path, year) -> None:
