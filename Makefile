@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup browser screenshots demo test lint audit check-cloud format bench up status down docs clean
+.PHONY: help setup browser screenshots demo test lint audit check-cloud check-pages format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -60,6 +60,9 @@ check-cloud: setup  ## Terraform's own checks, with plans, and checkov's; needs 
 	$(RUN) -m pytest -q tests/terraform
 	$(CHECKOV) --framework terraform --directory deployments/terraform --var-file deployments/terraform/tests/everything.tfvars
 	$(CHECKOV) --framework dockerfile --file Dockerfile
+
+check-pages: setup  ## Run the commands of README, laptop.md, operate.md and reconcile.md as they stand there
+	$(RUN) -m pytest tests/e2e/documented_commands.py
 
 format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .

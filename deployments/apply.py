@@ -14,29 +14,29 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from blocks.limits import ensure_limits
-from blocks.names import POSTGRES
 from blocks.register import register_blocks
 from deployments.automations import apply_automations
 from deployments.declared import PROJECT, declared_deployments, declared_for_pool
+from deployments.out_of_reach import PLACES, NothingToLoadInto, leave_out, out_of_reach, places_of_this_machine
 from deployments.schedules import remove_undeclared_schedules
-from deployments.without_postgres import leave_postgres_out, must_leave_block_out
 from deployments.work_pools import DEFAULT_POOL, POOLS, ensure_work_pool
 
 
 def apply(pool: str = DEFAULT_POOL, log: Path | None = None) -> Iterator[str]:
     """Do it step by step, and say after each what is there now. ``prefect deploy`` writes to ``log``, if any.
 
-    Raises CalledProcessError where ``prefect deploy`` fails.
+    Raises CalledProcessError where ``prefect deploy`` fails, NothingToLoadInto where the pool's runs reach no target.
     """
-    no_postgres = must_leave_block_out(pool)
-    yield f"blocks: {', '.join(register_blocks(leave_out=[POSTGRES] if no_postgres else []))}"
+    here = places_of_this_machine(pool)
+    missing = out_of_reach(pool, here)
+    yield f"blocks: {', '.join(register_blocks(leave_out=[PLACES[target].block for target in here]))}"
     yield f"work pool: {ensure_work_pool(pool)}"
     yield f"limits: {', '.join(ensure_limits())}"
     _deploy(pool, log)
     remove_undeclared_schedules()
     yield f"deployments: {', '.join(declared_deployments())}"
-    if no_postgres and (left_out := leave_postgres_out()):
-        yield left_out
+    if missing:
+        yield leave_out(missing)
     automations = apply_automations()
     yield f"automations: {', '.join(automations.created + automations.updated + automations.left)}"
     yield from automations.notes
@@ -58,8 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Apply, and print what is there."""
     parser = argparse.ArgumentParser(prog="python -m deployments.apply", description=__doc__)
     parser.add_argument("--pool", choices=POOLS, default=DEFAULT_POOL, help="where the deployments' runs go")
-    for line in apply(parser.parse_args(arguments).pool):
-        print(line, flush=True)  # noqa: T201 - the command's output
+    try:
+        for line in apply(parser.parse_args(arguments).pool):
+            print(line, flush=True)  # noqa: T201 - the command's output
+    except NothingToLoadInto as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The embedded Postgres after a kill -9: it comes back with its data, whatever the old pid file says."""
+"""The embedded Postgres servers after a kill -9: they come back with their data, whatever the old pid file says."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 
 from blocks.embedded import postgres_process, start_postgres, stop_postgres
+from deployments.local.prefect_database import prefect_database_folder, start_prefect_database
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def folder() -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix="tlc-embedded-"))
     parent.chmod(0o755)
     yield parent / "pg"
-    stop_postgres(parent / "pg")
+    for data in (parent / "pg", prefect_database_folder(parent)):
+        stop_postgres(data)
     shutil.rmtree(parent, ignore_errors=True)
 
 
@@ -53,6 +55,25 @@ def test_killed_server_comes_back_with_its_data(folder: Path) -> None:
         assert execute(start_postgres(folder), "select number from kept") == [(1,)]
     assert stop_postgres(folder)
     assert not stop_postgres(folder)
+
+
+@pytest.mark.timeout(180)
+def test_prefects_database_comes_back_after_a_kill(folder: Path) -> None:
+    platform = folder.parent
+    data = prefect_database_folder(platform)
+    url = start_prefect_database(platform)
+    assert url.startswith("postgresql+asyncpg://")
+    url = url.replace("+asyncpg", "")
+    # What Prefect asks for, and the other embedded server lacks.
+    execute(url, "create extension pg_trgm; create table kept as select 1 as number; select 1")
+    server = postgres_process(data)
+    assert server
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait(20)
+    start_prefect_database(platform)
+    assert execute(url, "select number from kept") == [(1,)]
+    assert stop_postgres(data)
+    assert postgres_process(data) is None
 
 
 def test_where_the_wheel_is_missing_the_error_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

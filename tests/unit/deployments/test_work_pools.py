@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import prefect
@@ -11,7 +13,8 @@ from prefect.workers.process import ProcessWorker
 from prefect_gcp.workers.cloud_run_v2 import CloudRunWorkerV2
 
 from blocks.settings import Settings
-from deployments.work_pools import POOLS
+from deployments.local.environment import platform_environment
+from deployments.work_pools import DEFAULT_POOL, POOLS
 
 SHIPPED = Path(prefect.__file__).parent / "server/api/collections_data/views/aggregate-worker-metadata.json"
 
@@ -44,6 +47,13 @@ def test_cloud_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert {
         variable: properties[variable]["default"].removeprefix("value-of-") for variable in pool.from_environment
     } == dict(pool.from_environment)
+
+
+def test_platform_says_how_its_pool_starts_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = platform_environment(tmp_path, "http://127.0.0.1:1/api")
+    monkeypatch.setattr(os, "environ", told)
+    command = POOLS[DEFAULT_POOL].template()["variables"]["properties"]["command"]["default"]
+    assert command == f"{sys.executable} -m prefect.engine"
 
 
 def test_no_placeholder_of_a_template_lacks_its_variable() -> None:

@@ -1,0 +1,113 @@
+"""A work pool whose runs are elsewhere: they do not reach the Postgres, lake and warehouse of this machine.
+
+What loads there is left out then, rather than started every day to fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.responses import DeploymentResponse
+
+from blocks.names import LAKE, POSTGRES, WAREHOUSE
+from blocks.settings import Settings
+from deployments.declared import declared_deployments
+from deployments.work_pools import DEFAULT_POOL
+from flows.tlc.report import TARGETS, Target
+
+_PAGE = 200  # the most that the server gives
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a target's rows go: the block that says it, and the variable that the block is made from."""
+
+    block: str
+    variable: str
+
+
+PLACES: dict[Target, Place] = {
+    "postgres": Place(POSTGRES, "TLC_POSTGRES_URL"),
+    "gcs": Place(LAKE, "TLC_LAKE_URL"),
+    "bigquery": Place(WAREHOUSE, "TLC_WAREHOUSE_URL"),
+}
+
+
+class NothingToLoadInto(Exception):
+    """The pool's runs reach none of the targets. The message says what to set."""
+
+
+def places_of_this_machine(pool: str) -> list[Target]:
+    """The targets that are in this machine's own folders, for want of a variable, while the pool's runs are elsewhere.
+
+    Registering their blocks would send runs on other machines to folders that these do not have.
+    """
+    if pool == DEFAULT_POOL:
+        return []
+    settings = Settings()
+    given = {"postgres": settings.postgres_url, "gcs": settings.lake_url, "bigquery": settings.warehouse_url}
+    return [target for target in TARGETS if given[target] is None]
+
+
+def out_of_reach(pool: str, here: Collection[Target]) -> list[Target]:
+    """Those of the targets ``here`` for which nobody has registered a block, and the warehouse without a lake.
+
+    Raises NothingToLoadInto where that is all targets.
+    """
+    if not here:
+        return []
+    with get_client(sync_client=True) as client:
+        saved = _saved_blocks(client)
+    missing = [target for target in TARGETS if target in here and PLACES[target].block not in saved]
+    if "gcs" in missing and "bigquery" not in missing:  # it is loaded from the lake
+        missing.append("bigquery")
+    if len(missing) == len(TARGETS):
+        raise NothingToLoadInto(
+            f"The runs of {pool} are on other machines, which do not reach this one's Postgres, lake and warehouse. "
+            "Set TLC_POSTGRES_URL, or TLC_LAKE_URL and TLC_WAREHOUSE_URL, to what they reach, and run this again."
+        )
+    return missing
+
+
+def leave_out(targets: Collection[Target]) -> str:
+    """Of what is deployed: other targets as the default, and no schedule for what needs one that is out of reach.
+
+    Returns what was done and how to undo it, in a sentence.
+    """
+    others = [target for target in TARGETS if target not in targets]
+    unscheduled = []
+    with get_client(sync_client=True) as client:
+        for name, declared in declared_deployments().items():
+            deployment = client.read_deployment_by_name(f"{name}/{name}")
+            if "targets" in (deployment.parameter_openapi_schema or {})["properties"]:
+                parameters = deployment.parameters | {"targets": others}
+                client.update_deployment(deployment.id, DeploymentUpdate(parameters=parameters))
+            elif declared["schedules"] and not set(declared["tags"]).isdisjoint(targets):
+                _unschedule(client, deployment)
+                unscheduled.append(name)
+    names = " and ".join(targets)
+    variables = " and ".join(PLACES[target].variable for target in targets)
+    not_scheduled = f", and {' and '.join(unscheduled)} is not scheduled" if unscheduled else ""
+    return (
+        f"Out of the runs' reach: {names}. Targets are {' and '.join(others)}{not_scheduled}. Set {variables} to what "
+        "the runs reach, and run this again."
+    )
+
+
+def _saved_blocks(client: SyncPrefectClient) -> set[str]:
+    """The names of all blocks that are saved."""
+    names: set[str] = set()
+    offset = 0
+    while page := client.read_block_documents(offset=offset, limit=_PAGE, include_secrets=False):
+        names |= {str(block.name) for block in page}
+        offset += _PAGE
+    return names
+
+
+def _unschedule(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
+    for schedule in client.read_deployment_schedules(deployment.id):
+        if schedule.slug:  # those that people made have none
+            client.delete_deployment_schedule(deployment.id, schedule.id)
