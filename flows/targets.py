@@ -19,7 +19,7 @@ from flows.load.warehouse import Warehouse
 @contextmanager
 def postgres_connected() -> Iterator[Any]:
     """A connection to the Postgres of the block ``tlc-postgres``; what goes wrong with it is a TargetError."""
-    from prefect_sqlalchemy import SqlAlchemyConnector  # noqa: PLC0415 - SQLAlchemy takes 0.7 s
+    from prefect_sqlalchemy import SqlAlchemyConnector  # noqa: PLC0415 - SQLAlchemy takes 0.2 s
 
     from blocks.postgres import postgres_connection  # noqa: PLC0415
     from flows.load.postgres_errors import postgres_errors  # noqa: PLC0415
@@ -33,7 +33,7 @@ def open_lake() -> Lake:
     block = load_lake()
     if isinstance(block, LocalFileSystem):
         return FolderLake(Path(block.basepath or "").expanduser())
-    from blocks.lake import storage_client  # noqa: PLC0415 - Google's libraries take 1.6 s
+    from blocks.lake import storage_client  # noqa: PLC0415 - Google's libraries take a second
     from flows.load.lake_gcs import GcsLake  # noqa: PLC0415
 
     return GcsLake(storage_client(block).bucket(block.bucket), block.bucket_folder.strip("/"))
@@ -45,7 +45,7 @@ def open_warehouse() -> Warehouse:
         from flows.load.duckdb import DuckDbWarehouse  # noqa: PLC0415 - a database that others do not need
 
         return DuckDbWarehouse(file)
-    from blocks.warehouse import TripWarehouse  # noqa: PLC0415 - Google's libraries take 2.5 s
+    from blocks.warehouse import TripWarehouse  # noqa: PLC0415 - Google's libraries take a second
     from flows.load.bigquery import BigQueryWarehouse  # noqa: PLC0415
     from flows.load.bigquery_errors import bigquery_errors  # noqa: PLC0415
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
-# Arrow imports pandas at its first value: a second that belongs to the start of a process, not into a load.
+# Arrow imports pandas at its first value: 0.3 s that belong to the start of a process, not into a load.
 import pandas  # noqa: F401
 from prefect import task
 from prefect.runtime import flow_run

@@ -1,4 +1,4 @@
-"""The tasks of Postgres' leg: policy (retries), blocks, logs, artifacts. The work stands in extract to load."""
+"""The tasks of Postgres' leg: retries, blocks, logs, artifacts. The work stands in extract, transform and load."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
-# Arrow imports pandas at its first value, the block its SQLAlchemy: seconds that belong to the start of a process, not
-# into a load.
+# Arrow imports pandas at its first value, the block its SQLAlchemy: half a second that belongs to the start of a
+# process, not into a load.
 import pandas  # noqa: F401
 import prefect_sqlalchemy  # noqa: F401
 from prefect import get_run_logger, task
