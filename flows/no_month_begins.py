@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import FlowRun, StateType, WorkPool, WorkPoo
 
 from flows.months_elsewhere import DEPLOYMENT
 
-_BEGUN = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
+_BEGUN = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 
 def why_none_begins(parent: UUID) -> str | None:
