@@ -11,11 +11,13 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from prefect.testing.utilities import prefect_test_harness
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from sqlalchemy.engine import make_url
 
 from blocks.embedded import start_postgres, stop_postgres
 from deployments.local.site import TripSite
+from tests.servers.prefect_postgres import prefect_database
 from tests.servers.prefect_process import PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
@@ -90,10 +92,17 @@ def database(postgres_server: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def prefect() -> Iterator[None]:
-    """One Prefect server with an empty database for the session."""
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One Prefect server with an empty database for the session; on Postgres, which takes its many writes faster."""
+    with prefect_database() as url:
+        running = PrefectServer(tmp_path_factory.mktemp("prefect"), PREFECT_SERVER_DATABASE_CONNECTION_URL=url)
+        running.start()
+        with running.as_client():
+            yield
+            # What waits to be sent would be tried for a minute when this process ends.
+            APILogWorker.drain_all()
+            EventsWorker.drain_all()
+        running.stop()
 
 
 @pytest.fixture(scope="session")

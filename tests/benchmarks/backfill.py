@@ -28,7 +28,6 @@ from tests.benchmarks.report import Target
 from tests.benchmarks.run import say
 from tests.benchmarks.services import Services, services
 from tests.benchmarks.workers import AT_ONCE, deploy, parts_of_runs, workers
-from tests.servers.prefect_postgres import prefect_database
 
 RESULTS = Path(__file__).parent / "results" / "backfill.json"
 YEAR = list(months_between(Month(2018, 7), Month(2019, 6)))
@@ -47,11 +46,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     say("starting Postgres and Prefect's server")
-    with (
-        prefect_database() as database,  # the server of many workers has Postgres
-        services(database) as running,
-        TripSite(generator=_catalogued) as site,
-    ):
+    with services() as running, TripSite(generator=_catalogued) as site:
         measured = Measured(running, site, options.repeat)
         results = {
             "slow source, one at a time": measured.year(1, ["postgres"], slow=SLOW),

@@ -1,4 +1,4 @@
-"""What a run needs around it: a Postgres, a web server with the month, a Prefect server. All new, all on loopback."""
+"""What a run needs around it: a Postgres, a web server with the month, Prefect's server as ``make up`` has it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from blocks.embedded import start_postgres, stop_postgres
+from deployments.local.prefect_database import prefect_database_folder, start_prefect_database
 from tests.benchmarks.inputs import CHECKOUT, MONTH
 
 
@@ -48,11 +49,8 @@ class Services:
 
 
 @contextmanager
-def services(prefect_database: str | None = None) -> Iterator[Services]:
-    """Start all, register the blocks, and end all and remove every file afterwards.
-
-    ``prefect_database`` is the URL of the Prefect server's database; by default it has SQLite.
-    """
+def services() -> Iterator[Services]:
+    """Start all, register the blocks, and end all and remove every file afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     folder.chmod(0o755)  # the embedded Postgres runs as another user when we are root, and reads a file here
     (folder / "site").mkdir()
@@ -62,13 +60,14 @@ def services(prefect_database: str | None = None) -> Iterator[Services]:
         with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as site:
             assert site.stdin and site.stdout
             environment = _environment(folder, url, site.stdout.readline().strip())
-            with _prefect_server(environment, prefect_database):
+            with _prefect_server(environment, start_prefect_database(folder)):
                 register = [sys.executable, "-m", "blocks.register"]
                 subprocess.run(register, cwd=CHECKOUT, env=environment, check=True, stdout=subprocess.DEVNULL)
                 yield Services(folder, url, environment, site)
             site.stdin.close()
     finally:
-        stop_postgres(folder / "pg")
+        for data in (folder / "pg", prefect_database_folder(folder)):
+            stop_postgres(data)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -92,7 +91,7 @@ def _environment(folder: Path, postgres_url: str, site_url: str) -> dict[str, st
 
 
 @contextmanager
-def _prefect_server(environment: dict[str, str], database: str | None) -> Iterator[None]:
+def _prefect_server(environment: dict[str, str], database: str) -> Iterator[None]:
     api = environment["PREFECT_API_URL"]
     port = api.removesuffix("/api").rpartition(":")[2]
     log = Path(environment["PREFECT_HOME"]) / "server.log"
@@ -101,7 +100,7 @@ def _prefect_server(environment: dict[str, str], database: str | None) -> Iterat
     with log.open("wb") as output:
         server = subprocess.Popen(
             command,
-            env=environment | ({"PREFECT_SERVER_DATABASE_CONNECTION_URL": database} if database else {}),
+            env=environment | {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

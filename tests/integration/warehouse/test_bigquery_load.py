@@ -366,11 +366,13 @@ def test_objects_that_are_gone_fail_the_job(rig: BigQueryRig, server: BigQuerySt
 def test_a_quota_says_what_it_is_and_may_pass(
     rig: BigQueryRig, server: BigQueryStandIn, month: Manifest, reason: str
 ) -> None:
-    rig.warehouse = replace(rig.warehouse, patience=Patience(poll=0.01, job=5, request=0.2, pause=0.01))
+    patient = rig.warehouse
+    rig.warehouse = replace(patient, patience=Patience(poll=0.01, job=5, request=0.2, pause=0.01))
     server.fail("jobs.insert", 403, reason, message="Quota exceeded: too many load jobs", skip=1, times=1000)
     with pytest.raises(TargetUnavailable, match="Quota exceeded: too many load jobs"):
         rig.load(month)
     server._faults.clear()
+    rig.warehouse = patient
     assert rig.load(month).status == "loaded"
 
 
