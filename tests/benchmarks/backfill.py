@@ -17,9 +17,10 @@ from typing import Any
 from deployments.local.faults import Throttle
 from deployments.local.months import write_parquet
 from deployments.local.site import TripSite
+from deployments.local.zones import zone_lookup
 from flows.tlc.catalogue import catalogue_month, expected_size
 from flows.tlc.dataset import Dataset, Source, dataset_info
-from flows.tlc.locations import month_path
+from flows.tlc.locations import ZONES_PATH, month_path
 from flows.tlc.month import Month, months_between
 from tests.benchmarks.contenders.result import told
 from tests.benchmarks.inputs import CHECKOUT
@@ -145,7 +146,9 @@ class Measured:
 
 
 def _catalogued(path: str) -> bytes | None:
-    """Something at the path of every month that TLC had published by the catalogue's day."""
+    """The zones, and something at the path of every month that TLC had published by the catalogue's day."""
+    if path == ZONES_PATH:
+        return zone_lookup()
     return b"PAR1" if path in _PATHS else None
 
 
@@ -154,7 +157,7 @@ _PATHS = {
     for dataset in Dataset
     for month in months_between(dataset_info(dataset).first_month, catalogue_month())
     if expected_size(dataset, month)
-} | {"/misc/taxi_zone_lookup.csv"}
+}
 
 
 def _targets(results: dict[str, dict[str, Any]]) -> list[Target]:
