@@ -10,8 +10,7 @@ from pydantic import AfterValidator, Field
 
 from flows.parameters import MonthText, month_request, shown_as
 from flows.tasks import download_month, find_month, finished_report, publish
-from flows.tasks_lake import write_green_taxi_to_lake
-from flows.tasks_postgres import load_green_taxi
+from flows.tasks_green_taxi import load_green_taxi, write_green_taxi_to_lake
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import SourceUnavailable
 from flows.tlc.report import LoadReport

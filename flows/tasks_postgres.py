@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +19,6 @@ from flows.extract.download import Downloaded, SourceFile, find_file, known_iden
 from flows.extract.trip_file import open_trip_file
 from flows.extract.zones import read_zones
 from flows.load import postgres
-from flows.load.green_taxi import replace_green_taxi
 from flows.load.month_load import MonthLoad
 from flows.load.postgres_zones import add_zones, has_zones
 from flows.load.rejected_spill import rejected_spill
@@ -35,7 +32,6 @@ from flows.tlc.locations import ZONES_PATH
 from flows.tlc.report import LoadReport
 from flows.tlc.schema import schema_of
 from flows.transform.conform import plan_conform
-from flows.transform.homework import HomeworkStream
 from flows.transform.stream import TripStream
 
 
@@ -80,40 +76,6 @@ def load_into_postgres(
         _fill_zones(connection, request.source)
     bar.finish()
     publish_days(report, trips.days.by_day)
-    return report
-
-
-@task(name="load-green-taxi", task_run_name="load mage.green_taxi", **OUTSIDE)
-def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]], key: str) -> LoadReport:
-    """Clean the months as the homework says, and replace ``mage.green_taxi`` by them; ``key`` names the artifacts."""
-    bar = ProgressBar("Loading mage.green_taxi")
-    with ExitStack() as opened:
-        streams = []
-        for request, file, downloaded in months:
-            with about_month(request, file.url):
-                opened.enter_context(discarding_damaged(downloaded))
-                trip_file = opened.enter_context(open_trip_file(downloaded.path))
-                conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
-            # What cannot be loaded at all is counted; the homework has no table for it.
-            streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
-        trips = HomeworkStream(streams)
-        connection = opened.enter_context(postgres_connected())
-        replace_green_taxi(connection, trips, on_piece=lambda: bar.update(trips.fraction_read()))
-    bar.finish()
-    first, last = months[0][0], months[-1][0]
-    report = LoadReport(
-        dataset=str(first.dataset),
-        month=str(first.month) if first is last else f"{first.month}..{last.month}",
-        target="postgres",
-        source_url=" ".join(file.where for _, file, _ in months),
-        source_etag=" ".join(downloaded.etag for _, _, downloaded in months),
-        rows_read=trips.counts.rows_read,
-        rows_loaded=trips.counts.rows_loaded,
-        rows_rejected=trips.counts.rows_rejected,
-        rejected_by_rule=dict(trips.counts.rejected),
-        bytes_read=sum(downloaded.bytes_read for _, _, downloaded in months),
-    )
-    publish_days(report, trips.days.by_day, key=key)
     return report
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 
 from blocks.settings import SERVER_STARTUP_SECONDS
+from deployments.declared import PROJECT
 
 __all__ = ["SERVER_STARTUP_SECONDS", "use_local_environment"]
 
@@ -23,6 +25,12 @@ def use_local_environment(folder: Path) -> None:
         "TLC_LOCAL_DIR": str(folder),
         "TLC_CACHE_DIR": str(folder / "cache"),
     }
+
+
+def _heartbeat_seconds() -> int:
+    """Of this checkout's prefect.toml, which parts that run in another folder do not read."""
+    settings = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
+    return int(settings["flows"]["heartbeat_frequency"])
 
 
 # Where the user's own Prefect is, and what it is told about servers that are not this one.
@@ -46,8 +54,7 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
     return (
         {
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # how soon a run is picked up
-            # The shortest there is: an automation takes a run that misses some for crashed, within two minutes.
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(_heartbeat_seconds()),
             # A run that waits for one of the worker's two places is not late yet.
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",
             "TLC_ALERT_LATE_MINUTES": "5",  # after those 300 seconds: ten minutes in all, as elsewhere
@@ -67,6 +74,8 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
             "PREFECT_API_URL": api_url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_UI_API_URL": api_url,
+            # The UI is of the same origin. Without this, a page of any other site could ask the API for the secrets.
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": api_url.removesuffix("/api"),
             "TLC_LOCAL_DIR": str(folder),
         }
     )
