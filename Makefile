@@ -8,6 +8,8 @@ RUN := .venv/bin/python
 AGAIN = { code=$$?; [ $$code -eq 1 ] || exit $$code; \
 	echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --last-failed-no-failures none; }
 export UV_PYTHON_DOWNLOADS = never
+# Each run is a process: where Python may not write bytecode, every one of them would compile Prefect anew (1 s of 2).
+export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
 .PHONY: help setup browser screenshots demo test test-major lint audit check-cloud check-pages format bench up status down docs clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -14,9 +15,10 @@ from blocks.alerts import alert_webhook
 from blocks.embedded import start_postgres
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
 from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
-from blocks.saved import may_be_saved, once_a_run
+from blocks.saved import data_once_a_run, may_be_saved, once_a_run
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
+from blocks.warehouse_url import TRIP_WAREHOUSE, duckdb_path, warehouse_url
 
 
 def _postgres() -> Block:
@@ -48,7 +50,7 @@ def _lake() -> Block:
 def _warehouse() -> Block:
     from blocks.warehouse import GcpCredentials, warehouse_block  # noqa: PLC0415
 
-    url = Settings().warehouse_url or f"duckdb://{Settings().local_dir.absolute() / 'warehouse.duckdb'}"
+    url = warehouse_url()
     with_key = url.startswith("bigquery:") and Settings().gcp_service_account_file is not None
     return warehouse_block(url, load_block(GcpCredentials, GCP) if with_key else None)
 
@@ -118,6 +120,14 @@ def load_lake() -> Any:
     from blocks.lake import GcsBucket  # noqa: PLC0415
 
     return _saved(GcsBucket, LAKE) or _lake()
+
+
+def load_duckdb_file() -> Path | None:
+    """The file that the block ``tlc-warehouse`` names, without Google's libraries; None where it is BigQuery."""
+    data = data_once_a_run(TRIP_WAREHOUSE, WAREHOUSE) if may_be_saved(WAREHOUSE) else None
+    if data is None:
+        return duckdb_path(warehouse_url())
+    return Path(data["duckdb_file"]) if data.get("duckdb_file") else None
 
 
 def load_block(kind: type[Block], name: str) -> Any:

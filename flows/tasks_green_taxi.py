@@ -14,9 +14,9 @@ from flows.extract.download import Downloaded, SourceFile
 from flows.extract.trip_file import open_trip_file
 from flows.load.green_taxi import replace_green_taxi
 from flows.load.green_taxi_lake import write_green_taxi
+from flows.targets import open_lake, postgres_connected
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
-from flows.tasks import postgres_connected
-from flows.tasks_lake import open_lake, work_dir
+from flows.tasks_lake import work_dir
 from flows.tlc.errors import TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import LoadReport

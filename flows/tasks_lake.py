@@ -5,21 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+# Arrow imports pandas at its first value: 0.3 s that belong to the start of a process, not into a load.
+import pandas  # noqa: F401
 from prefect import task
-from prefect.filesystems import LocalFileSystem
 from prefect.runtime import flow_run
 
-from blocks.register import load_lake
 from blocks.settings import Settings
 from flows.artifacts import ProgressBar
 from flows.artifacts_days import publish_days
 from flows.extract.download import Downloaded, SourceFile, known_identity
 from flows.extract.trip_file import open_trip_file
 from flows.load import lake_month
-from flows.load.lake import Lake
-from flows.load.lake_folder import FolderLake
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import rejected_spill
+from flows.targets import open_lake
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import Layout, lake_object, manifest_object
@@ -91,17 +90,6 @@ def lake_place(request: MonthRequest) -> str:
     lake = open_lake()
     folder = f"{lake.url}/{lake_object(request.dataset, request.month).partition('/unpartitioned/')[0]}"
     return f"`{folder}`, listed in `{lake.url_of(manifest_object(request.dataset, request.month))}`"
-
-
-def open_lake() -> Lake:
-    """The lake of the block ``tlc-lake``."""
-    block = load_lake()
-    if isinstance(block, LocalFileSystem):
-        return FolderLake(Path(block.basepath or "").expanduser())
-    from blocks.lake import storage_client  # noqa: PLC0415 - Google's libraries take 1.6 s
-    from flows.load.lake_gcs import GcsLake  # noqa: PLC0415
-
-    return GcsLake(storage_client(block).bucket(block.bucket), block.bucket_folder.strip("/"))
 
 
 def work_dir() -> Path:

@@ -67,6 +67,8 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
             "TLC_ALERT_LATE_MINUTES": "5",  # after those 300 seconds: ten minutes in all, as elsewhere
             # What fell silent while the server was down is noticed when it is up again (default: within a minute).
             "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
+            # In memory, by default: a server that starts again would hold the slots of all that ran before for ever.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             # Runs outlive a restart of the server of four minutes (by default of one).
             "PREFECT_CLIENT_MAX_RETRIES": "7",
             "TLC_CACHE_DIR": str(data / "cache"),
