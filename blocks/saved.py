@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
@@ -24,6 +25,7 @@ from prefect.settings import get_current_settings
 # changed counts from the next minute on.
 KEEP_SECONDS = 60.0
 _MOST_KEPT = 100
+_PAGE = 200  # the most that the server gives
 _kept: dict[tuple[str, Hashable], tuple[float, Any]] = {}
 
 
@@ -35,6 +37,15 @@ def may_be_saved(name: str) -> bool:
     if file is None:
         return True
     return file.is_file() and _has_block(file, name)
+
+
+def saved_names() -> set[str]:
+    """The names of all blocks that are saved."""
+    documents: list[BlockDocument] = []
+    with get_client(sync_client=True) as client:
+        while page := client.read_block_documents(offset=len(documents), limit=_PAGE, include_secrets=False):
+            documents += page
+    return {document.name for document in documents if document.name}
 
 
 def once_a_run(kind: type[Block], name: str) -> Any:

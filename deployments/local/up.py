@@ -79,7 +79,7 @@ def _apply(parts: Parts, api: str) -> Iterator[str]:
     worker = parts.ensure_worker(api, pool)
     log = parts.processes.log_file("deploy")
     try:
-        yield from applying.apply(log=log)
+        yield from applying.apply(log=log, own_server=True)
     except subprocess.CalledProcessError:
         raise PartFailed(f"prefect deploy failed, and says why at the end of {log}.") from None
     parts.wait_for_worker(worker, api, pool)
