@@ -23,9 +23,9 @@ _STOP_SECONDS = 60
 Started = TypeVar("Started")
 
 
-def postgres_folder() -> Path:
-    """Where the embedded Postgres keeps its data."""
-    return Settings().local_dir.absolute() / "postgres"
+def postgres_folder(local: Path | None = None) -> Path:
+    """Where the embedded Postgres keeps its data, below ``local`` or the folder that the settings name."""
+    return (local or Settings().local_dir.absolute()) / "postgres"
 
 
 def embedded_socket() -> str | None:

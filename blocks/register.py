@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import argparse
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -14,9 +16,10 @@ from blocks.alerts import alert_webhook
 from blocks.embedded import start_postgres
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
 from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
-from blocks.saved import may_be_saved, once_a_run
+from blocks.saved import data_once_a_run, may_be_saved, once_a_run, saved_names
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
+from blocks.warehouse_url import TRIP_WAREHOUSE, duckdb_path, warehouse_url
 
 
 def _postgres() -> Block:
@@ -48,7 +51,7 @@ def _lake() -> Block:
 def _warehouse() -> Block:
     from blocks.warehouse import GcpCredentials, warehouse_block  # noqa: PLC0415
 
-    url = Settings().warehouse_url or f"duckdb://{Settings().local_dir.absolute() / 'warehouse.duckdb'}"
+    url = warehouse_url()
     with_key = url.startswith("bigquery:") and Settings().gcp_service_account_file is not None
     return warehouse_block(url, load_block(GcpCredentials, GCP) if with_key else None)
 
@@ -82,6 +85,18 @@ ASKED_FOR: dict[str, Callable[[], bool]] = {
 }
 
 
+# What each block is made from. One that is saved, and of which the environment says nothing, is somebody's choice.
+SETTINGS: dict[str, set[str]] = {
+    POSTGRES: {"postgres_url"},
+    TLC_SOURCE: {"source_url"},
+    MIRROR_SOURCE: {"mirror_url"},
+    GCP: {"gcp_project", "gcp_service_account_file"},
+    LAKE: {"lake_url"},
+    WAREHOUSE: {"warehouse_url"},
+    ALERTS: {"alert_webhook_url"},
+}
+
+
 def register_blocks(leave_out: Collection[str] = ()) -> list[str]:
     """Save every block but those to leave out, over the one of that name if there is one; returns their names.
 
@@ -96,6 +111,17 @@ def register_blocks(leave_out: Collection[str] = ()) -> list[str]:
         if name == LAKE:
             _remove_other_kind()
     return saved
+
+
+def chosen_before() -> list[str]:
+    """The blocks that are saved and of which the environment says nothing: a default would be put in their place.
+
+    Whoever registers blocks on a server that others use leaves these out: a shell without their variables would send
+    everybody's next run into folders of one machine.
+    """
+    given = Settings().model_fields_set
+    names = saved_names()
+    return [name for name in BUILDERS if name in names and given.isdisjoint(SETTINGS[name])]
 
 
 def _remove_other_kind() -> None:
@@ -120,6 +146,14 @@ def load_lake() -> Any:
     return _saved(GcsBucket, LAKE) or _lake()
 
 
+def load_duckdb_file() -> Path | None:
+    """The file that the block ``tlc-warehouse`` names, without Google's libraries; None where it is BigQuery."""
+    data = data_once_a_run(TRIP_WAREHOUSE, WAREHOUSE) if may_be_saved(WAREHOUSE) else None
+    if data is None:
+        return duckdb_path(warehouse_url())
+    return Path(data["duckdb_file"]) if data.get("duckdb_file") else None
+
+
 def load_block(kind: type[Block], name: str) -> Any:
     """The saved block of that name; before any registration, the one that registering would save."""
     return _saved(kind, name) or BUILDERS[name]()
@@ -137,6 +171,19 @@ def _saved(kind: type[Block], name: str) -> Any:
         raise
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Register, and say which blocks were saved and which were kept."""
+    parser = argparse.ArgumentParser(prog="python -m blocks.register", description=__doc__)
+    parser.add_argument(
+        "--defaults", action="store_true", help="save the default, too, over a block whose variable is not set"
+    )
+    kept = [] if parser.parse_args(arguments).defaults else chosen_before()
+    for name in kept:
+        variables = " and ".join(f"TLC_{setting.upper()}" for setting in sorted(SETTINGS[name]))
+        print(f"{name} stays as it is: {variables} is not set (--defaults saves the default)")  # noqa: T201
+    for name in register_blocks(leave_out=kept):
+        print(name)  # noqa: T201 - the command's output
+
+
 if __name__ == "__main__":
-    for saved in register_blocks():
-        print(saved)  # noqa: T201 - the command's output
+    main()

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import BlockDocument
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
@@ -22,7 +25,8 @@ from prefect.settings import get_current_settings
 # changed counts from the next minute on.
 KEEP_SECONDS = 60.0
 _MOST_KEPT = 100
-_kept: dict[tuple[str, type[Block], str], tuple[float, Any]] = {}
+_PAGE = 200  # the most that the server gives
+_kept: dict[tuple[str, Hashable], tuple[float, Any]] = {}
 
 
 def may_be_saved(name: str) -> bool:
@@ -35,22 +39,51 @@ def may_be_saved(name: str) -> bool:
     return file.is_file() and _has_block(file, name)
 
 
+def saved_names() -> set[str]:
+    """The names of all blocks that are saved."""
+    documents: list[BlockDocument] = []
+    with get_client(sync_client=True) as client:
+        while page := client.read_block_documents(offset=len(documents), limit=_PAGE, include_secrets=False):
+            documents += page
+    return {document.name for document in documents if document.name}
+
+
 def once_a_run(kind: type[Block], name: str) -> Any:
     """The saved block, from the server at most every ``KEEP_SECONDS`` in one flow run; raises what ``load`` raises.
 
     Each call has a copy of its own: blocks keep engines and connections in themselves.
     """
+    return _once_a_run((kind, name), lambda: kind.load(name)).model_copy()
+
+
+def data_once_a_run(slug: str, name: str) -> dict[str, Any] | None:
+    """What the saved block of a type holds, as likewise kept, without that type's libraries and without its secrets.
+
+    None where there is none.
+    """
+    return _once_a_run((slug, name), lambda: _read_data(slug, name))
+
+
+def _read_data(slug: str, name: str) -> dict[str, Any] | None:
+    with get_client(sync_client=True) as client:
+        try:
+            return client.read_block_document_by_name(name, slug, include_secrets=False).data
+        except ObjectNotFound:
+            return None
+
+
+def _once_a_run(what: Hashable, ask: Callable[[], Any]) -> Any:
     run = flow_run.get_id()
     if run is None:
-        return kind.load(name)
-    key = (run, kind, name)
+        return ask()
+    key = (run, what)
     kept = _kept.get(key)
     if kept is None or time.monotonic() > kept[0]:
         if len(_kept) > _MOST_KEPT:
             _kept.clear()
-        kept = (time.monotonic() + KEEP_SECONDS, kind.load(name))
+        kept = (time.monotonic() + KEEP_SECONDS, ask())
         _kept[key] = kept
-    return kept[1].model_copy()
+    return kept[1]
 
 
 def server_would_start(names: Iterable[str]) -> bool:

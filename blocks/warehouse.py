@@ -12,6 +12,7 @@ from prefect_gcp import GcpCredentials
 from pydantic import Field, model_validator
 
 from blocks.lake import is_made_up
+from blocks.warehouse_url import TRIP_WAREHOUSE, duckdb_path
 
 __all__ = ["GcpCredentials", "TripWarehouse", "warehouse_block"]
 
@@ -24,7 +25,7 @@ class TripWarehouse(Block):
     """Where months of trips are queried: a BigQuery dataset, or a DuckDB file."""
 
     _block_type_name = "Trip warehouse"
-    _block_type_slug = "trip-warehouse"
+    _block_type_slug = TRIP_WAREHOUSE
     _description = "The warehouse that gcs_to_bigquery fills: a BigQuery dataset, or a DuckDB file for who has none."
 
     project: str | None = Field(None, description="The Google Cloud project; none for a DuckDB file")
@@ -62,14 +63,10 @@ def warehouse_block(url: str, credentials: GcpCredentials | None = None) -> Trip
 
     ``maximum_bytes_billed=…`` may follow in the query. Raises ValueError that says what is wrong with the URL.
     """
+    file = duckdb_path(url)
+    if file is not None:
+        return TripWarehouse(duckdb_file=file)
     parts = urlsplit(url)
-    if parts.scheme == "duckdb":
-        path = "/" + parts.path.lstrip("/")
-        if parts.netloc or path == "/":
-            raise ValueError(
-                f"TLC_WAREHOUSE_URL={url}: write the file's whole path, as in duckdb:///home/me/trips.duckdb"
-            )
-        return TripWarehouse(duckdb_file=Path(path))
     dataset = parts.path.strip("/")
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     unknown = options.keys() - {"location", "maximum_bytes_billed"}

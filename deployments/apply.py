@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from blocks.limits import ensure_limits
-from blocks.register import register_blocks
+from blocks.register import chosen_before, register_blocks
 from deployments.automations import apply_automations
 from deployments.declared import PROJECT, declared_deployments, declared_for_pool
 from deployments.out_of_reach import PLACES, NothingToLoadInto, leave_out, out_of_reach, places_of_this_machine
@@ -22,14 +22,20 @@ from deployments.schedules import remove_undeclared_schedules
 from deployments.work_pools import DEFAULT_POOL, POOLS, ensure_work_pool
 
 
-def apply(pool: str = DEFAULT_POOL, log: Path | None = None) -> Iterator[str]:
+def apply(pool: str = DEFAULT_POOL, log: Path | None = None, *, own_server: bool = False) -> Iterator[str]:
     """Do it step by step, and say after each what is there now. ``prefect deploy`` writes to ``log``, if any.
+
+    On a server of others, blocks stay as they are where the environment says nothing of them; on ``own_server`` they
+    become the default.
 
     Raises CalledProcessError where ``prefect deploy`` fails, NothingToLoadInto where the pool's runs reach no target.
     """
     here = places_of_this_machine(pool)
     missing = out_of_reach(pool, here)
-    yield f"blocks: {', '.join(register_blocks(leave_out=[PLACES[target].block for target in here]))}"
+    kept = [] if own_server else chosen_before()
+    yield f"blocks: {', '.join(register_blocks(leave_out=[*kept, *(PLACES[target].block for target in here)]))}"
+    if kept:
+        yield f"blocks that stay as they are, for want of a variable: {', '.join(kept)}"
     yield f"work pool: {ensure_work_pool(pool)}"
     yield f"limits: {', '.join(ensure_limits())}"
     _deploy(pool, log)

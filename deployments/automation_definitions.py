@@ -21,6 +21,7 @@ from prefect.client.schemas.objects import StateType
 
 from blocks.events import MONTH_LOADED, RECONCILE_DIFFERS
 from deployments.alert_payload import RUN_LINK, RUN_NAME, STATE_MESSAGE, STATE_NAME, slack_payload
+from deployments.declared import declared_deployments
 
 # Whose automations they are: those with this tag are made, changed and removed here, all others are left alone.
 MANAGED = "managed-by:deployments/automations.py"
@@ -66,6 +67,7 @@ def _mark_silent_runs(patience: timedelta) -> AutomationCore:
         EventTrigger(
             posture=Posture.Proactive,
             match=_runs(),
+            match_related=_of_our_flows(),
             after={RUNNING, HEARTBEAT},
             expect={HEARTBEAT, *ENDS},
             for_each={"prefect.resource.id"},
@@ -87,6 +89,7 @@ def _alert_failed_runs(webhook_id: UUID) -> AutomationCore:
             posture=Posture.Reactive,
             # By the state's type: its name is TimedOut for a run that took too long, and may be anything.
             match=_runs({"prefect.state-type": [StateType.FAILED.value, StateType.CRASHED.value]}),
+            match_related=_of_our_flows(),
             expect={"prefect.flow-run.*"},
         ),
         _tell(webhook_id, f"*{RUN_NAME}* {STATE_NAME}: {STATE_MESSAGE}\n{RUN_LINK}"),
@@ -100,6 +103,7 @@ def _alert_late_runs(webhook_id: UUID, patience: timedelta) -> AutomationCore:
         EventTrigger(
             posture=Posture.Proactive,
             match=_runs(),
+            match_related=_of_our_flows(),
             after={"prefect.flow-run.Late", "prefect.flow-run.Pending"},
             expect={"prefect.flow-run.*"},  # whatever it is, the run has moved on
             for_each={"prefect.resource.id"},
@@ -158,6 +162,13 @@ def _tell(webhook_id: UUID, text: str) -> CallWebhook:
 
 def _runs(labels: dict[str, list[str]] | None = None) -> ResourceSpecification:
     return ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"], **(labels or {})})
+
+
+def _of_our_flows() -> ResourceSpecification:
+    """Others on the same server may beat at another pace, and are told of to others."""
+    return ResourceSpecification(
+        {"prefect.resource.role": "flow", "prefect.resource.name": sorted(declared_deployments())}
+    )
 
 
 def _words(duration: timedelta) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from prefect.automations import AutomationCore
 from prefect.blocks.webhook import Webhook
+from prefect.client.base import ServerType
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.sorting import AutomationSort
 from prefect.events import Event, Resource
@@ -110,13 +111,19 @@ def _notes(client: SyncPrefectClient, patience: Patience, webhook_id: UUID | Non
             f"Nobody is told of anything: there is no block {ALERTS}. "
             "Set TLC_ALERT_WEBHOOK_URL, run python -m blocks.register, then this again."
         )
-    elif client.request("GET", "/admin/settings").json().get("ui_url") is None:
+    elif client.server_type != ServerType.CLOUD and _ui_url(client) is None:
         notes.append("Alerts will have no link: set PREFECT_UI_URL in the environment of Prefect's server.")
     if patience.heartbeat is None:
         notes.append("Silent runs stay Running: heartbeats are off. Set PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30.")
     else:
         notes.append(f"A run is Crashed after {patience.heartbeat.total_seconds():g} s without a heartbeat.")
     return notes
+
+
+def _ui_url(client: SyncPrefectClient) -> str | None:
+    """What links begin with. A route of servers that one hosts oneself; Prefect Cloud knows its own address."""
+    url: str | None = client.request("GET", "/admin/settings").json().get("ui_url")
+    return url
 
 
 def _start_waiting_for_a_month(client: SyncPrefectClient) -> None:

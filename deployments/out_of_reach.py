@@ -13,12 +13,11 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 
 from blocks.names import LAKE, POSTGRES, WAREHOUSE
+from blocks.saved import saved_names
 from blocks.settings import Settings
 from deployments.declared import declared_deployments
 from deployments.work_pools import DEFAULT_POOL
 from flows.tlc.report import TARGETS, Target
-
-_PAGE = 200  # the most that the server gives
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,7 @@ def out_of_reach(pool: str, here: Collection[Target]) -> list[Target]:
     """
     if not here:
         return []
-    with get_client(sync_client=True) as client:
-        saved = _saved_blocks(client)
+    saved = saved_names()
     missing = [target for target in TARGETS if target in here and PLACES[target].block not in saved]
     if "gcs" in missing and "bigquery" not in missing:  # it is loaded from the lake
         missing.append("bigquery")
@@ -95,16 +93,6 @@ def leave_out(targets: Collection[Target]) -> str:
         f"Out of the runs' reach: {names}. Targets are {' and '.join(others)}{not_scheduled}. Set {variables} to what "
         "the runs reach, and run this again."
     )
-
-
-def _saved_blocks(client: SyncPrefectClient) -> set[str]:
-    """The names of all blocks that are saved."""
-    names: set[str] = set()
-    offset = 0
-    while page := client.read_block_documents(offset=offset, limit=_PAGE, include_secrets=False):
-        names |= {str(block.name) for block in page}
-        offset += _PAGE
-    return names
 
 
 def _unschedule(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:

@@ -73,7 +73,8 @@ def _number(value: float | None) -> str:
 
 
 def _summary(report: ReconcileReport) -> str:
-    lines = [f"## {report.dataset} {report.start_month}..{report.end_month}: {_outcome(report)}", "", report.sentence]
+    months = f"{report.start_month}..{report.end_month}: {_outcome(report)}" if report.months else "has no month"
+    lines = [f"## {report.dataset} {months}", "", report.sentence]
     for month in report.differing:
         lines += ["", f"**{month.month}**", ""]
         lines += [

@@ -10,8 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from flows.tasks_lake import open_lake
-from flows.tasks_warehouse import open_warehouse
+from flows.targets import open_lake, open_warehouse
 from flows.tlc.dataset import Dataset
 
 

@@ -9,8 +9,8 @@ from prefect import flow
 from pydantic import AfterValidator, Field
 
 from flows.parameters import MonthText, month_request, shown_as
-from flows.tasks import download_month, find_month, finished_report, load_green_taxi, publish
-from flows.tasks_lake import write_green_taxi_to_lake
+from flows.tasks import download_month, find_month, finished_report, publish
+from flows.tasks_green_taxi import load_green_taxi, write_green_taxi_to_lake
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import SourceUnavailable
 from flows.tlc.report import LoadReport

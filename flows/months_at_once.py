@@ -6,20 +6,28 @@ import queue
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from prefect import task
+import httpx
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.legs import LegChoice, load_legs
 from flows.months_elsewhere import load_month_elsewhere
+from flows.no_month_begins import why_none_begins
 from flows.parameters import RunOn
 from flows.stopping import stopping_together
 from flows.tlc.errors import ParameterError
 from flows.tlc.outcome import LegOutcome, MonthOutcome
 from flows.tlc.plan import MonthPlan
+
+# Seconds without a month's end after which a backfill on a work pool looks whether any has begun.
+SILENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,32 @@ def load_planned(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> G
                 future.add_done_callback(ended.put)
             if not under_way:
                 return
-            future = ended.get()
+            future = ended.get() if crew.run_on != "work_pool" else _next_from_elsewhere(ended)
             yield _outcome(future, under_way.pop(future))
+
+
+def _next_from_elsewhere(ended: queue.SimpleQueue[PrefectFuture[Any]]) -> PrefectFuture[Any]:
+    """The next month that ends; warns, once, where none has begun and none will unless somebody does something."""
+    warned = False
+    while True:
+        try:
+            return ended.get(timeout=None if warned else SILENCE_SECONDS)
+        except queue.Empty:
+            warned = _warn_where_none_begins()
+
+
+def _warn_where_none_begins() -> bool:
+    parent = flow_run.get_id()
+    try:
+        sentence = why_none_begins(UUID(parent)) if parent else None
+    except (
+        httpx.HTTPError,
+        ObjectNotFound,
+    ):  # the server or the pool is gone, which the months tell in time
+        return False
+    if sentence:
+        get_run_logger().warning(sentence)
+    return sentence is not None
 
 
 def _outcome(future: PrefectFuture[Any], plan: MonthPlan) -> MonthOutcome:

@@ -59,8 +59,8 @@ def reconcile(
         months |= compare_months(scope, now, _loaded_meanwhile(scope, ledgers, now))
     report = ReconcileReport(
         dataset=str(dataset),
-        start_month=str(scope.months[0]),
-        end_month=str(scope.months[-1]),
+        start_month=str(scope.months[0]) if scope.months else None,
+        end_month=str(scope.months[-1]) if scope.months else None,
         targets=list(scope.targets),
         check_source=check_source,
         months=list(months.values()),
@@ -93,8 +93,13 @@ def _scope(
     ledgers: Ledgers,
     check_source: CheckSource,
 ) -> Scope:
-    """What is compared, where the caller left it open; raises ParameterError where that is nothing."""
+    """What is compared, where the caller left it open; raises ParameterError where what was asked for is nothing.
+
+    Where nothing was asked for and nothing is loaded, that is no error: a schedule may be there before the first load.
+    """
     loaded = sorted({Month.parse(month) for by_month in ledgers.values() for month in by_month})
+    if not loaded and not any(given) and not targets:
+        return Scope(dataset, (), (), check_source)
     chosen = [target for target in TARGETS if (target in targets if targets else ledgers.get(target))]
     first, last = given[0] or next(iter(loaded), None), given[1] or next(reversed(loaded), None)
     if not chosen or first is None or last is None or first > last:

@@ -1,45 +1,21 @@
-"""The tasks: policy (retries), blocks, logs, artifacts. The work stands in extract, transform and load."""
+"""The tasks that every leg has: find the month, download it, say what was loaded. The work stands elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run
-from prefect_sqlalchemy import SqlAlchemyConnector
 
-from blocks.names import POSTGRES
-from blocks.postgres import postgres_connection
-from blocks.register import load_block
-from blocks.settings import Settings
 from flows.announce import announce, materializing
 from flows.artifacts import ProgressBar, publish_report
-from flows.artifacts_days import publish_days
-from flows.extract.download import Downloaded, SourceFile, find_file, known_identity
+from flows.extract.download import Downloaded, SourceFile, find_file
 from flows.extract.request import plain_url
-from flows.extract.trip_file import open_trip_file
-from flows.extract.zones import read_zones
-from flows.load import postgres
-from flows.load.green_taxi import replace_green_taxi
-from flows.load.month_load import MonthLoad
-from flows.load.postgres_errors import postgres_errors
-from flows.load.postgres_zones import add_zones, has_zones
-from flows.load.rejected_spill import rejected_spill
 from flows.sources import download_to_cache, http_client, source_block
-from flows.task_policy import OUTSIDE, about_month, discarding_damaged
-from flows.tlc.dataset import Source
-from flows.tlc.errors import SourceError, TargetError
+from flows.task_policy import OUTSIDE, about_month
 from flows.tlc.identity import MonthRequest
-from flows.tlc.locations import ZONES_PATH, known_path, month_path
+from flows.tlc.locations import known_path, month_path
 from flows.tlc.report import LoadReport, Target
-from flows.tlc.schema import schema_of
-from flows.transform.conform import plan_conform
-from flows.transform.homework import HomeworkStream
-from flows.transform.stream import TripStream
 
 
 @task(name="find-month", task_run_name="find {request.dataset} {request.month}", **OUTSIDE)
@@ -55,16 +31,6 @@ def find_month(request: MonthRequest) -> SourceFile | None:
     return file
 
 
-@task(name="find-in-postgres", task_run_name="find {request.dataset} {request.month} in Postgres", **OUTSIDE)
-def find_in_postgres(request: MonthRequest, file: SourceFile) -> LoadReport | None:
-    """The report of the load that stands, if this very file is loaded in this very way."""
-    identity = known_identity(file, Settings().cache_dir)
-    if identity is None:
-        return None
-    with about_month(request, file.url), postgres_connected() as connection:
-        return postgres.find_load(connection, request, identity)
-
-
 @task(name="download-month", task_run_name="download {request.dataset} {request.month}", **OUTSIDE)
 def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
     """Bring the file into the cache, whole and verified, from where the last try stopped."""
@@ -75,74 +41,6 @@ def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
 
     with about_month(request, file.url), http_client() as client:
         return download_to_cache(client, file, show)
-
-
-@task(name="load-into-postgres", task_run_name="load {request.dataset} {request.month} into Postgres", **OUTSIDE)
-def load_into_postgres(
-    request: MonthRequest, file: SourceFile, downloaded: Downloaded, started_at: datetime, force: bool
-) -> LoadReport:
-    """Conform and check the file's rows, and replace the month in Postgres by them."""
-    load = MonthLoad(
-        request=request,
-        target="postgres",
-        source_url=file.where,
-        source_etag=downloaded.etag,
-        bytes_read=downloaded.bytes_read,
-        flow_run_id=flow_run.get_id(),
-        started_at=started_at,
-        seen_at=downloaded.seen_at,
-    )
-    bar = ProgressBar(f"Loading {request.dataset} {request.month} into Postgres")
-    with (
-        about_month(request, file.url),
-        discarding_damaged(downloaded),
-        open_trip_file(downloaded.path) as trip_file,
-        rejected_spill() as rejected,
-        postgres_connected() as connection,
-    ):
-        conformer = plan_conform(
-            schema_of(request.dataset), request.month, trip_file.column_names, new_columns=request.new_columns
-        )
-        trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
-        report = postgres.load_month(connection, load, trips, rejected, force=force, on_progress=bar.update)
-        _fill_zones(connection, request.source)
-    bar.finish()
-    publish_days(report, trips.days.by_day)
-    return report
-
-
-@task(name="load-green-taxi", task_run_name="load mage.green_taxi", **OUTSIDE)
-def load_green_taxi(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]], key: str) -> LoadReport:
-    """Clean the months as the homework says, and replace ``mage.green_taxi`` by them; ``key`` names the artifacts."""
-    bar = ProgressBar("Loading mage.green_taxi")
-    with ExitStack() as opened:
-        streams = []
-        for request, file, downloaded in months:
-            with about_month(request, file.url):
-                opened.enter_context(discarding_damaged(downloaded))
-                trip_file = opened.enter_context(open_trip_file(downloaded.path))
-                conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
-            # What cannot be loaded at all is counted; the homework has no table for it.
-            streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
-        trips = HomeworkStream(streams)
-        connection = opened.enter_context(postgres_connected())
-        replace_green_taxi(connection, trips, on_piece=lambda: bar.update(trips.fraction_read()))
-    bar.finish()
-    first, last = months[0][0], months[-1][0]
-    report = LoadReport(
-        dataset=str(first.dataset),
-        month=str(first.month) if first is last else f"{first.month}..{last.month}",
-        target="postgres",
-        source_url=" ".join(file.where for _, file, _ in months),
-        source_etag=" ".join(downloaded.etag for _, _, downloaded in months),
-        rows_read=trips.counts.rows_read,
-        rows_loaded=trips.counts.rows_loaded,
-        rows_rejected=trips.counts.rows_rejected,
-        rejected_by_rule=dict(trips.counts.rejected),
-        bytes_read=sum(downloaded.bytes_read for _, _, downloaded in months),
-    )
-    publish_days(report, trips.days.by_day, key=key)
-    return report
 
 
 @task(
@@ -179,20 +77,6 @@ def _is_news(report: LoadReport, key: str | None) -> bool:
     return report.status == "loaded" and key is None
 
 
-def _fill_zones(connection: Any, source: Source) -> None:
-    """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
-    try:
-        if source is Source.mirror or has_zones(connection):
-            return
-        url = source_block(source).url(ZONES_PATH)
-        with http_client() as client:
-            file = find_file(client, url, url)
-            zones = read_zones(download_to_cache(client, file).path) if file else []
-        add_zones(connection, zones)
-    except (SourceError, TargetError) as error:
-        get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
-
-
 def finished_report(report: LoadReport, started_at: datetime) -> LoadReport:
     """The report with the seconds of the whole flow so far."""
     return report.model_copy(update={"seconds": round((datetime.now(UTC) - started_at).total_seconds(), 3)})
@@ -208,10 +92,3 @@ def not_published_report(request: MonthRequest, target: Target) -> LoadReport:
         source_url=plain_url(url),
         status="not_published",
     )
-
-
-@contextmanager
-def postgres_connected() -> Iterator[Any]:
-    """A connection to the Postgres of the block ``tlc-postgres``; what goes wrong with it is a TargetError."""
-    with postgres_errors(), postgres_connection(load_block(SqlAlchemyConnector, POSTGRES)) as connection:
-        yield connection

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
+# Arrow imports pandas at its first value: 0.3 s that belong to the start of a process, not into a load.
+import pandas  # noqa: F401
 from prefect import task
-from prefect.filesystems import LocalFileSystem
 from prefect.runtime import flow_run
 
-from blocks.register import load_lake
 from blocks.settings import Settings
 from flows.artifacts import ProgressBar
 from flows.artifacts_days import publish_days
 from flows.extract.download import Downloaded, SourceFile, known_identity
 from flows.extract.trip_file import open_trip_file
 from flows.load import lake_month
-from flows.load.green_taxi_lake import write_green_taxi
-from flows.load.lake import Lake
-from flows.load.lake_folder import FolderLake
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import rejected_spill
+from flows.targets import open_lake
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import Layout, lake_object, manifest_object
 from flows.tlc.report import LoadReport
 from flows.tlc.schema import schema_of
 from flows.transform.conform import plan_conform
-from flows.transform.homework import HomeworkStream
 from flows.transform.stream import TripStream
 
 
@@ -80,7 +75,7 @@ def load_into_lake(
             trips,
             rejected,
             layouts=layouts,
-            work_dir=_work_dir(),
+            work_dir=work_dir(),
             source_bytes=downloaded.path.stat().st_size,
             force=force,
             on_progress=bar.update,
@@ -90,27 +85,6 @@ def load_into_lake(
     return report
 
 
-@task(name="write-green-taxi", task_run_name="write green_taxi to the lake", **OUTSIDE)
-def write_green_taxi_to_lake(months: Sequence[tuple[MonthRequest, SourceFile, Downloaded]], report: LoadReport) -> str:
-    """Clean the months as the homework says, and replace the lake's ``green_taxi`` by them; where it is."""
-    with ExitStack() as opened:
-        streams = []
-        for request, file, downloaded in months:
-            with about_month(request, file.url):
-                trip_file = opened.enter_context(open_trip_file(downloaded.path))
-                conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
-            streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
-        return write_green_taxi(
-            open_lake(),
-            HomeworkStream(streams),
-            report.model_copy(update={"target": "gcs"}),
-            conform_version="-".join(request.conform_version for request, *_ in months),
-            work_dir=_work_dir(),
-            source_bytes=sum(downloaded.path.stat().st_size for *_, downloaded in months),
-            flow_run_id=flow_run.get_id(),
-        )
-
-
 def lake_place(request: MonthRequest) -> str:
     """Where a month is in the lake, for people."""
     lake = open_lake()
@@ -118,16 +92,6 @@ def lake_place(request: MonthRequest) -> str:
     return f"`{folder}`, listed in `{lake.url_of(manifest_object(request.dataset, request.month))}`"
 
 
-def open_lake() -> Lake:
-    """The lake of the block ``tlc-lake``."""
-    block = load_lake()
-    if isinstance(block, LocalFileSystem):
-        return FolderLake(Path(block.basepath or "").expanduser())
-    from blocks.lake import storage_client  # noqa: PLC0415 - Google's libraries take 1.6 s
-    from flows.load.lake_gcs import GcsLake  # noqa: PLC0415
-
-    return GcsLake(storage_client(block).bucket(block.bucket), block.bucket_folder.strip("/"))
-
-
-def _work_dir() -> Path:
+def work_dir() -> Path:
+    """Where files for the lake are written before they are sent."""
     return Settings().cache_dir / "lake-tmp"

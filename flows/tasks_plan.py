@@ -10,10 +10,8 @@ from blocks.settings import Settings
 from flows.extract.download import SourceFile, find_files, known_identity
 from flows.load import lake_month, postgres
 from flows.sources import http_client, source_block
+from flows.targets import open_lake, open_warehouse, postgres_connected
 from flows.task_policy import OUTSIDE, located
-from flows.tasks import postgres_connected
-from flows.tasks_lake import open_lake
-from flows.tasks_warehouse import open_warehouse
 from flows.tlc.catalogue import expected_size
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.identity import MonthRequest

@@ -16,10 +16,9 @@ from flows.extract.trip_file import open_trip_file
 from flows.load import lake_totals, postgres_totals
 from flows.load.lake_totals import LakeMonth
 from flows.sources import http_client, source_block
+from flows.targets import open_lake, open_warehouse, postgres_connected
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged, located
-from flows.tasks import download_month, find_month, postgres_connected
-from flows.tasks_lake import open_lake
-from flows.tasks_warehouse import open_warehouse
+from flows.tasks import download_month, find_month
 from flows.tlc.comparison import compare_month
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import NotTripFile, SourceChanged

@@ -7,13 +7,10 @@ from datetime import datetime
 from prefect import get_run_logger, task
 from prefect.runtime import flow_run
 
-from blocks.names import WAREHOUSE
-from blocks.register import load_block
 from flows.artifacts_days import publish_days
-from flows.load.duckdb import DuckDbWarehouse
-from flows.load.warehouse import Warehouse, WarehouseLoad, has_objects
+from flows.load.warehouse import WarehouseLoad, has_objects
+from flows.targets import open_lake, open_warehouse
 from flows.task_policy import OUTSIDE, about_month
-from flows.tasks_lake import open_lake
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import manifest_object
@@ -46,18 +43,3 @@ def not_in_lake_report(dataset: Dataset, month: Month) -> LoadReport:
     """What gcs_to_bigquery returns for a month that the lake does not have."""
     url = f"{open_lake().url}/{manifest_object(dataset, month)}"
     return LoadReport(dataset=str(dataset), month=str(month), target="bigquery", source_url=url, status="not_published")
-
-
-def open_warehouse() -> Warehouse:
-    """The warehouse of the block ``tlc-warehouse``; connects to nothing yet. Raises TargetError without credentials."""
-    from blocks.warehouse import TripWarehouse  # noqa: PLC0415 - Google's libraries take 1.6 s
-
-    block: TripWarehouse = load_block(TripWarehouse, WAREHOUSE)
-    if block.duckdb_file is not None:
-        return DuckDbWarehouse(block.duckdb_file)
-    from flows.load.bigquery import BigQueryWarehouse  # noqa: PLC0415 - with BigQuery only
-    from flows.load.bigquery_errors import bigquery_errors  # noqa: PLC0415
-
-    with bigquery_errors(f"BigQuery {block.project}.{block.dataset}"):
-        client = block.bigquery_client()
-    return BigQueryWarehouse(client, block.dataset, block.location, block.maximum_bytes_billed)

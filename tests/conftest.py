@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 from blocks.embedded import start_postgres, stop_postgres
 from deployments.local.site import TripSite
-from tests.servers.prefect_postgres import prefect_database
+from tests.servers.postgres_process import prefect_database
 from tests.servers.prefect_process import PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 

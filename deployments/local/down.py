@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
-from blocks.embedded import postgres_process, stop_postgres
+from blocks.embedded import postgres_folder, postgres_process, stop_postgres
 from blocks.settings import Settings
+from deployments.local.environment import demo_folder
 from deployments.local.parts import SERVER, SITE
 from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import Processes, end
@@ -36,17 +37,22 @@ def bring_down(folder: Path) -> Iterator[str]:
     for name in sorted(processes.names(), key=lambda name: (name == SERVER, name == SITE, name)):
         if processes.stop(name):
             yield name
-    if stop_postgres():
-        yield "Postgres"
+    for data in _postgres_folders(folder):
+        if stop_postgres(data):
+            yield "Postgres" if data.parent == folder else "the demo's Postgres"
     if stop_postgres(prefect_database_folder(folder)):
         yield "Prefect's database"
     end(_flow_processes(processes), patience=0)  # started by the worker as it was ended
 
 
+def _postgres_folders(folder: Path) -> list[Path]:
+    return [postgres_folder(folder), postgres_folder(demo_folder(folder))]
+
+
 def _flow_processes(processes: Processes) -> list[psutil.Process]:
     """Without the embedded Postgres, which a flow may have started."""
-    postgres = postgres_process()
-    beside = [postgres, *postgres.children(recursive=True)] if postgres else []
+    servers = [postgres_process(data) for data in _postgres_folders(processes.folder)]
+    beside = [process for server in servers if server for process in (server, *server.children(recursive=True))]
     return processes.flow_processes(process.pid for process in beside)
 
 

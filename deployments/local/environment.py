@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 
 from blocks.settings import SERVER_STARTUP_SECONDS
+from deployments.declared import PROJECT
 
 __all__ = ["SERVER_STARTUP_SECONDS", "use_local_environment"]
 
@@ -25,6 +27,12 @@ def use_local_environment(folder: Path) -> None:
     }
 
 
+def _heartbeat_seconds() -> int:
+    """Of this checkout's prefect.toml, which parts that run in another folder do not read."""
+    settings = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
+    return int(settings["flows"]["heartbeat_frequency"])
+
+
 # Where the user's own Prefect is, and what it is told about servers that are not this one.
 _ELSEWHERE = (
     "PREFECT_HOME",
@@ -36,26 +44,34 @@ _ELSEWHERE = (
 )
 
 
-def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
+def demo_folder(folder: Path) -> Path:
+    """Where made-up months are kept, of the platform in ``folder``: never among real ones."""
+    return folder / "demo"
+
+
+def platform_environment(folder: Path, api_url: str, data: Path | None = None) -> dict[str, str]:
     """The environment of every part of the platform, and of commands that talk to it: the user's, with these changes.
 
-    It has a Prefect database of its own: the demo's blocks name a stand-in that ends with the demo.
+    It has a Prefect database of its own: the demo's blocks name a stand-in that ends with the demo. Flows keep their
+    data in ``data``, where that is not the platform's own folder.
     """
+    data = data or folder
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_ELSEWHERE)}
     # What is the user's to set comes first, what makes the parts find each other last.
     return (
         {
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # how soon a run is picked up
-            # The shortest there is: an automation takes a run that misses some for crashed, within two minutes.
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(_heartbeat_seconds()),
             # A run that waits for one of the worker's two places is not late yet.
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",
             "TLC_ALERT_LATE_MINUTES": "5",  # after those 300 seconds: ten minutes in all, as elsewhere
             # What fell silent while the server was down is noticed when it is up again (default: within a minute).
             "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
+            # In memory, by default: a server that starts again would hold the slots of all that ran before for ever.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             # Runs outlive a restart of the server of four minutes (by default of one).
             "PREFECT_CLIENT_MAX_RETRIES": "7",
-            "TLC_CACHE_DIR": str(folder / "cache"),
+            "TLC_CACHE_DIR": str(data / "cache"),
             # What the worker starts a run with. Its own way has two processes, the first to see what to install.
             "TLC_RUN_COMMAND": shlex.join([sys.executable, "-m", "prefect.engine"]),
         }
@@ -65,6 +81,8 @@ def platform_environment(folder: Path, api_url: str) -> dict[str, str]:
             "PREFECT_API_URL": api_url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_UI_API_URL": api_url,
-            "TLC_LOCAL_DIR": str(folder),
+            # The UI is of the same origin. Without this, a page of any other site could ask the API for the secrets.
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": api_url.removesuffix("/api"),
+            "TLC_LOCAL_DIR": str(data),
         }
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from blocks.embedded import postgres_folder, postgres_process
 from blocks.settings import Settings
+from deployments.local.environment import demo_folder
 from deployments.local.parts import SERVER, SITE, WORKER
 from deployments.local.ports import HOST
 from deployments.local.prefect_database import prefect_database_folder
@@ -52,8 +53,9 @@ def part_statuses(folder: Path) -> Iterator[PartStatus]:
         if note or name != SITE:  # only a demo has the stand-in
             yield _of_note(name, note, processes.log_file(name))
     yield _of_postgres(DATABASE, prefect_database_folder(folder))
-    if postgres_process() or Settings().postgres_url is None:
-        yield _of_postgres(POSTGRES, postgres_folder())
+    data = postgres_folder(demo_folder(folder) if processes.note(SITE) else folder)
+    if postgres_process(data) or Settings().postgres_url is None:
+        yield _of_postgres(POSTGRES, data)
 
 
 def _of_note(name: str, note: Note | None, log: Path) -> PartStatus:

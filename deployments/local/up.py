@@ -19,11 +19,12 @@ from filelock import FileLock, Timeout
 from blocks.embedded import start_postgres
 from blocks.settings import Settings
 from blocks.shown_url import without_secrets
-from deployments.local.environment import platform_environment
+from deployments.local.environment import demo_folder, platform_environment
 from deployments.local.parts import SITE, WORKER_RUNS, PartFailed, Parts
 from deployments.local.process import Processes
 
 PREFECT_PORT = 4200
+TARGETS = ("TLC_POSTGRES_URL", "TLC_LAKE_URL", "TLC_WAREHOUSE_URL")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,20 +47,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def bring_up(folder: Path, port: int, *, demo: bool) -> None:
     """Start what does not run, apply what the checkout says, and wait until it is usable."""
     started = time.monotonic()
-    parts = Parts(Processes(folder), lambda url: platform_environment(folder, url))
-    demo = demo or parts.processes.note(SITE) is not None  # a demo remains one until make down
+    processes = Processes(folder)
+    demo = demo or processes.note(SITE) is not None  # a demo remains one until make down
+    data = demo_folder(folder) if demo else folder
+    os.environ["TLC_LOCAL_DIR"] = str(data)
+    for name in TARGETS if demo else ():
+        os.environ.pop(name, None)  # made-up months replace no real ones
+    parts = Parts(processes, lambda url: platform_environment(folder, url, data))
     _say("Starting what does not run: Prefect's server, Postgres, a worker (the first time: a minute) …")
-    api = parts.ensure_server(port, meanwhile=lambda: _start_what_it_needs_not(parts, folder, demo=demo))
-    os.environ |= platform_environment(folder, api)
+    api = parts.ensure_server(port, meanwhile=lambda: _start_what_it_needs_not(parts, data, demo=demo))
+    os.environ |= platform_environment(folder, api, data)
     for line in _apply(parts, api):
         _say(f"  {line}")
-    _say(what_next(api, time.monotonic() - started))
+    _say(what_next(api, folder / "log", time.monotonic() - started))
 
 
-def _start_what_it_needs_not(parts: Parts, folder: Path, *, demo: bool) -> None:
+def _start_what_it_needs_not(parts: Parts, data: Path, *, demo: bool) -> None:
     """The stand-in and Postgres: Prefect's server takes longer than both."""
     if demo:
-        site = parts.ensure_site(folder / "site")
+        site = parts.ensure_site(data / "site")
         os.environ |= {"TLC_SOURCE_URL": site, "TLC_MIRROR_URL": site}
     if Settings().postgres_url is None:
         start_postgres()
@@ -73,14 +79,14 @@ def _apply(parts: Parts, api: str) -> Iterator[str]:
     worker = parts.ensure_worker(api, pool)
     log = parts.processes.log_file("deploy")
     try:
-        yield from applying.apply(log=log)
+        yield from applying.apply(log=log, own_server=True)
     except subprocess.CalledProcessError:
         raise PartFailed(f"prefect deploy failed, and says why at the end of {log}.") from None
     parts.wait_for_worker(worker, api, pool)
     yield f"worker: {WORKER_RUNS} runs at once"
 
 
-def what_next(api: str, seconds: float) -> str:
+def what_next(api: str, logs: Path, seconds: float) -> str:
     """What a user may do now, for the terminal."""
     settings = Settings()
     prefect = Path(sys.executable).with_name("prefect")
@@ -88,7 +94,8 @@ def what_next(api: str, seconds: float) -> str:
 
   UI       {api.removesuffix("/api")}
   source   {without_secrets(settings.source_url)}
-  logs     {settings.local_dir / "log"}
+  data     {settings.local_dir}
+  logs     {logs}
 
 Start a run in the UI (Deployments → ⋮ → Custom run), or here:
 

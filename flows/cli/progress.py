@@ -6,12 +6,13 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from rich.logging import RichHandler
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING
 
 from flows.cli.terminal import Terminal
 from flows.progress import watched_by
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 @contextmanager
@@ -20,6 +21,14 @@ def progress_shown(terminal: Terminal) -> Iterator[None]:
     if not terminal.err.is_terminal or terminal.verbose:
         yield
         return
+    from rich.progress import (  # noqa: PLC0415 - as no help needs it
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
     with Progress(*columns, console=terminal.err, transient=True) as progress, watched_by(_Bars(progress)):
         yield
@@ -43,6 +52,8 @@ class _Bars:
 @contextmanager
 def log_shown(terminal: Terminal) -> Iterator[None]:
     """Write the log to stderr: warnings alone, all of it with ``verbose``, tracebacks too with ``debug``."""
+    from rich.logging import RichHandler  # noqa: PLC0415 - as no help needs it
+
     handler = RichHandler(
         logging.DEBUG if terminal.debug else logging.INFO if terminal.verbose else logging.WARNING,
         terminal.err,

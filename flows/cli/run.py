@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from blocks.settings import SERVER_STARTUP_SECONDS
 from flows.cli.progress import log_shown, mute_prefects_console, progress_shown
 from flows.cli.terminal import Terminal
 from flows.tlc.errors import TripLoadError
@@ -25,6 +24,8 @@ CONSOLE_LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 
 def before_prefect(terminal: Terminal) -> None:
     """Set what Prefect reads when it is imported, unless somebody has."""
+    from blocks.settings import SERVER_STARTUP_SECONDS  # noqa: PLC0415 - pydantic-settings, which no help needs
+
     os.environ.setdefault(STARTUP_SECONDS, str(SERVER_STARTUP_SECONDS))
     if not terminal.debug:
         os.environ.setdefault(CONSOLE_LEVEL, "CRITICAL")

@@ -7,7 +7,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from flows.extract.csv_lines import EscapedLines
 from flows.tlc.errors import NotTripFile
 
 # Rows of a batch: large enough that a kernel's fixed cost vanishes, small enough that a few of them in flight
@@ -65,16 +66,28 @@ class TripFile(Protocol):
 
 @contextmanager
 def open_trip_file(path: Path) -> Iterator[TripFile]:
-    """Open ``path`` by what it holds, whatever its name; raises NotTripFile where that is no trip file."""
-    with path.open("rb") as stream:
-        magic = stream.read(4)
+    """Open ``path`` by what it holds, whatever its name.
+
+    Raises NotTripFile where that is no trip file; so do its ``batches`` where it cannot be read to its end.
+    """
+    with path.open("rb") as raw:
+        magic = raw.read(4)
+        raw.seek(0)
+        with ExitStack() as opened:
+            with _reading(path):
+                if magic == PARQUET_MAGIC:
+                    file = opened.enter_context(pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20))
+                    trips: TripFile = _ParquetTrips(path, file)
+                else:
+                    trips = _CsvTrips(path, raw, is_gzip=magic.startswith(GZIP_MAGIC), size=path.stat().st_size)
+            yield trips
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise NotTripFile for what is wrong with the file's content, and only for that: see where it is used."""
     try:
-        if magic == PARQUET_MAGIC:
-            with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-                yield _ParquetTrips(file)
-        else:
-            with path.open("rb") as raw:
-                yield _CsvTrips(raw, is_gzip=magic.startswith(GZIP_MAGIC), size=path.stat().st_size)
+        yield
     except (pa.ArrowInvalid, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile) and error.errno is not None:
             raise  # the disk's error, not the file's
@@ -86,6 +99,7 @@ def open_trip_file(path: Path) -> Iterator[TripFile]:
 
 @dataclass
 class _ParquetTrips:
+    path: Path
     file: pq.ParquetFile
     _rows_read: int = 0
 
@@ -100,9 +114,10 @@ class _ParquetTrips:
     def batches(self) -> Iterator[pa.RecordBatch]:
         # use_threads=False: the columns of one small batch are decoded faster than threads are woken, and the other
         # core belongs to the database.
-        for batch in self.file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
-            self._rows_read += batch.num_rows
-            yield batch
+        with _reading(self.path):
+            for batch in self.file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+                self._rows_read += batch.num_rows
+                yield batch
 
     def take_ragged(self) -> list[RaggedLine]:
         return []
@@ -115,6 +130,7 @@ class _ParquetTrips:
 class _CsvTrips:
     """Values are read as the bytes that stand there: which of them fit their columns is conform's to decide."""
 
+    path: Path
     raw: IO[bytes]
     is_gzip: bool
     size: int
@@ -126,8 +142,20 @@ class _CsvTrips:
         self.column_names = self._read_header()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        reader = pa_csv.open_csv(
-            self._text_stream(),
+        with _reading(self.path):
+            for batch in self._open_csv():
+                yield from (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
+
+    def take_ragged(self) -> list[RaggedLine]:
+        taken, self._ragged = self._ragged, []
+        return taken
+
+    def fraction_read(self) -> float:
+        return min(1.0, self.raw.tell() / self.size) if self.size and not self.raw.closed else 1.0
+
+    def _open_csv(self) -> pa_csv.CSVStreamingReader:
+        return pa_csv.open_csv(
+            EscapedLines(self._text_stream(), len(self.column_names)),
             read_options=pa_csv.ReadOptions(
                 column_names=self.column_names, skip_rows=1, block_size=CSV_BLOCK_BYTES, use_threads=False
             ),
@@ -139,15 +167,6 @@ class _CsvTrips:
                 quoted_strings_can_be_null=True,
             ),
         )
-        for batch in reader:
-            yield from (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
-
-    def take_ragged(self) -> list[RaggedLine]:
-        taken, self._ragged = self._ragged, []
-        return taken
-
-    def fraction_read(self) -> float:
-        return min(1.0, self.raw.tell() / self.size) if self.size and not self.raw.closed else 1.0
 
     def _read_header(self) -> list[str]:
         line = self._text_stream().readline(1 << 16)

@@ -84,13 +84,7 @@ class DuckDbWarehouse:
     def count_rows(self, dataset: Dataset) -> dict[str, int]:
         """The rows of each month that the table has, by month."""
         with self._reading() as connection:
-            if connection is None or not existing_columns(connection, trips_table(dataset)):
-                return {}
-            counts = connection.execute(
-                f"select strftime(source_month, '%Y-%m'), count(*) from {SCHEMA}.{trips_table(dataset)} "  # noqa: S608
-                "group by 1 order by 1"
-            )
-            return dict(counts.fetchall())
+            return _count_rows(connection, dataset) if connection else {}
 
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """See Warehouse."""
@@ -99,9 +93,11 @@ class DuckDbWarehouse:
 
     def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
         """See Warehouse."""
-        with self._reading() as connection:
-            rows = last_rows(connection, "dataset = $dataset", {"dataset": str(dataset)}) if connection else []
-        return standing_of(rows, self.count_rows(dataset) if rows else {})
+        with self._reading() as connection:  # ledger and rows with one: as long as it is open, no load gets in
+            if connection is None:
+                return {}
+            rows = last_rows(connection, "dataset = $dataset", {"dataset": str(dataset)})
+            return standing_of(rows, _count_rows(connection, dataset))
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
@@ -141,6 +137,16 @@ class DuckDbWarehouse:
             f"{self.path} was not to be had for {self.wait:.0f} s: {why}. DuckDB lets one process open a file that is "
             "written: close other programs that have it open, and run again. The month is as it was."
         )
+
+
+def _count_rows(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, int]:
+    if not existing_columns(connection, trips_table(dataset)):
+        return {}
+    counts = connection.execute(
+        f"select strftime(source_month, '%Y-%m'), count(*) from {SCHEMA}.{trips_table(dataset)} "  # noqa: S608
+        "group by 1 order by 1"
+    )
+    return dict(counts.fetchall())
 
 
 def _replace_rows(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, files: list[Path]) -> None:

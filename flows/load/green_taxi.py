@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from psycopg2 import sql
+from psycopg2 import errors, sql
 
 from flows.load.postgres_copy import copy_batches
-from flows.load.postgres_errors import postgres_errors
+from flows.load.postgres_errors import postgres_errors, transaction
 from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
-from flows.load.postgres_tables import column_definition
-from flows.tlc.errors import CheckFailed
+from flows.load.postgres_tables import catalogue_name, column_definition, ensure_schema, existing_columns
+from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.schema import Schema
 from flows.transform.homework import PICKUP_DATE, HomeworkStream
 
 SCHEMA, TABLE = "mage", "green_taxi"
+_NAME = sql.Identifier(SCHEMA, TABLE)
+
+Columns = Mapping[str, tuple[str, bool]]
 
 
 def replace_green_taxi(
@@ -27,27 +30,69 @@ def replace_green_taxi(
 ) -> None:
     """Put ``trips`` in the place of what the table holds, whole or not at all, and commit.
 
-    Raises CheckFailed where one of the three assertions does not hold; the table is then as it was.
+    The table itself stays, with what others gave it: privileges, views, indexes, comments. Readers see the old rows
+    until the commit, and wait only where its columns have to be changed. Raises CheckFailed where one of the three
+    assertions does not hold, TargetMismatch where something depends on a column that has to go; the table is then as
+    it was.
     """
-    old, new = sql.Identifier(SCHEMA, TABLE), sql.Identifier(SCHEMA, f"{TABLE}_new")
     schema = trips.months[0].conformer.schema
-    with postgres_errors(), connection, connection.cursor() as cursor:
+    with postgres_errors(), transaction(connection), connection.cursor() as cursor:
         lock_in_turn(cursor, TABLE)
-        cursor.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(SCHEMA)))
-        cursor.execute(sql.SQL("create table {} ({})").format(new, _definitions(schema, trips)))
-        copy_batches(cursor, new, trips.schema, trips, freeze=True, on_piece=on_piece)
-        _check_assertions(cursor, new, schema)
-        cursor.execute(sql.SQL("analyze {}").format(new))
-        _swap(cursor, old, new, waiting or Waiting())
+        is_new = _make_or_empty(cursor, _declared(schema, trips), waiting or Waiting())
+        copy_batches(cursor, _NAME, trips.schema, trips, freeze=is_new, on_piece=on_piece)
+        _check_assertions(cursor, schema)
+        cursor.execute(sql.SQL("analyze {}").format(_NAME))
 
 
-def _definitions(schema: Schema, trips: HomeworkStream) -> sql.Composed:
+def _declared(schema: Schema, trips: HomeworkStream) -> Columns:
+    """Type and NOT NULL of each column."""
     types = {column.name: column.postgres for column in schema.columns} | {PICKUP_DATE: "date"}
-    fields = [column_definition(field.name, types[field.name], not field.nullable) for field in trips.schema]
-    return sql.SQL(", ").join(fields)
+    return {field.name: (types[field.name], not field.nullable) for field in trips.schema}
 
 
-def _check_assertions(cursor: Any, table: sql.Identifier, schema: Schema) -> None:
+def _make_or_empty(cursor: Any, declared: Columns, waiting: Waiting) -> bool:
+    """Have an empty table with these columns; whether it was made just now."""
+    ensure_schema(cursor, SCHEMA)
+    cursor.execute(
+        "select relkind in ('r', 'p') from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
+        "where nspname = %s and relname = %s",
+        (SCHEMA, TABLE),
+    )
+    found = cursor.fetchone()
+    if found is None:
+        columns = sql.SQL(", ").join(column_definition(name, *kind) for name, kind in declared.items())
+        cursor.execute(sql.SQL("create table {} ({})").format(_NAME, columns))
+        return True
+    if not found[0]:  # to delete from a view would delete what it shows
+        raise TargetMismatch(f"{SCHEMA}.{TABLE} is there, and is no table. Rename it or drop it, and run again.")
+    cursor.execute("set local lock_timeout = %s", (f"{int(waiting.total * 1000)}ms",))
+    cursor.execute(sql.SQL("delete from {}").format(_NAME))
+    _change_columns(cursor, declared, waiting)
+    return False
+
+
+def _change_columns(cursor: Any, declared: Columns, waiting: Waiting) -> None:
+    """Give the emptied table the columns of these files, where it has those of others."""
+    existing = existing_columns(cursor, TABLE, SCHEMA)
+    unlike = [
+        name for name in declared if name not in existing or existing[name][0] != catalogue_name(declared[name][0])
+    ]
+    gone = [name for name in existing if name not in declared or name in unlike]
+    changes = [sql.SQL("drop column {}").format(sql.Identifier(name)) for name in gone]
+    changes += [sql.SQL("add column {}").format(column_definition(name, *declared[name])) for name in unlike]
+    if not changes:
+        return
+    try:
+        with holding_locks(cursor, _NAME, waiting):
+            cursor.execute(sql.SQL("alter table {} {}").format(_NAME, sql.SQL(", ").join(changes)))
+    except errors.DependentObjectsStillExist as error:
+        raise TargetMismatch(
+            f"{SCHEMA}.{TABLE} has other columns than these months' files, and something needs the old ones: "
+            f"{error.diag.message_detail}. Drop that, run again, and make it anew; the table is as it was."
+        ) from error
+
+
+def _check_assertions(cursor: Any, schema: Schema) -> None:
     known_vendors = sorted(schema.column("vendor_id").codes)
     assertions = {
         f"vendor_id is one of {', '.join(map(str, known_vendors))}": "vendor_id = any(%(vendors)s)",
@@ -55,7 +100,7 @@ def _check_assertions(cursor: Any, table: sql.Identifier, schema: Schema) -> Non
         "trip_distance is greater than 0": "trip_distance > 0",
     }
     for meaning, condition in assertions.items():
-        statement = sql.SQL("select count(*) from {} where ({}) is not true").format(table, sql.SQL(condition))
+        statement = sql.SQL("select count(*) from {} where ({}) is not true").format(_NAME, sql.SQL(condition))
         cursor.execute(statement, {"vendors": known_vendors})
         broken = cursor.fetchone()[0]
         if broken:
@@ -63,14 +108,3 @@ def _check_assertions(cursor: Any, table: sql.Identifier, schema: Schema) -> Non
                 f"the assertion '{meaning}' does not hold for {broken:,} rows; {SCHEMA}.{TABLE} is as it was. "
                 "Look at those rows at the source; a new vendor is declared in flows/tlc/schemas/green.toml."
             )
-
-
-def _swap(cursor: Any, old: sql.Identifier, new: sql.Identifier, waiting: Waiting) -> None:
-    cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.{TABLE}",))
-    rename = sql.SQL("alter table {} rename to {}").format(new, sql.Identifier(TABLE))
-    if cursor.fetchone()[0] is None:
-        cursor.execute(rename)
-        return
-    with holding_locks(cursor, old, waiting):
-        cursor.execute(sql.SQL("drop table {}").format(old))
-        cursor.execute(rename)

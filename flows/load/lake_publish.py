@@ -115,7 +115,7 @@ def _replace(replacement: Replacement, staged: list[LakeObject], turn: Turn) -> 
     lake, name = replacement.lake, replacement.manifest_name
     manifest, generation = standing(lake, name)
     if manifest is not None and replacement.stays(manifest):
-        if not names_temporary(manifest):  # else the objects under their own names would go, which the next load needs
+        if not names_temporary(manifest):  # else the objects under their own names would go, which some read by name
             clear_temporary(lake, replacement.key, manifest)
         return manifest, False
     if manifest is not None and (kept := _keep_old(replacement, manifest)) is not None:

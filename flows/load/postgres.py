@@ -19,7 +19,7 @@ from psycopg2 import sql
 
 from flows.load.month_load import MonthLoad
 from flows.load.postgres_copy import copy_batches
-from flows.load.postgres_errors import postgres_errors
+from flows.load.postgres_errors import postgres_errors, transaction
 from flows.load.postgres_ledger import is_attached, refuse_outdated, standing_load, standing_loads, write_ledger
 from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
 from flows.load.postgres_tables import column_definition, ensure_tables, existing_columns, pickup_index, table_name
@@ -70,7 +70,7 @@ def load_month(
     request, schema = load.request, trips.conformer.schema
     with postgres_errors():
         ensure_tables(connection, schema, waiting)
-        with connection, connection.cursor() as cursor:
+        with transaction(connection), connection.cursor() as cursor:
             lock_in_turn(cursor, f"{request.dataset} {request.month}")
             if not force and (standing := standing_load(cursor, request, load.source_etag)):
                 return standing.model_copy(update={"bytes_read": load.bytes_read})

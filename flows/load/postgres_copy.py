@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import pgpq
+import psycopg2
 import pyarrow as pa
 from pgpq.encoders import StringEncoderBuilder
 from psycopg2 import sql
 
 # Encoded batches that may wait for the server: enough that neither side waits for the other, about 3 MB each.
 QUEUE_BATCHES = 4
+# How long the server may take to end a COPY that is broken off: it answers at once unless it hangs.
+PATIENCE_SECONDS = 10.0
 
 
 def copy_batches(
@@ -30,8 +36,9 @@ def copy_batches(
     """Append ``batches`` of ``schema`` to ``table``, matching columns by name; returns the number of rows.
 
     ``freeze`` needs a table that the transaction itself made, and spares its rows the later vacuum. ``jsonb`` names
-    text columns that are jsonb in the table. ``on_piece`` is called before each piece that the server is given. An
-    error in ``batches`` or ``on_piece`` comes out as it was raised, and leaves the transaction to be rolled back.
+    text columns that are jsonb in the table. ``on_piece`` is called before each piece that the server is given, and
+    twice a second while it takes none. An error in ``batches`` or ``on_piece`` comes out as it was raised, and leaves
+    the transaction to be rolled back.
     """
     statement = sql.SQL("copy {} ({}) from stdin with (format binary{})").format(
         table,
@@ -41,8 +48,7 @@ def copy_batches(
     with _Copy(cursor, statement) as copy:
         for piece in _encode(schema, batches, frozenset(jsonb)):
             if piece:  # the encoder keeps some batches for the next piece; an empty one would end the COPY
-                on_piece()
-                copy.send(piece)
+                copy.send(piece, on_piece)
     return int(cursor.rowcount)
 
 
@@ -81,9 +87,10 @@ class _Copy:
         self._thread.start()
         return self
 
-    def send(self, piece: bytes) -> None:
-        """Give the server a piece; raises what the COPY failed with."""
+    def send(self, piece: bytes | None, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Give the server a piece, or None for the end; raises what the COPY failed with, or ``meanwhile`` raises."""
         while True:
+            meanwhile()
             if self._error is not None:
                 raise self._error
             try:
@@ -92,13 +99,29 @@ class _Copy:
                 continue
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._broken_off = kind is not None
-        while self._thread.is_alive():
-            with suppress(queue.Full):
-                self._queue.put(None, timeout=0.05)
+        try:
+            if kind is None:
+                self.send(None)
                 self._thread.join()
+        finally:
+            self._break_off()
         if kind is None and self._error is not None:
             raise self._error
+
+    def _break_off(self) -> None:
+        """End the COPY unless it has ended. A server that takes nothing and answers nothing is hung up on."""
+        self._broken_off = True
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self._thread.is_alive():
+            with suppress(queue.Full):
+                self._queue.put_nowait(None)  # in case it waits for a piece
+            self._thread.join(0.05)
+            if time.monotonic() > deadline:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        with suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(self._cursor.connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
     def read(self, _size: int = -1) -> bytes:
         """The next piece, whatever its size (``copy_expert`` takes any); empty at the end."""

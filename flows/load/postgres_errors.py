@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg2
 from psycopg2 import errors
@@ -41,6 +42,21 @@ def postgres_errors() -> Iterator[None]:
         ) from error
     except psycopg2.Error as error:
         raise TargetError(f"Postgres: {_said(error)}. The month is as it was.") from error
+
+
+@contextmanager
+def transaction(connection: Any) -> Iterator[None]:
+    """Commit at the end, or roll back; what broke it off comes out as itself, also where the connection is gone.
+
+    (Of psycopg2's own ``with connection`` the failed rollback would come out instead.)
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(psycopg2.Error):
+            connection.rollback()
+        raise
+    connection.commit()
 
 
 def _said(error: psycopg2.Error) -> str:

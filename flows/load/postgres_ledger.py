@@ -56,7 +56,12 @@ def refuse_outdated(cursor: Any, load: MonthLoad) -> None:
 
 
 def standing_loads(cursor: Any, dataset: Dataset) -> dict[str, Standing]:
-    """The last load of each month that the ledger knows, by month; whole where the table has its partition."""
+    """The last load of each month that the ledger knows, by month; whole where the table has its partition.
+
+    To be the first that its transaction asks.
+    """
+    # One snapshot for both: of a load that commits between two, the ledger would be seen and the partition not.
+    cursor.execute("set transaction isolation level repeatable read, read only")
     cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.loads",))
     if cursor.fetchone()[0] is None:
         return {}

@@ -13,7 +13,6 @@ from flows.tlc.schema import Schema, postgres_columns
 
 # The ledger is for audits: a row, once written, stays.
 _SHARED_TABLES = """
-create schema if not exists {schema};
 create table if not exists {schema}.zones (
     location_id smallint primary key,
     borough text,
@@ -79,6 +78,7 @@ def ensure_tables(connection: Any, schema: Schema, waiting: Waiting) -> None:
     with connection.cursor() as cursor:
         if not _exists(cursor, trips_table(schema.dataset)):
             lock_in_turn(cursor, "tables")  # two first loads at once
+            ensure_schema(cursor, SCHEMA)
             if not _exists(cursor, "loads"):  # "if not exists" would lock what another load is writing to
                 cursor.execute(
                     sql.SQL(_SHARED_TABLES).format(schema=sql.Identifier(SCHEMA), schema_name=sql.SQL(SCHEMA)), ()
@@ -91,6 +91,13 @@ def ensure_tables(connection: Any, schema: Schema, waiting: Waiting) -> None:
             _add_columns(connection, schema, missing, waiting)
 
 
+def ensure_schema(cursor: Any, name: str) -> None:
+    """Make the schema unless it is there. "If not exists" would ask for the right to make one even then."""
+    cursor.execute("select exists (select from pg_namespace where nspname = %s)", (name,))
+    if not cursor.fetchone()[0]:
+        cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
+
+
 def _exists(cursor: Any, name: str) -> bool:
     # Not to_regclass: it answers from the session's cache, which a wait for an advisory lock does not refresh.
     cursor.execute(
@@ -101,12 +108,12 @@ def _exists(cursor: Any, name: str) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def existing_columns(cursor: Any, name: str) -> dict[str, tuple[str, bool]]:
+def existing_columns(cursor: Any, name: str, schema: str = SCHEMA) -> dict[str, tuple[str, bool]]:
     """Type and NOT NULL of each column that the table has now, in its order. Takes no lock on it."""
     cursor.execute(
         "select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute "
         "where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",
-        (f"{SCHEMA}.{name}",),
+        (f"{schema}.{name}",),
     )
     return {name: (type_name, not_null) for name, type_name, not_null in cursor.fetchall()}
 
@@ -151,7 +158,7 @@ def _missing_columns(schema: Schema, existing: dict[str, tuple[str, bool]]) -> l
         found = existing.get(name)
         if found is None:
             missing.append((name, type_name, not_null))
-        elif found[0] != _catalogue_name(type_name):
+        elif found[0] != catalogue_name(type_name):
             raise TargetMismatch(
                 f"{table}.{name} is {found[0]} in Postgres, but {type_name} is declared. Change it with: "
                 f"alter table {table} alter column {name} type "
@@ -160,7 +167,8 @@ def _missing_columns(schema: Schema, existing: dict[str, tuple[str, bool]]) -> l
     return missing
 
 
-def _catalogue_name(type_name: str) -> str:
+def catalogue_name(type_name: str) -> str:
+    """The type as ``existing_columns`` gives it."""
     return "timestamp without time zone" if type_name == "timestamp" else type_name
 
 

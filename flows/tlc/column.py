@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Literal
 
 from flows.tlc.column_types import COLUMN_TYPES, TypeName
 from flows.tlc.month import Month
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Role = Literal[
     "pickup",
@@ -81,6 +82,8 @@ class Column:
     @property
     def arrow_field(self) -> pa.Field[Any]:
         """Name, type and nullability, with the description and the unit as metadata."""
+        import pyarrow as pa  # noqa: PLC0415 - see ColumnType.arrow
+
         metadata = {"description": self.description}
         if self.unit:
             metadata["unit"] = self.unit

@@ -44,8 +44,8 @@ class ReconcileReport(BaseModel):
     """What ``reconcile`` compared, and what it found."""
 
     dataset: str
-    start_month: str
-    end_month: str
+    start_month: str | None = Field(description="First month compared; None where nothing is loaded")
+    end_month: str | None
     targets: list[Target]
     check_source: str
     months: list[MonthComparison]
@@ -60,6 +60,8 @@ class ReconcileReport(BaseModel):
     def sentence(self) -> str:
         """Which months differ where, and what to do; or that they are equal."""
         differing, places = self.differing, ", ".join(self.targets)
+        if not self.months:
+            return "Nothing is loaded, so there is nothing to compare."
         if not differing and len(self.months) == 1:
             return f"{self.months[0].month} is the same in {places}."
         if not differing:

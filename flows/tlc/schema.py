@@ -7,14 +7,15 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any, get_args
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, get_args
 
 from flows.tlc.column import Column, Role, folded
 from flows.tlc.dataset import Dataset, read_toml
 from flows.tlc.month import Month
 from flows.tlc.schema_file import check_keys, check_unique, read_columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Column", "Schema", "Zones", "bigquery_fields", "postgres_columns", "schema_of", "zones"]
 
@@ -47,6 +48,8 @@ class Schema:
     @cached_property
     def arrow(self) -> pa.Schema:
         """The Arrow schema, each field with its description and unit as metadata."""
+        import pyarrow as pa  # noqa: PLC0415 - see ColumnType.arrow
+
         return pa.schema([column.arrow_field for column in self.columns])
 
     @property

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-# Arrow imports pandas at its first scalar: half a second that belongs to the start of a process, not into a load.
-import pandas  # noqa: F401
 import pyarrow as pa
 import pyarrow.compute as pc
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -14,8 +14,11 @@ from flows.tlc.column import Column
 
 # What Postgres' text cannot hold.
 NUL = "\x00"
-# Years 1 to 9999, in microseconds from 1970: what every target can hold, and Python.
-_FIRST_TIME, _LAST_TIME = (pa.scalar(moment, pa.timestamp("us")).value for moment in (datetime.min, datetime.max))
+# Years 1 to 9999, in microseconds from 1970: what every target can hold, and Python. Not by Arrow, whose first value
+# imports pandas.
+_FIRST_TIME, _LAST_TIME = (
+    (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1) for moment in (datetime.min, datetime.max)
+)
 _UNPARSABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 
 

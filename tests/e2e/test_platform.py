@@ -204,6 +204,8 @@ def test_all_is_killed_but_one_run_which_completes_after_make_up(
     again = platform.submit("api-to-postgres", **parameters_of("2020-12"))
     assert platform.wait_for_state(again, *FINAL) == "Completed"
     assert rows_by_month(platform) == before | {"2021-01": ROWS["2020-12"], "2020-12": ROWS["2020-12"]}
+    # The survivor's slot was given back, to a server that has to know of it. The killed run's is leased for minutes.
+    assert slots_taken(platform, "api-to-postgres") <= 1
 
 
 def test_make_down_ends_all_of_it_and_nothing_else(platform: Platform) -> None:
@@ -228,6 +230,14 @@ def deployed(platform: Platform) -> dict[str, list[Any]]:
             ]
             for one in client.read_deployments()
         }
+
+
+def slots_taken(platform: Platform, name: str) -> int:
+    """Of the deployment's own limit."""
+    with platform.client() as client:
+        limit = client.read_deployment_by_name(f"{name}/{name}").global_concurrency_limit
+    assert limit
+    return int(limit.active_slots)
 
 
 def add_schedules(platform: Platform, name: str, *slugs: str | None) -> None:

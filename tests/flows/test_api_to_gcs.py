@@ -20,7 +20,7 @@ from blocks.trip_data_source import TripDataSource
 from blocks.warehouse import TripWarehouse
 from flows import api_to_gcs
 from flows.load.manifest import Manifest
-from flows.tasks_lake import open_lake
+from flows.targets import open_lake
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 from tests.servers.gcs import FakeGcs, GcsWire

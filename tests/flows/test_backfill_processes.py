@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from deployments.local.months import write_parquet
 from flows import backfill
 from flows.load_month import load_month
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import ParameterError
+from flows.tlc.errors import MonthsFailed, ParameterError
 from tests.conftest import Database
 from tests.flows.conftest import ROWS, YEAR, path_of
 
@@ -39,9 +40,12 @@ def environment_of_a_process() -> dict[str, str]:
     return os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url), "PREFECT_LOGGING_LEVEL": "INFO"}
 
 
+IMPATIENT = "import flows.months_at_once; flows.months_at_once.SILENCE_SECONDS = 2.0; "
+
+
 def start_backfill(log: Path, **parameters: object) -> subprocess.Popen[bytes]:
     """A backfill in a process of its own, which has the default signals."""
-    code = f"from flows import backfill; backfill(**{parameters!r})"
+    code = f"{IMPATIENT}from flows import backfill; backfill(**{parameters!r})"
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-c", code],
@@ -139,20 +143,24 @@ def test_cancel_in_the_middle_of_a_copy_leaves_the_month(environment: Path, data
 
 @pytest.fixture
 def deployed(prefect: None) -> Iterator[str]:
-    """The deployment load-month in a process work pool; the pool's name."""
+    """The deployments load-month and backfill in a process work pool; the pool's name."""
     pool = f"backfill-{uuid.uuid4().hex[:8]}"
     with get_client(sync_client=True) as client:
         client.request("POST", "/work_pools/", json={"name": pool, "type": "process"})
-        deployment = client.create_deployment(
-            client.create_flow(load_month),
-            "load-month",
-            work_pool_name=pool,
-            entrypoint="flows/load_month.py:load_month",
-            pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
-            parameter_openapi_schema=parameter_schema(load_month.fn).model_dump(),
-        )
+        deployments = [
+            client.create_deployment(
+                client.create_flow(flow),
+                flow.name,
+                work_pool_name=pool,
+                entrypoint=f"flows/{flow.fn.__name__}.py:{flow.fn.__name__}",
+                pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
+                parameter_openapi_schema=parameter_schema(flow.fn).model_dump(),
+            )
+            for flow in (load_month, backfill)
+        ]
         yield pool
-        client.delete_deployment(deployment)
+        for deployment in deployments:
+            client.delete_deployment(deployment)
         client.request("DELETE", f"/work_pools/{pool}")
 
 
@@ -182,17 +190,35 @@ def workers(pool: str, names: list[str], folder: Path) -> Iterator[None]:
             worker.wait(30)
 
 
-def test_two_workers_share_a_backfill(environment: Path, database, year, site, deployed, tmp_path) -> None:
+def months_of_runs(pool: str) -> list[str]:
+    """The month of each run that has been submitted to the pool."""
+    with get_client(sync_client=True) as client:
+        runs = client.request("POST", "/flow_runs/filter", json={"flows": {"name": {"any_": ["load-month"]}}}).json()
+    return [run["parameters"]["month"] for run in runs if run["work_pool_name"] == pool]
+
+
+def test_two_workers_share_a_backfill_and_running_it_again_submits_what_is_missing(
+    environment: Path, database, year, year_files, site, deployed, tmp_path
+) -> None:
     site.put(path_of(year[6]), b"<html>no trips</html>")
     span = {"dataset": "green", "start_month": str(year[4]), "end_month": str(year[7]), "targets": ["postgres"]}
-    with workers(deployed, ["one", "two"], tmp_path), pytest.raises(Exception, match=r"1 of 4 months failed") as error:
-        backfill(**span, run_on="work_pool", max_parallel=2)
-    assert f"green {year[6]} → postgres" in str(error.value)
-    assert "HTML page" in str(error.value)
-    assert database.query(COUNTS) == [(str(year[place]), ROWS) for place in (4, 5, 7)]
-    assert loaded_months(database) == [str(year[place]) for place in (4, 5, 7)]
-    for name in ("one", "two"):
-        assert "ubmitting flow run" in (tmp_path / f"{name}.log").read_text(), f"worker {name} had nothing to do"
+    with workers(deployed, ["one", "two"], tmp_path):
+        with pytest.raises(MonthsFailed, match=r"1 of 4 months failed") as error:
+            backfill(**span, run_on="work_pool", max_parallel=2)
+        assert f"green {year[6]} → postgres" in str(error.value)
+        assert "HTML page" in str(error.value)
+        assert database.query(COUNTS) == [(str(year[place]), ROWS) for place in (4, 5, 7)]
+        assert loaded_months(database) == [str(year[place]) for place in (4, 5, 7)]
+        for name in ("one", "two"):
+            assert "ubmitting flow run" in (tmp_path / f"{name}.log").read_text(), f"worker {name} had nothing to do"
+        assert sorted(months_of_runs(deployed)) == [str(month) for month in year[4:8]]
+
+        site.put(path_of(year[6]), year_files[year[6]])
+        again = backfill(**span, run_on="work_pool", max_parallel=2)
+    assert again.months_of("unchanged") == [str(year[place]) for place in (4, 5, 7)]
+    assert again.months_of("loaded") == [str(year[6])]
+    assert sorted(months_of_runs(deployed)) == sorted([*map(str, year[4:8]), str(year[6])])  # what was missing, no more
+    assert database.query(COUNTS) == [(str(month), ROWS) for month in year[4:8]]
 
 
 def test_cancelled_backfill_has_its_runs_cancelled(environment: Path, year, deployed, tmp_path) -> None:
@@ -205,10 +231,36 @@ def test_cancelled_backfill_has_its_runs_cancelled(environment: Path, year, depl
             return [run["state"]["name"] for run in runs if run["work_pool_name"] == deployed]
 
     wait_until(lambda: len([state for state in states() if state in ("Scheduled", "Late")]) == 2, "two runs submitted")
+    wait_until(lambda: f"worker start --pool {deployed}" in (tmp_path / "log").read_text(), "it says what is missing")
     running.send_signal(signal.SIGINT)
     assert running.wait(60) != 0
     wait_until(lambda: not {"Scheduled", "Late"} & set(states()), "both runs cancelled", 30)
     assert set(states()) <= {"Cancelled", "Cancelling", "Completed", "Failed"}
+
+
+def test_backfill_that_waits_for_its_own_room_says_so_and_goes_on_when_it_gets_some(
+    environment: Path, database, year, deployed, tmp_path
+) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        f"{IMPATIENT}import runpy; runpy.run_module('prefect.engine', run_name='__main__')",
+    ]
+    span = WHOLE_YEAR | {"end_month": str(year[1]), "run_on": "work_pool"}
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(
+            client.read_deployment_by_name("backfill/backfill").id,
+            parameters=span,
+            job_variables={"command": shlex.join(command)},
+        )
+        with workers(deployed, ["one"], tmp_path):
+            log = tmp_path / "one.log"
+            wait_until(lambda: "nothing else, takes the room of the work pool" in log.read_text(), "it says so")
+            assert database.value("select to_regclass('tlc.loads')") is None
+            with workers(deployed, ["two"], tmp_path):
+                wait_until(lambda: client.read_flow_run(run.id).state_name == "Completed", "it has room, and is done")
+        assert log.read_text().count("takes the room of the work pool") == 1
+    assert loaded_months(database) == [str(month) for month in year[:2]]
 
 
 def test_work_pool_without_the_deployment_is_told_what_to_do(environment: Path, year) -> None:

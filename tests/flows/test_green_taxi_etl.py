@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows import green_taxi_etl
-from flows.tlc.errors import CheckFailed, TooManyBadRows
+from flows.extract.cache import CacheSlot
+from flows.tlc.errors import CheckFailed, NotTripFile, TooManyBadRows
 
 
 def test_homework_reads_266_855_rows_and_loads_139_370(environment: Path, database) -> None:
@@ -63,3 +64,21 @@ def test_error_names_the_month_that_is_bad(environment: Path, site, tlc: Path) -
 
     with pytest.raises(TooManyBadRows, match=r"^green 2020-10: 2,999 of 95,120 rows"):
         green_taxi_etl()
+
+
+@pytest.mark.parametrize("damage", ["in its rows", "in its header"])
+def test_damaged_month_of_several_is_named_and_only_its_download_is_dropped(
+    environment: Path, database, site, tlc: Path, damage: str
+) -> None:
+    lines = gzip.decompress((tlc / "mirror/green/green_tripdata_2020-11.csv.gz").read_bytes()).splitlines(keepends=True)
+    if damage == "in its rows":
+        lines[5] = b'2,"2020-11-01 00:08:23\n'  # a quote that nobody closes
+    else:
+        lines[0] = b"a,b\n"
+    site.put("/green/green_tripdata_2020-11.csv.gz", gzip.compress(b"".join(lines), 1))
+
+    with pytest.raises(NotTripFile, match=r"^green 2020-11: ") as caught:
+        green_taxi_etl()
+    assert caught.value.url == f"{site.url}/green/green_tripdata_2020-11.csv.gz"
+    slots = [CacheSlot.of(environment, caught.value.url.replace("2020-11", f"2020-{month}")) for month in (10, 11, 12)]
+    assert [slot.path.exists() for slot in slots] == [True, False, True]

@@ -251,12 +251,20 @@ def test_a_difference_is_an_event_and_the_run_is_named(load: Callable) -> None:
     [
         ({"start_month": "2021-01", "end_month": "2020-12"}, "start_month 2021-01 is after end_month 2020-12"),
         ({"start_month": "2013-12"}, "from 2014-01 on"),
-        ({}, "has no month to compare"),
+        ({"targets": ["postgres"]}, "postgres has no month to compare"),
     ],
 )
 def test_parameters_are_checked_before_anything_is_asked(places: Path, site, parameters: dict, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         reconcile(dataset="green", **parameters)
+    assert site.requests == []
+
+
+def test_where_nothing_is_loaded_there_is_nothing_to_compare(places: Path, site) -> None:
+    """And nobody to be alarmed: schedules are there before the first load."""
+    report = reconcile(dataset="green")
+    assert (report.months, report.start_month) == ([], None)
+    assert report.sentence == "Nothing is loaded, so there is nothing to compare."
     assert site.requests == []
 
 

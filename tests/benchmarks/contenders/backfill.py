@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("what", choices=["run", "bare", "plan"])
     parser.add_argument("--span", nargs=3, action="append", metavar=("DATASET", "FIRST", "LAST"), required=True)
     parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--run-on", choices=["here", "work_pool"], default="here")
     parser.add_argument("--targets", nargs="+", default=["postgres"])
     options = parser.parse_args()
     spans = [(Dataset(dataset), Month.parse(first), Month.parse(last)) for dataset, first, last in options.span]
@@ -58,6 +59,7 @@ def _run(spans: list[tuple[Dataset, Month, Month]], options: argparse.Namespace)
         end_month=str(last),
         targets=options.targets,
         max_parallel=options.at_once,
+        run_on=options.run_on,
     )
     return {"seconds": time.perf_counter() - started, "months": len(report.months_of("loaded"))}
 

@@ -14,7 +14,7 @@ from prefect.client.orchestration import get_client
 from deployments.automation_definitions import Patience
 from deployments.automations import Applied, apply_automations
 from tests.integration.alerts.runs import hangs
-from tests.servers.prefect_postgres import prefect_database
+from tests.servers.postgres_process import prefect_database
 from tests.servers.prefect_process import ROOT, PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 

@@ -1,4 +1,7 @@
-"""Flow runs that end as the tests want, one after the other in one process; the last one hangs until it is killed."""
+"""Flow runs that end as the tests want, one after the other in one process; the last one hangs until it is killed.
+
+They have the names of this project's flows, which are told of; one has not.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,18 @@ from blocks.events import RECONCILE_DIFFERS
 from flows.tlc.errors import CheckFailed, TargetUnavailable
 
 
-@flow(flow_run_name="green 2020-12 → postgres")
+@flow(name="api-to-postgres", flow_run_name="green 2020-12 → postgres")
 def fails() -> None:
     raise TargetUnavailable('the server "db" <down> & out. Start it.', dataset="green", month="2020-12")
 
 
-@flow(flow_run_name="too slow", timeout_seconds=0.5)
+@flow(name="api-to-gcs", flow_run_name="too slow", timeout_seconds=0.5)
 def too_slow() -> None:
     while True:
         time.sleep(0.1)
 
 
-@flow(flow_run_name="reconcile green")
+@flow(name="reconcile", flow_run_name="reconcile green")
 def differs() -> None:
     emit_event(
         RECONCILE_DIFFERS,
@@ -33,14 +36,19 @@ def differs() -> None:
     raise CheckFailed("Postgres lacks 12 rows.", dataset="green")
 
 
-@flow(flow_run_name="killed")
+@flow(flow_run_name="of somebody else")
+def of_somebody_else() -> None:
+    raise ValueError("no concern of ours")
+
+
+@flow(name="backfill", flow_run_name="killed")
 def hangs() -> None:
     print("hangs", flush=True)
     time.sleep(600)
 
 
 if __name__ == "__main__":
-    for ends_badly in (fails, too_slow, differs):
+    for ends_badly in (of_somebody_else, fails, too_slow, differs):
         with suppress(Exception):
             ends_badly()
     hangs()

@@ -45,6 +45,11 @@ def test_killed_run_is_crashed_and_told(server, receiver) -> None:
     assert str(run.state.message).endswith("The month is as it was before; run it again.")
 
 
+def test_runs_of_others_are_not_told(receiver) -> None:
+    receiver.wait_for("*killed* Crashed: ")  # the last one: the other would have been told before
+    assert not [text for text in receiver.texts if "somebody else" in text]
+
+
 def test_run_that_no_worker_takes_is_told(server, receiver) -> None:
     text = receiver.wait_for("*waits in vain* is late: it is Late for 10 s.")
     assert re.search(link(server), text)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,10 +18,11 @@ from prefect.settings import (
 from prefect.settings.legacy import Setting
 from sqlalchemy.engine import make_url
 
-from blocks.names import LAKE, TLC_SOURCE
-from blocks.register import BUILDERS, load_block
+from blocks.names import LAKE, TLC_SOURCE, WAREHOUSE
+from blocks.register import BUILDERS, load_block, load_duckdb_file
 from blocks.saved import may_be_saved, server_would_start
 from blocks.trip_data_source import TripDataSource
+from blocks.warehouse import TripWarehouse
 
 SAVED = "tlc-saved-once"
 
@@ -61,3 +65,23 @@ def test_where_only_a_server_can_tell_it_is_asked(tmp_path: Path, database: str)
 def test_an_api_is_always_asked(prefect: None) -> None:
     assert may_be_saved("tlc-never-saved")
     assert not server_would_start(BUILDERS)
+
+
+def test_a_duckdb_file_is_found_without_googles_libraries(prefect: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saved, it wins over the environment's; they take a second of a process that needs none of them."""
+    monkeypatch.setenv("TLC_WAREHOUSE_URL", "duckdb:///of/the/environment.duckdb")
+    code = "import sys, flows.targets as t; print(t.open_warehouse().place, 'prefect_gcp' in sys.modules)"
+
+    def opened() -> str:
+        environment = os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url)}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    try:
+        assert "/of/the/environment.duckdb" in opened()
+        TripWarehouse(duckdb_file=Path("/of/the/block.duckdb")).save(WAREHOUSE)
+        assert opened().split()[-2:] == ["/of/the/block.duckdb", "False"]
+        TripWarehouse(project="of-the-block").save(WAREHOUSE, overwrite=True)
+        assert load_duckdb_file() is None
+    finally:
+        TripWarehouse.delete(WAREHOUSE)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import pyarrow as pa
 import pytest
 
 from flows.load.lake import TEMPORARY, Lake
+from flows.load.lake_clear import names_temporary
 from flows.load.lake_folder import FolderLake
+from flows.tlc.errors import NewerLoad
 from tests.integration.lake.conftest import Loader, assert_tidy, assert_true, gcs_lake
 from tests.servers.gcs import GcsWire
 
@@ -127,6 +130,39 @@ def test_killed_in_the_first_load_of_a_month(fresh: Callable[[], Lake], loader: 
         for item in whole.lake.list(""):
             whole.lake.delete(whole.lake.find(item.name))
     assert fatal > 8
+
+
+def test_outdated_load_leaves_what_a_killed_one_left(
+    fresh: Callable[[], Lake], loader: Loader, days_file, in_process: None
+) -> None:
+    """The manifest names copies until the next load: an older one, which goes, must not take their originals along.
+
+    Who reads the lake by the names of its folders would find the month gone.
+    """
+    url, looked = "http://source/green.parquet", datetime(2024, 6, 1, tzinfo=UTC)
+    left: list[str] = []
+
+    def load_newer_and_kill_the_next(_fraction: float) -> None:
+        if left:
+            return
+        loader(days_file(1, 2), "v2", source_url=url, started_at=looked + timedelta(seconds=1))
+        later = looked + timedelta(seconds=2)
+        for fatal in range(1, MOST_CHANGES):
+            doomed = Loader(KilledLake(fresh(), fatal, after=True), loader.work_dir)
+            assert killed(lambda doomed=doomed: doomed(days_file(2, 3), "v3", source_url=url, started_at=later))
+            if names_temporary(loader.manifest()):
+                break
+        left.extend(loader.names())
+
+    with pytest.raises(NewerLoad, match="has put in version v2, and that stays"):
+        loader(days_file(1), "v1", source_url=url, started_at=looked, on_progress=load_newer_and_kill_the_next)
+    assert names_temporary(assert_true(loader.lake))
+    in_place = {name for name in left if name.startswith("trips/")}
+    assert len(in_place) == 3
+    assert in_place <= set(loader.names())
+
+    assert loader(days_file(2, 3), "v3", source_url=url).status == "loaded"
+    assert_tidy(loader.lake)
 
 
 SCRIPT = """

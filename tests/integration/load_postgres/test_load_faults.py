@@ -16,10 +16,12 @@ import pyarrow as pa
 import pytest
 
 from deployments.local.months import make_month, write_parquet
+from flows.load.postgres import find_loads
 from flows.load.postgres_locks import Waiting, lock_in_turn
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import NewerLoad, TargetBusy, TargetUnavailable
 from flows.tlc.month import Month
+from tests.integration.load_postgres.conftest import Running
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -314,3 +316,22 @@ def test_column_added_by_another_load_meanwhile_does_not_fail_this_one(loader, d
     paused.go.set()
     assert slow.result().status == "loaded"
     assert database.query("select count(*), count(surprise) from tlc.green_trips") == [(1_200, 200)]
+
+
+def test_load_that_commits_while_the_ledger_is_read_does_not_make_its_month_incomplete(loader, database) -> None:
+    """Between any two of the reader's statements: it sees all of the load, or nothing."""
+    loader.load(month_of(100))
+    months = iter([Month(2020, number) for number in range(1, 12)])
+
+    class BesiegedCursor(psycopg2.extensions.cursor):
+        def execute(self, statement, values=None):
+            super().execute(statement, values)
+            month = next(months)
+            Running(lambda: loader.load(month_of(10, month=month), month=str(month))).result()
+
+    connection = psycopg2.connect(database.url, cursor_factory=BesiegedCursor)
+    found = find_loads(connection, Dataset.green)
+    connection.close()
+    assert found["2020-12"].is_whole
+    assert [month for month, standing in found.items() if not standing.is_whole] == []
+    assert next(months) > Month(2020, 2), "nothing came in between"

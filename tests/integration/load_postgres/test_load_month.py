@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import psycopg2
 import pyarrow as pa
@@ -309,32 +311,52 @@ def test_swapped_partition_has_statistics_index_and_frozen_rows(loader, database
     assert database.value("select count(*) from tlc.green_trips_2020_12 where source_month = '2020-12-01'") == 2_000
 
 
-def test_missing_privilege_says_what_to_grant(loader, database) -> None:
+@dataclass
+class AsRole:
+    """The database as a role of few privileges sees it."""
+
+    database: Any
+    role: str
+
+    def connect(self) -> psycopg2.extensions.connection:
+        connection = self.database.connect()
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"set role {self.role}")
+        return connection
+
+
+@pytest.fixture
+def as_role(database) -> Iterator[AsRole]:
+    role = f"role_{uuid.uuid4().hex[:12]}"
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"create role {role}")
+    yield AsRole(database, role)
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"drop owned by {role} cascade; drop role {role}")
+
+
+def test_missing_privilege_says_what_to_grant(loader, database, as_role) -> None:
     loader.load(month_of(100, dirt=False))
-    role = f"reader_{uuid.uuid4().hex[:12]}"
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
-            f"create role {role}; grant usage on schema tlc to {role}; "
-            f"grant select on all tables in schema tlc to {role}"
+            f"grant usage on schema tlc to {as_role.role}; grant select on all tables in schema tlc to {as_role.role}"
         )
-    original = database.connect
-
-    class AsReader:
-        def connect(self):
-            connection = original()
-            with connection.cursor() as cursor:
-                cursor.execute(f"set role {role}")
-            connection.commit()
-            return connection
-
-    loader.database = AsReader()
-    try:
-        with pytest.raises(TargetError, match=r"refuses: permission denied .* Grant it to the user of the block"):
-            loader.load(month_of(50, seed=2, dirt=False))
-    finally:
-        with database.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(f"drop owned by {role}; drop role {role}")
+    loader.database = as_role
+    with pytest.raises(TargetError, match=r"refuses: permission denied .* Grant it to the user of the block"):
+        loader.load(month_of(50, seed=2, dirt=False))
     assert database.value(COUNT) == 100
+
+
+def test_schema_that_is_there_needs_no_right_to_make_one(loader, database, as_role) -> None:
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"create schema tlc; grant usage, create on schema tlc to {as_role.role}")
+    loader.database = as_role
+    for seed in (1, 2):
+        assert loader.load(month_of(50, seed=seed, dirt=False)).status == "loaded"
+    loader.load(make_month(Dataset.fhv, DECEMBER, 20, dirt=False), dataset="fhv")
+    assert database.query("select (select count(*) from tlc.green_trips), (select count(*) from tlc.fhv_trips)") == [
+        (50, 20)
+    ]
 
 
 def test_zones_that_are_there_stay_and_none_stands_twice(loader, database) -> None:

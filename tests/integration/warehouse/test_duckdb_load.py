@@ -8,13 +8,16 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
+from flows.load.duckdb import DuckDbWarehouse
 from flows.load.manifest import Manifest
 from flows.tlc.column_types import COLUMN_TYPES
 from flows.tlc.dataset import Dataset
@@ -191,3 +194,26 @@ def test_again_takes_no_time(rig: DuckDbRig, month: Manifest) -> None:
     began = time.monotonic()
     assert rig.load(month).status == "unchanged"
     assert time.monotonic() - began < 1
+
+
+@dataclass(frozen=True)
+class BesiegedWarehouse(DuckDbWarehouse):
+    """Whenever it lets go of its file, another load gets in."""
+
+    others: Iterator[Callable[[], object]] = field(default_factory=lambda: iter(()))
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        with super()._reading() as connection:
+            yield connection
+        if other := next(self.others, None):
+            other()
+
+
+def test_load_that_comes_in_between_does_not_make_a_month_incomplete(rig: DuckDbRig, file: Path) -> None:
+    rig.load(rig.lake.write("green", "2020-10", file))
+    shorter = rig.lake.write("green", "2020-10", file, etag="v2", rows=200)
+    besieged = BesiegedWarehouse(rig.warehouse.path, others=iter([lambda: rig.load(shorter)]))
+    for etag in ("v1", "v2"):
+        standing = besieged.standing_loads(Dataset.green)["2020-10"]
+        assert (standing.report.source_etag, standing.is_whole) == (etag, True)

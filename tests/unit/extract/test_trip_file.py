@@ -177,6 +177,31 @@ def test_bytes_that_are_no_text_reject_their_row_only(tmp_path) -> None:
     assert (counts.rows_loaded, counts.rejected) == (300, {"unfit_value": 1})
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_ragged_lines_that_are_no_text_reject_their_row_only(tmp_path, packed) -> None:
+    """Arrow alone would take the whole file for broken. What has all of its fields keeps its bytes."""
+    bad = b"1,caf\xe9\n" + LINE.replace(b"N", b"\xff") + b'\xe9,"a,b",3,4,5\r\n' + "1,café\n".encode()
+    content = HEADER + LINE * 100_000 + bad + LINE * 100_000 + b"\xe9,"
+    with open_trip_file(write(tmp_path, gzip.compress(content, 1) if packed else content)) as file:
+        rows = sum(batch.num_rows for batch in file.batches())
+        ragged = [(line.row_number, line.fields, line.text) for line in file.take_ragged()]
+    assert rows == 200_001
+    assert ragged == [
+        (100_002, 2, r"1,caf\xe9"),
+        (100_004, 5, r'\xe9,"a,b",3,4,5'),
+        (100_005, 2, "1,café"),
+        (200_006, 2, r"\xe9,"),
+    ]
+    counts = counts_of(write(tmp_path, content))
+    assert (counts.rows_loaded, counts.rejected) == (200_000, {"ragged_line": 4, "unfit_value": 1})
+
+
+def test_quoted_value_over_two_lines_keeps_its_bytes(tmp_path) -> None:
+    """Neither of its lines is taken for a ragged one."""
+    path = write(tmp_path, HEADER + b'1,2020-12-05,"N\n\xff,",1.5\n' + LINE)
+    assert [row["store_and_fwd_flag"] for row in rows_of(path)] == [b"N\n\xff,", b"N"]
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prefect.settings import get_current_settings
 
-from deployments.local.environment import platform_environment
+from deployments.local.environment import demo_folder, platform_environment
 
 API = "http://127.0.0.1:4200/api"
 LEADS_ELSEWHERE = (
@@ -32,3 +33,18 @@ def test_how_prefect_works_is_the_users_to_say(tmp_path: Path, monkeypatch: pyte
     environment = platform_environment(tmp_path, API)
     assert environment["PREFECT_WORKER_QUERY_SECONDS"] == "7"
     assert environment["PREFECT_API_URL"] == API
+
+
+def test_made_up_months_are_kept_apart(tmp_path: Path) -> None:
+    environment = platform_environment(tmp_path, API, demo_folder(tmp_path))
+    assert environment["TLC_LOCAL_DIR"] == str(tmp_path / "demo")
+    assert environment["PREFECT_HOME"] == str(tmp_path / "platform")
+
+
+def test_no_page_of_another_origin_may_ask_the_api(tmp_path: Path) -> None:
+    assert platform_environment(tmp_path, API)["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == API.removesuffix("/api")
+
+
+def test_runs_of_the_platform_beat_as_those_of_the_checkout(tmp_path: Path) -> None:
+    assert platform_environment(tmp_path, API)["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
+    assert get_current_settings().flows.heartbeat_frequency == 30  # from prefect.toml, in the checkout

@@ -1,0 +1,93 @@
+"""The tasks of Postgres' leg: retries, blocks, logs, artifacts. The work stands in extract, transform and load."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+# Arrow imports pandas at its first value, the block its SQLAlchemy: half a second that belongs to the start of a
+# process, not into a load.
+import pandas  # noqa: F401
+import prefect_sqlalchemy  # noqa: F401
+from prefect import get_run_logger, task
+from prefect.runtime import flow_run
+
+from blocks.settings import Settings
+from flows.artifacts import ProgressBar
+from flows.artifacts_days import publish_days
+from flows.extract.download import Downloaded, SourceFile, find_file, known_identity
+from flows.extract.trip_file import open_trip_file
+from flows.extract.zones import read_zones
+from flows.load import postgres
+from flows.load.month_load import MonthLoad
+from flows.load.postgres_zones import add_zones, has_zones
+from flows.load.rejected_spill import rejected_spill
+from flows.sources import download_to_cache, http_client, source_block
+from flows.targets import postgres_connected
+from flows.task_policy import OUTSIDE, about_month, discarding_damaged
+from flows.tlc.dataset import Source
+from flows.tlc.errors import SourceError, TargetError
+from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import ZONES_PATH
+from flows.tlc.report import LoadReport
+from flows.tlc.schema import schema_of
+from flows.transform.conform import plan_conform
+from flows.transform.stream import TripStream
+
+
+@task(name="find-in-postgres", task_run_name="find {request.dataset} {request.month} in Postgres", **OUTSIDE)
+def find_in_postgres(request: MonthRequest, file: SourceFile) -> LoadReport | None:
+    """The report of the load that stands, if this very file is loaded in this very way."""
+    identity = known_identity(file, Settings().cache_dir)
+    if identity is None:
+        return None
+    with about_month(request, file.url), postgres_connected() as connection:
+        return postgres.find_load(connection, request, identity)
+
+
+@task(name="load-into-postgres", task_run_name="load {request.dataset} {request.month} into Postgres", **OUTSIDE)
+def load_into_postgres(
+    request: MonthRequest, file: SourceFile, downloaded: Downloaded, started_at: datetime, force: bool
+) -> LoadReport:
+    """Conform and check the file's rows, and replace the month in Postgres by them."""
+    load = MonthLoad(
+        request=request,
+        target="postgres",
+        source_url=file.where,
+        source_etag=downloaded.etag,
+        bytes_read=downloaded.bytes_read,
+        flow_run_id=flow_run.get_id(),
+        started_at=started_at,
+        seen_at=downloaded.seen_at,
+    )
+    bar = ProgressBar(f"Loading {request.dataset} {request.month} into Postgres")
+    with (
+        about_month(request, file.url),
+        discarding_damaged(downloaded),
+        open_trip_file(downloaded.path) as trip_file,
+        rejected_spill() as rejected,
+        postgres_connected() as connection,
+    ):
+        conformer = plan_conform(
+            schema_of(request.dataset), request.month, trip_file.column_names, new_columns=request.new_columns
+        )
+        trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
+        report = postgres.load_month(connection, load, trips, rejected, force=force, on_progress=bar.update)
+        _fill_zones(connection, request.source)
+    bar.finish()
+    publish_days(report, trips.days.by_day)
+    return report
+
+
+def _fill_zones(connection: Any, source: Source) -> None:
+    """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
+    try:
+        if source is Source.mirror or has_zones(connection):
+            return
+        url = source_block(source).url(ZONES_PATH)
+        with http_client() as client:
+            file = find_file(client, url, url)
+            zones = read_zones(download_to_cache(client, file).path) if file else []
+        add_zones(connection, zones)
+    except (SourceError, TargetError) as error:
+        get_run_logger().warning("The trips are loaded, the zones are not: %s", error)
