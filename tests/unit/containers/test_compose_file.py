@@ -9,7 +9,7 @@ import pytest
 
 from blocks.settings import Settings
 from deployments.local.environment import platform_environment
-from deployments.work_pools import DEFAULT_POOL
+from deployments.work_pools import DEFAULT_POOL, POOLS
 from tests.servers.compose_file import OWN_IMAGE, PROJECT, MissingVariable, image_environment, read_compose
 
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -93,6 +93,25 @@ def test_own_containers_write_in_memory_or_in_a_volume(name: str, folders: list[
 
 def test_worker_polls_the_pool_that_the_deployments_name() -> None:
     assert SERVICES["worker"]["environment"]["WORK_POOL"] == DEFAULT_POOL
+
+
+def test_deployments_stay_in_the_pool_that_was_chosen() -> None:
+    """``deploy`` runs again at each start."""
+    assert SERVICES["deploy"]["command"] == f"python -m deployments.apply --pool {DEFAULT_POOL}"
+    chosen = read_compose(GIVEN | {"TLC_POOL": "tlc-docker", "TLC_IMAGE_TAG": "0.1.0"})["services"]["deploy"]
+    assert chosen["command"] == "python -m deployments.apply --pool tlc-docker"
+    assert chosen["environment"][POOLS["tlc-docker"].from_environment["image"]] == chosen["image"]
+
+
+def test_blocks_name_other_places_where_they_are_given() -> None:
+    given = {
+        "TLC_POSTGRES_URL": "postgresql://tlc:canary@10.0.0.5:5432/tlc",
+        "TLC_LAKE_URL": "gs://bucket",
+        "TLC_WAREHOUSE_URL": "bigquery://project/dataset?location=EU",
+    }
+    assert read_compose(GIVEN | given)["services"]["deploy"]["environment"].items() >= given.items()
+    of_the_file = SERVICES["deploy"]["environment"]["TLC_POSTGRES_URL"]
+    assert of_the_file == "postgresql://tlc:canary@data-postgres:5432/tlc"
 
 
 def test_runs_of_the_image_beat_as_those_of_make_up_and_nothing_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
