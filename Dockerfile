@@ -29,9 +29,9 @@ LABEL org.opencontainers.image.title="nyc-taxi-flows" org.opencontainers.image.l
 # Downloads, and a lake or a warehouse in files, are below /data: mount a volume there. Nothing else is written, but /tmp.
 RUN useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin tlc
 COPY --from=build /app /app
-# Runs outlive a restart of the server of four minutes (by default of one). Those that miss three heartbeats are taken for
-# dead, by an automation that is made from the same number: docs/operate.md. The server copies its UI to a folder before it
-# serves it; its own default is among the packages, which are root's.
+# Runs outlive a restart of the server of four minutes (by default of one). Heartbeats are those of prefect.toml, which
+# counts in its own folder only. The server copies its UI before it serves it: by default among the packages, which are
+# root's.
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PREFECT_HOME=/data/prefect \

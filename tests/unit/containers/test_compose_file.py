@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from blocks.settings import Settings
-from deployments.local.environment import platform_environment
 from deployments.work_pools import DEFAULT_POOL, POOLS
 from tests.servers.compose_file import OWN_IMAGE, PROJECT, MissingVariable, image_environment, read_compose
 
@@ -114,11 +114,11 @@ def test_blocks_name_other_places_where_they_are_given() -> None:
     assert of_the_file == "postgresql://tlc:canary@data-postgres:5432/tlc"
 
 
-def test_runs_of_the_image_beat_as_those_of_make_up_and_nothing_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_the_image_beat_as_those_of_the_checkout_and_nothing_changes_it() -> None:
     """The automation for silent runs is made by ``deploy``, from the same variable of the same image."""
     name = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
-    monkeypatch.delenv(name, raising=False)
-    assert image_environment()[name] == platform_environment(PROJECT, "http://127.0.0.1/api")[name]
+    checkout = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
+    assert image_environment()[name] == str(checkout["flows"]["heartbeat_frequency"])
     assert [service for service, described in OWN.items() if name in described["environment"]] == []
 
 
