@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
 from pathlib import Path
@@ -24,22 +25,45 @@ def bucket_block(url: str, credentials: GcpCredentials) -> GcsBucket:
 
 
 def gcp_credentials(project: str | None, service_account_file: Path | None) -> GcpCredentials:
-    """The block for a service account's key file; without one, for the application default credentials.
+    """The block that holds a service account's key; without a file, the application default credentials.
 
-    Where an emulator is set and there is no key either, the block holds a key made up on the spot that opens nothing:
-    the block's type takes no less. Raises ValueError with what to do where there are no credentials at all.
+    The key is in the block, not its path: what runs in a container or on another machine loads the block too. Where an
+    emulator is set and there is no key either, the block holds a key made up on the spot that opens nothing: the
+    block's type takes no less. Raises ValueError with what to do where the file has no key, or where there are no
+    credentials at all.
     """
+    if service_account_file is not None:
+        return _with_key(project, service_account_file)
+    if os.environ.get(EMULATOR):
+        return GcpCredentials(project=project or "emulator", service_account_info=_made_up_key())
     from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - with the cloud only
 
     try:
-        if service_account_file is None and os.environ.get(EMULATOR):
-            return GcpCredentials(project=project or "emulator", service_account_info=_made_up_key())
-        return GcpCredentials(project=project, service_account_file=service_account_file)
+        return GcpCredentials(project=project)
     except GoogleAuthError as error:
         raise ValueError(
             f"there are no credentials for Google Cloud ({error}). Set TLC_GCP_SERVICE_ACCOUNT_FILE to a key file, "
             "or run: gcloud auth application-default login"
         ) from error
+
+
+def _with_key(project: str | None, file: Path) -> GcpCredentials:
+    try:
+        return GcpCredentials(project=project, service_account_info=_read_key(file))
+    except (OSError, ValueError) as error:
+        # Of the file, what the system says; of its content, nothing: it may be some of a key.
+        why = error.strerror if isinstance(error, OSError) else "its content is another"
+        raise ValueError(
+            f"TLC_GCP_SERVICE_ACCOUNT_FILE={file} is not the key of a service account: {why}. Set it to a file as "
+            "gcloud iam service-accounts keys create writes it."
+        ) from None
+
+
+def _read_key(file: Path) -> dict[str, str]:
+    key = json.loads(file.expanduser().read_text(encoding="utf-8"))
+    if not isinstance(key, dict) or not key:  # one that is empty the block's type takes for none
+        raise ValueError
+    return key
 
 
 def storage_client(block: GcsBucket) -> Any:

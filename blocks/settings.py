@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     mirror_url: str = Field(MIRROR_SITE, description="Base URL of the CSV mirror")
     gcp_project: str | None = Field(None, description="Google Cloud project; unset: the credentials' own")
     gcp_service_account_file: Path | None = Field(
-        None, description="Key file of a service account; unset: application default credentials"
+        None,
+        description="Key file of a service account, read once, into a block; unset: application default credentials",
     )
     lake_url: str | None = Field(
         None, description="gs://bucket[/prefix] or file:///path; unset: a folder under .local/lake"

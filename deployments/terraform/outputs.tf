@@ -3,7 +3,7 @@ output "environment" {
   value = join("\n", [for name, value in merge(
     {
       PREFECT_API_URL                   = "'${local.prefect_api_url}'"
-      PREFECT_FLOWS_HEARTBEAT_FREQUENCY = local.heartbeat_seconds
+      PREFECT_FLOWS_HEARTBEAT_FREQUENCY = "30" # as in the image: the automation that finds silent runs is made from it
       TLC_GCP_PROJECT                   = "'${var.project}'"
       TLC_GCP_REGION                    = "'${var.region}'"
       TLC_GCP_RUN_MEMORY                = "'${var.job_memory}'"

@@ -95,10 +95,12 @@ resource "google_sql_database_instance" "postgres" {
   depends_on = [google_project_service.apis]
 }
 
+# Databases and users end with the instance: Postgres drops no user that owns tables, and no database that is in use.
 resource "google_sql_database" "databases" {
-  for_each = local.databases
-  name     = each.key
-  instance = one(google_sql_database_instance.postgres[*].name)
+  for_each        = local.databases
+  name            = each.key
+  instance        = one(google_sql_database_instance.postgres[*].name)
+  deletion_policy = "ABANDON"
 }
 
 ephemeral "random_password" "database" {
@@ -113,6 +115,7 @@ resource "google_sql_user" "users" {
   instance            = one(google_sql_database_instance.postgres[*].name)
   password_wo         = ephemeral.random_password.database[each.key].result
   password_wo_version = var.secrets_version
+  deletion_policy     = "ABANDON"
 }
 
 # The URLs, over the socket that Cloud Run and the Cloud SQL proxy make.

@@ -3,6 +3,7 @@ locals {
     [
       "artifactregistry.googleapis.com",
       "bigquery.googleapis.com",
+      "cloudresourcemanager.googleapis.com", # rights on the project; its number is read while planning: docs/google-cloud.md
       "iam.googleapis.com",
       "run.googleapis.com",
       "secretmanager.googleapis.com",

@@ -65,6 +65,7 @@ resource "google_cloud_run_v2_service" "server" {
   deletion_protection = var.keep_data
 
   template {
+    annotations     = local.secrets_annotation
     service_account = google_service_account.server[0].email
     timeout         = "3600s" # the stream of events is one long request
 

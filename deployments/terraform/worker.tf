@@ -1,10 +1,5 @@
 # A worker that is always on: it asks Prefect for runs and starts a Cloud Run job for each.
 
-locals {
-  # Runs get it from the worker; the automation that finds silent runs, from the output environment: docs/operate.md.
-  heartbeat_seconds = "30"
-}
-
 resource "google_cloud_run_v2_service" "worker" {
   name                = "tlc-worker"
   location            = var.region
@@ -12,6 +7,7 @@ resource "google_cloud_run_v2_service" "worker" {
   deletion_protection = var.keep_data
 
   template {
+    annotations     = local.secrets_annotation
     service_account = google_service_account.worker.email
 
     # It works without being asked: exactly one, with its CPU all the time.
@@ -45,10 +41,6 @@ resource "google_cloud_run_v2_service" "worker" {
       env {
         name  = "WORKER_TYPE"
         value = "cloud-run-v2"
-      }
-      env {
-        name  = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
-        value = local.heartbeat_seconds
       }
       env {
         name  = "WORKER_LIMIT"
@@ -85,7 +77,9 @@ resource "google_cloud_run_v2_service" "worker" {
     }
   }
 
+  # After the server: a worker that shows a new password to one that still has the old does not become healthy.
   depends_on = [
+    google_cloud_run_v2_service.server,
     google_secret_manager_secret_version.prefect_credential,
     google_secret_manager_secret_iam_member.prefect_credential,
     google_artifact_registry_repository_iam_member.worker_image,

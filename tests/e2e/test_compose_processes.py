@@ -75,12 +75,27 @@ def test_server_answers_nobody_without_the_password(composed: Composed) -> None:
     assert ask(composed, "flows/filter", {})
 
 
+def test_server_shows_the_ui_from_a_folder_that_the_image_lets_it_write(composed: Composed) -> None:
+    """Not from the packages' own, which its user cannot write: without a copy there is no UI, and no failure either."""
+    page = httpx.get(f"http://127.0.0.1:{composed.port['server:4200']}/", follow_redirects=True)
+    assert page.status_code == 200
+    assert "<html" in page.text
+    folder = Path(composed.setting("server", "PREFECT_SERVER_UI_STATIC_DIRECTORY"))
+    assert folder.is_relative_to(composed.folder), "not a place of this test's, as what is replaced of the image's is"
+    assert page.text in {copy.read_text(encoding="utf-8") for copy in folder.glob("*/index.html")}
+
+
 def test_background_services_schedule_and_keep_events(composed: Composed) -> None:
     """They are another process than the API: what they do went through Redis and the common database."""
     runs = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 1}
     assert ask(composed, "flow_runs/filter", runs)
     events = ask(composed, "events/filter", {"filter": {"event": {"prefix": ["prefect.flow-run."]}}})["events"]
     assert "prefect.flow-run.Completed" in {event["event"] for event in events}
+
+
+def test_silent_runs_are_told_by_three_of_the_images_heartbeats(composed: Composed) -> None:
+    beat = float(composed.setting("worker", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"))
+    assert 3 * beat in {automation["trigger"].get("within") for automation in ask(composed, "automations/filter", {})}
 
 
 def test_neither_database_nor_log_has_a_secret_in_plain_text(composed: Composed) -> None:

@@ -112,7 +112,7 @@ def test_month_is_in_the_bucket_without_any_key(bucket: FakeGcs, registration) -
     assert pq.read_table(pa.BufferReader(data)).num_rows == 83_130
 
 
-def test_an_account_key_is_used_where_there_is_one(
+def test_a_registered_key_needs_its_file_no_more(
     environment: Path, registration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with TokenServer() as tokens, GcsWire("lake", tokens=tokens.issued) as gcs:
@@ -123,7 +123,10 @@ def test_an_account_key_is_used_where_there_is_one(
         monkeypatch.setenv("TLC_LAKE_URL", "gs://lake")
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
         registration()
+        key.unlink()  # as for a run in a container, or on another machine
+        monkeypatch.delenv("TLC_GCP_SERVICE_ACCOUNT_FILE")
         assert api_to_gcs(**MONTH).status == "loaded"
+        assert tokens.assertions
         assert "manifests/green/2020-12.json" in gcs.objects["lake"]
 
 

@@ -165,6 +165,8 @@ def test_a_registered_key_is_used_and_shown_nowhere(tlc: Path, prefect: None, tm
             for _ in range(2):
                 load_block(GcpCredentials, "tlc-gcp").save("tlc-gcp", overwrite=True)
                 load_block(TripWarehouse, WAREHOUSE).save(WAREHOUSE, overwrite=True)
+            key.unlink()  # it is in the block
+            monkeypatch.delenv("TLC_GCP_SERVICE_ACCOUNT_FILE")
             block = TripWarehouse.load(WAREHOUSE)
             try:
                 assert (block.project, block.dataset, block.maximum_bytes_billed) == (
@@ -173,6 +175,7 @@ def test_a_registered_key_is_used_and_shown_nowhere(tlc: Path, prefect: None, tm
                     20 * 1024**2,
                 )
                 assert list(block.bigquery_client().list_datasets()) == []
+                assert tokens.assertions
                 assert "PRIVATE KEY" not in repr(block)
             finally:
                 TripWarehouse.delete(WAREHOUSE)

@@ -10,9 +10,10 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from prefect.blocks.core import Block
 from prefect.blocks.webhook import Webhook
 from prefect.filesystems import LocalFileSystem
-from prefect_gcp import GcpCredentials
+from prefect_gcp import GcpCredentials, GcsBucket
 from prefect_sqlalchemy import SqlAlchemyConnector
 
 from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
@@ -36,8 +37,8 @@ BLOCKS = {
 }
 
 
-def show_blocks() -> None:
-    for name, kind in BLOCKS.items():
+def show_blocks(kinds: dict[str, type[Block]]) -> None:
+    for name, kind in kinds.items():
         block = kind.load(name)
         print(name, repr(block), str(block), block.model_dump(), block.model_dump_json(), vars(block))
         if hasattr(block, "url") and callable(block.url):
@@ -64,7 +65,7 @@ if __name__ == "__main__":
     refusing_postgres, month, refused_month, forbidden_month = sys.argv[1:]
     make_impatient()
     print(register_blocks(), apply_automations())
-    show_blocks()
+    show_blocks(BLOCKS)
     told(lambda: api_to_postgres(dataset="green", month=month))
     told(lambda: api_to_gcs(dataset="green", month=month))
     told(lambda: gcs_to_bigquery(dataset="green", month=month))
@@ -73,3 +74,7 @@ if __name__ == "__main__":
     os.environ["TLC_POSTGRES_URL"] = refusing_postgres
     register_blocks()
     told(lambda: api_to_postgres(dataset="green", month=refused_month))
+    # The blocks that hold the one with the key.
+    os.environ |= {"TLC_LAKE_URL": "gs://canary-bucket", "TLC_WAREHOUSE_URL": "bigquery://canary-project/tlc"}
+    register_blocks()
+    show_blocks({LAKE: GcsBucket, WAREHOUSE: TripWarehouse})

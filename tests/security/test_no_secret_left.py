@@ -27,7 +27,7 @@ def test_what_was_searched_is_what_runs_leave(left) -> None:
         "API: artifacts": b"/trip-data/green_tripdata_2020-12.parquet",
         "prefect.db: events": b"prefect.flow-run.Failed",
         "API: flow_runs": b"password authentication failed",
-        "API: block_documents": b"tlc-alerts",
+        "API: block_documents": b"canary-bucket",
         "prefect.db: log": b"green 2020-12",
         "prefect.db: task_run_state": b"SourceBlocked",
         "warehouse.duckdb: loads": b"/trip-data/green_tripdata_2020-12.parquet",

@@ -47,7 +47,7 @@ class Composed:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._wanted = tuple(services)
         self._programs = programs_path(folder)
-        for written in ("data", "prefect"):
+        for written in ("data", "prefect", "prefect-ui"):
             (folder / written).mkdir()
             (folder / written).chmod(0o777)  # the image's user is another one
 
@@ -135,6 +135,11 @@ class Composed:
     def log(self, service: str) -> str:
         """The end of what it has written so far."""
         return (self.folder / f"{service}.log").read_text(errors="replace")[-4000:]
+
+    def setting(self, service: str, name: str) -> str:
+        """What a variable of the service's environment is, here."""
+        value: str = self._surroundings(service)["env"][name]
+        return value
 
     def connect(self, service: str) -> psycopg2.extensions.connection:
         """A connection to a Postgres service, with the file's user, password and database."""

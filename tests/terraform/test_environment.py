@@ -8,6 +8,7 @@ import pytest
 
 from blocks.settings import Settings
 from deployments.work_pools import POOLS
+from tests.servers.compose_file import image_environment
 from tests.terraform.configuration import TERRAFORM
 
 POOL = POOLS["tlc-cloud-run"]
@@ -22,6 +23,11 @@ def test_every_variable_of_the_output_is_read() -> None:
 def test_worker_is_of_the_type_of_its_pool() -> None:
     worker = (TERRAFORM / "worker.tf").read_text(encoding="utf-8")
     assert re.findall(r'"WORKER_TYPE"\s+value = "(.+)"', worker) == [POOL.type]
+
+
+def test_automations_expect_the_heartbeats_of_the_image() -> None:
+    told = re.findall(r"HEARTBEAT_FREQUENCY = \"(\d+)\"", (TERRAFORM / "outputs.tf").read_text(encoding="utf-8"))
+    assert told == [image_environment()["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]]
 
 
 def test_pool_takes_secrets_and_instances_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

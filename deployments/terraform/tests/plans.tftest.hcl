@@ -32,10 +32,6 @@ run "a_worker_for_a_server_elsewhere" {
     error_message = "the worker would be one of processes: the pool is made after it"
   }
   assert {
-    condition     = one([for env in google_cloud_run_v2_service.worker.template[0].containers[0].env : env.value if env.name == "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == "30"
-    error_message = "a run that dies is noticed late: its heartbeats are Prefect's own, minutes apart"
-  }
-  assert {
     condition     = google_storage_bucket.lake.name == "my-project-1234-tlc-lake" && google_storage_bucket.lake.uniform_bucket_level_access
     error_message = "the bucket is another one"
   }
@@ -68,6 +64,14 @@ run "everything_here" {
     error_message = "trips and server do not have a database each"
   }
   assert {
+    condition     = alltrue([for each in concat(values(google_sql_user.users), values(google_sql_database.databases)) : each.deletion_policy == "ABANDON"])
+    error_message = "destroy ends at Postgres' refusal to drop a user that owns tables"
+  }
+  assert {
+    condition     = contains(keys(google_project_service.apis), "cloudresourcemanager.googleapis.com")
+    error_message = "rights on the project cannot be given"
+  }
+  assert {
     condition     = output.server_url == "https://tlc-server-123456789012.us-east4.run.app"
     error_message = "the server's address is not known before it is there"
   }
@@ -82,6 +86,28 @@ run "everything_here" {
   assert {
     condition     = one([for env in google_cloud_run_v2_service.server[0].template[0].containers[0].env : env.value if env.name == "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER"]) == "P1D"
     error_message = "what falls silent while the server is down is forgotten"
+  }
+}
+
+run "secrets_written_anew_reach_who_reads_them" {
+  command = plan
+
+  variables {
+    prefect_api_url = null
+    postgres        = true
+    server          = true
+    secrets_version = 2
+  }
+  assert {
+    condition = alltrue([for template in [
+      google_cloud_run_v2_service.server[0].template[0],
+      google_cloud_run_v2_service.worker.template[0],
+    ] : template.annotations["secrets-version"] == "2"])
+    error_message = "server or worker keep the old password: nothing in their template changes"
+  }
+  assert {
+    condition     = alltrue([for each in concat(values(google_sql_user.users)[*].password_wo_version, values(google_secret_manager_secret_version.database_url)[*].secret_data_wo_version) : each == 2])
+    error_message = "a database's password and what its secret says are not written together"
   }
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from blocks.settings import Settings
-from deployments.work_pools import DEFAULT_POOL
+from deployments.work_pools import DEFAULT_POOL, POOLS
 from tests.servers.compose_file import OWN_IMAGE, PROJECT, MissingVariable, image_environment, read_compose
 
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -72,8 +74,52 @@ def test_own_containers_can_change_nothing_but_their_volume() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
+@pytest.mark.parametrize(
+    ("name", "folders"),
+    [
+        ("server", ["PREFECT_HOME", "PREFECT_SERVER_UI_STATIC_DIRECTORY"]),
+        ("services", ["PREFECT_HOME"]),
+        ("deploy", ["PREFECT_HOME", "TLC_LOCAL_DIR"]),
+        ("worker", ["PREFECT_HOME", "TLC_LOCAL_DIR", "TLC_CACHE_DIR"]),
+    ],
+)
+def test_own_containers_write_in_memory_or_in_a_volume(name: str, folders: list[str]) -> None:
+    """The rest of their file system is read-only."""
+    places = [*OWN[name]["tmpfs"], *(volume.split(":")[1] for volume in OWN[name].get("volumes", []))]
+    settings = image_environment() | OWN[name]["environment"]
+    paths = [Path(settings[folder]) for folder in folders]
+    assert [path for path in paths if not any(path.is_relative_to(place) for place in places)] == []
+
+
 def test_worker_polls_the_pool_that_the_deployments_name() -> None:
     assert SERVICES["worker"]["environment"]["WORK_POOL"] == DEFAULT_POOL
+
+
+def test_deployments_stay_in_the_pool_that_was_chosen() -> None:
+    """``deploy`` runs again at each start."""
+    assert SERVICES["deploy"]["command"] == f"python -m deployments.apply --pool {DEFAULT_POOL}"
+    chosen = read_compose(GIVEN | {"TLC_POOL": "tlc-docker", "TLC_IMAGE_TAG": "0.1.0"})["services"]["deploy"]
+    assert chosen["command"] == "python -m deployments.apply --pool tlc-docker"
+    assert chosen["environment"][POOLS["tlc-docker"].from_environment["image"]] == chosen["image"]
+
+
+def test_blocks_name_other_places_where_they_are_given() -> None:
+    given = {
+        "TLC_POSTGRES_URL": "postgresql://tlc:canary@10.0.0.5:5432/tlc",
+        "TLC_LAKE_URL": "gs://bucket",
+        "TLC_WAREHOUSE_URL": "bigquery://project/dataset?location=EU",
+    }
+    assert read_compose(GIVEN | given)["services"]["deploy"]["environment"].items() >= given.items()
+    of_the_file = SERVICES["deploy"]["environment"]["TLC_POSTGRES_URL"]
+    assert of_the_file == "postgresql://tlc:canary@data-postgres:5432/tlc"
+
+
+def test_runs_of_the_image_beat_as_those_of_the_checkout_and_nothing_changes_it() -> None:
+    """The automation for silent runs is made by ``deploy``, from the same variable of the same image."""
+    name = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+    checkout = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
+    assert image_environment()[name] == str(checkout["flows"]["heartbeat_frequency"])
+    assert [service for service, described in OWN.items() if name in described["environment"]] == []
 
 
 def test_every_setting_of_the_project_reaches_the_registration() -> None:

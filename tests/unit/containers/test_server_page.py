@@ -1,0 +1,39 @@
+"""docs/server.md: the lines that fill .env, run as they stand there."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.servers.compose_file import PROJECT, read_compose
+
+PAGE = (PROJECT / "docs" / "server.md").read_text(encoding="utf-8")
+
+
+def filled(folder: Path) -> dict[str, str]:
+    """What .env has after the lines that come before Compose's in the first block of the page."""
+    shutil.copy(PROJECT / ".env.example", folder)
+    block = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)[0]
+    lines, compose, _ = block.partition("docker compose up")
+    assert compose
+    subprocess.run(["sh", "-euc", lines], cwd=folder, check=True)
+    written = (folder / ".env").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in written if re.match(r"[A-Z_]+=", line))
+
+
+def test_every_secret_is_made_as_compose_and_the_server_take_it(tmp_path: Path) -> None:
+    secrets = filled(tmp_path)
+    assert read_compose(secrets)["services"].keys() >= {"server", "worker"}  # it refuses one that is missing
+    assert len(base64.urlsafe_b64decode(secrets.pop("PREFECT_ENCRYPTION_KEY"))) == 32
+    user, _, secrets["PREFECT_AUTH"] = secrets["PREFECT_AUTH"].partition(":")
+    assert user == "tlc"
+    assert [name for name, secret in secrets.items() if not re.fullmatch("[0-9a-f]{48}", secret)] == []
+    assert len(set(secrets.values())) == len(secrets) == 4
+
+
+def test_nobody_else_may_read_them(tmp_path: Path) -> None:
+    filled(tmp_path)
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
