@@ -170,6 +170,26 @@ def test_cancelled_and_killed_loads_leave_the_months_and_the_next_runs_load_them
     assert rows_by_month(platform) == ROWS | {"2020-12": ROWS["2023-12"], "2023-12": ROWS["2020-12"]}
 
 
+def test_run_killed_with_its_worker_is_crashed_and_told_and_the_month_is_as_it_was(
+    platform: Platform, twenty_runs: TwentyRuns, tlc: Path
+) -> None:
+    before = rows_by_month(platform)
+    platform.site.put(DECEMBER_2020, real_file(tlc, DECEMBER_2020))
+    with reader(platform):
+        killed = platform.submit("api-to-postgres", **parameters_of("2020-12"))
+        wait_for_loads_that_want_to_swap(platform, 1)
+        process, worker = platform.flow_process(killed), platform.processes.note("worker")
+        assert process and worker
+        for pid in (worker.pid, process.pid):  # the worker first: it would see the process end
+            os.kill(pid, signal.SIGKILL)
+    # Nobody is left who saw it: three signs of life are missed, and the server says so.
+    told = platform.alerts.wait_for(str(killed.id), "*green 2020-12 → postgres* Crashed: No hear", seconds=PATIENCE)
+    assert "run it again" in told
+    assert platform.state(killed) == "Crashed"
+    assert rows_by_month(platform) == before
+    platform.make("up")
+
+
 def test_all_is_killed_but_one_run_which_completes_after_make_up(
     platform: Platform, twenty_runs: TwentyRuns, tlc: Path
 ) -> None:

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from deployments.local.faults import Answer, Cut, Stall, Throttle
-from flows import api_to_postgres, tasks
+from flows import api_to_postgres
 from flows.extract.patience import Patience
+from flows.tasks import download_month, find_month
+from flows.tasks_postgres import find_in_postgres, load_into_postgres
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceUnavailable, TargetUnavailable
 
 pytestmark = pytest.mark.timeout(120)
@@ -19,15 +21,15 @@ MONTH = {"dataset": "green", "month": "2020-12"}
 PATH = "/trip-data/green_tripdata_2020-12.parquet"
 ROWS = 83_130
 COUNT = "select count(*) from tlc.green_trips"
-SOURCE_TASKS = ("find_month", "find_in_postgres", "download_month", "load_into_postgres")
+TASKS = (find_month, find_in_postgres, download_month, load_into_postgres)
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries as many as ever, without the waits between them."""
-    for name in SOURCE_TASKS:
-        monkeypatch.setattr(getattr(tasks, name), "retry_delay_seconds", 0)
-        monkeypatch.setattr(getattr(tasks, name), "retry_jitter_factor", None)
+    for task in TASKS:
+        monkeypatch.setattr(task, "retry_delay_seconds", 0)
+        monkeypatch.setattr(task, "retry_jitter_factor", None)
     monkeypatch.setattr(Patience, "wait_after", lambda *_: 0.0)
 
 

@@ -16,13 +16,13 @@ from prefect.settings import (
     temporary_settings,
 )
 from prefect.settings.legacy import Setting
-from sqlalchemy.engine import make_url
 
 from blocks.names import LAKE, TLC_SOURCE, WAREHOUSE
 from blocks.register import BUILDERS, load_block, load_duckdb_file
 from blocks.saved import may_be_saved, server_would_start
 from blocks.trip_data_source import TripDataSource
 from blocks.warehouse import TripWarehouse
+from tests.servers.prefect_process import PrefectServer
 
 SAVED = "tlc-saved-once"
 
@@ -39,13 +39,12 @@ def test_a_machine_that_never_ran_prefect_has_no_blocks_and_needs_no_server(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_prefects_own_database_is_looked_into(prefect: None, tmp_path: Path) -> None:
-    """The database of a real server: what is saved there may be found, and nothing else is asked for."""
-    TripDataSource(base_url="http://127.0.0.1:9").save(SAVED, overwrite=True)
-    url = get_current_settings().server.database.connection_url
-    assert url is not None
+def test_prefects_own_database_is_looked_into(server: PrefectServer, tmp_path: Path) -> None:
+    """The SQLite database of a real server: what is saved there may be found, and nothing else is asked for."""
+    with server.as_client():
+        TripDataSource(base_url="http://127.0.0.1:9").save(SAVED, overwrite=True)
     copy = tmp_path / "prefect.db"
-    with sqlite3.connect(make_url(url.get_secret_value()).database or "") as there, sqlite3.connect(copy) as here:
+    with sqlite3.connect(server.database) as there, sqlite3.connect(copy) as here:
         there.backup(here)
     with temporary_settings(without_api(f"sqlite+aiosqlite:///{copy}")):
         assert may_be_saved(SAVED)
