@@ -49,11 +49,25 @@ def _lake() -> Block:
 
 
 def _warehouse() -> Block:
-    from blocks.warehouse import GcpCredentials, warehouse_block  # noqa: PLC0415
+    from blocks.warehouse import warehouse_block  # noqa: PLC0415
 
     url = warehouse_url()
-    with_key = url.startswith("bigquery:") and Settings().gcp_service_account_file is not None
-    return warehouse_block(url, load_block(GcpCredentials, GCP) if with_key else None)
+    return warehouse_block(url, _with_key() if url.startswith("bigquery:") else None)
+
+
+def _with_key() -> Any:
+    """The block ``tlc-gcp`` if it holds a key: the environment's, else the one that was registered before."""
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - with the cloud only
+
+    from blocks.warehouse import GcpCredentials  # noqa: PLC0415
+
+    if Settings().gcp_service_account_file is not None:
+        return load_block(GcpCredentials, GCP)
+    try:
+        saved = _saved(GcpCredentials, GCP)
+    except GoogleAuthError:  # it has none, and is not read on a machine without credentials of its own
+        return None
+    return saved if saved and saved.service_account_info else None
 
 
 def _alerts() -> Block:
