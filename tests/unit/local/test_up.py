@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from deployments.local.up import what_next
@@ -12,6 +14,6 @@ from deployments.local.up import what_next
 )
 def test_source_is_named_without_what_opens_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLC_SOURCE_URL", url)
-    said = what_next("http://127.0.0.1:4200/api", 1)
+    said = what_next("http://127.0.0.1:4200/api", Path("log"), 1)
     assert "source   https://host/trips\n" in said
     assert "canary" not in said
