@@ -73,7 +73,7 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
             "PREFECT_CLIENT_MAX_RETRIES": "7",
             "TLC_CACHE_DIR": str(data / "cache"),
             # What the worker starts a run with. Its own way has two processes, the first to see what to install.
-            "TLC_RUN_COMMAND": shlex.join([sys.executable, "-m", "prefect.engine"]),
+            "TLC_RUN_COMMAND": shlex.join([sys.executable, "-m", "deployments.run_engine"]),
         }
         | kept
         | {

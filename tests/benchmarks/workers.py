@@ -27,7 +27,7 @@ _STARTUP_SECONDS = 120
 
 def deploy(environment: Mapping[str, str]) -> None:
     """All deployments on the server of the environment, with runs that start as those of ``make up``."""
-    command = {"TLC_RUN_COMMAND": shlex.join([sys.executable, "-m", "prefect.engine"])}
+    command = {"TLC_RUN_COMMAND": shlex.join([sys.executable, "-m", "deployments.run_engine"])}
     subprocess.run(
         [sys.executable, "-m", "deployments.apply"],
         cwd=CHECKOUT,

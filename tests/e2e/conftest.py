@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,11 @@ from tests.servers.webhook_receiver import WebhookReceiver
 
 
 @pytest.fixture(scope="package")
-def platform(tlc: Path, receiver: WebhookReceiver) -> Iterator[Platform]:
-    """With the real trip files behind its source."""
-    with TripSite([tlc / "cdn", tlc / "mirror"]) as site, platform_up(site, receiver) as running:
+def platform(tlc: Path) -> Iterator[Platform]:
+    """With the real trip files behind its source, and somebody of its own to tell."""
+    with (
+        TripSite([tlc / "cdn", tlc / "mirror"]) as site,
+        closing(WebhookReceiver()) as alerts,
+        platform_up(site, alerts) as running,
+    ):
         yield running

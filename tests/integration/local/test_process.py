@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from blocks.embedded import stop_postgres
 from deployments.local.parts import PartFailed, Parts
 from deployments.local.ports import choose_port
+from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import MARK, Note, Processes, wait_for_end
 
 SLEEP = [sys.executable, "-c", "import time; print('started', flush=True); time.sleep(600)"]
@@ -148,8 +150,11 @@ def test_part_is_left_alone_until_its_settings_change(processes: Processes) -> N
 
 def test_part_that_ends_at_once_shows_the_end_of_its_log(processes: Processes) -> None:
     parts = Parts(processes, lambda _url: CLEAN | {"PREFECT_SERVER_DATABASE_TIMEOUT": "no number"})
-    with pytest.raises(PartFailed, match=r"(?s)^The server ended at once\..*no number.*make up"):
-        parts.ensure_server(choose_port(0), meanwhile=lambda: None)
+    try:
+        with pytest.raises(PartFailed, match=r"(?s)^The server ended at once\..*no number.*make up"):
+            parts.ensure_server(choose_port(0), meanwhile=lambda: None)
+    finally:
+        stop_postgres(prefect_database_folder(processes.folder))
 
 
 def test_port_that_is_taken_is_not_chosen() -> None:

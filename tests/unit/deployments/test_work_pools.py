@@ -53,7 +53,7 @@ def test_platform_says_how_its_pool_starts_a_run(tmp_path: Path, monkeypatch: py
     told = platform_environment(tmp_path, "http://127.0.0.1:1/api")
     monkeypatch.setattr(os, "environ", told)
     command = POOLS[DEFAULT_POOL].template()["variables"]["properties"]["command"]["default"]
-    assert command == f"{sys.executable} -m prefect.engine"
+    assert command == f"{sys.executable} -m deployments.run_engine"
 
 
 def test_no_placeholder_of_a_template_lacks_its_variable() -> None:
