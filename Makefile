@@ -7,8 +7,6 @@ RUN := .venv/bin/python
 # fails twice. Other codes than 1 say that tests were not run.
 AGAIN = { code=$$?; [ $$code -eq 1 ] || exit $$code; \
 	echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --last-failed-no-failures none; }
-# Most tests wait for servers, so three files at once keep two cores busy; this one waits for six minutes.
-LONGEST := tests/e2e/test_platform.py
 export UV_PYTHON_DOWNLOADS = never
 # Each run is a process: where Python may not write bytecode, every one of them would compile Prefect anew (1 s of 2).
 export UV_COMPILE_BYTECODE = 1
@@ -39,8 +37,8 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
-test: setup  ## All tests, real servers included
-	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder $(LONGEST) tests || $(AGAIN)
+test: setup  ## All tests, real servers included; three files at once, since most of them wait for servers
+	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder || $(AGAIN)
 
 lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff check .
