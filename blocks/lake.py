@@ -79,7 +79,7 @@ def storage_client(block: GcsBucket) -> Any:
             f"the block tlc-gcp has no credentials, only a stand-in for an emulator, and {EMULATOR} is not set. "
             "Set it, or set TLC_GCP_SERVICE_ACCOUNT_FILE and run python -m blocks.register."
         )
-    return storage.Client(project=credentials.project, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+    return storage.Client(project=credentials.project, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call] # google-auth's
 
 
 def is_made_up(credentials: GcpCredentials) -> bool:

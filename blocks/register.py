@@ -127,15 +127,24 @@ def register_blocks(leave_out: Collection[str] = ()) -> list[str]:
     return saved
 
 
+def variables_of(name: str) -> str:
+    """The variables that the block is made from, for people."""
+    return " and ".join(f"TLC_{setting.upper()}" for setting in sorted(SETTINGS[name]))
+
+
+def is_given(name: str) -> bool:
+    """Whether the environment says what the block is to be; else it is the default."""
+    return not Settings().model_fields_set.isdisjoint(SETTINGS[name])
+
+
 def chosen_before() -> list[str]:
     """The blocks that are saved and of which the environment says nothing: a default would be put in their place.
 
     Whoever registers blocks on a server that others use leaves these out: a shell without their variables would send
     everybody's next run into folders of one machine.
     """
-    given = Settings().model_fields_set
     names = saved_names()
-    return [name for name in BUILDERS if name in names and given.isdisjoint(SETTINGS[name])]
+    return [name for name in BUILDERS if name in names and not is_given(name)]
 
 
 def _remove_other_kind() -> None:
@@ -193,8 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     kept = [] if parser.parse_args(arguments).defaults else chosen_before()
     for name in kept:
-        variables = " and ".join(f"TLC_{setting.upper()}" for setting in sorted(SETTINGS[name]))
-        print(f"{name} stays as it is: {variables} is not set (--defaults saves the default)")  # noqa: T201
+        print(f"{name} stays as it is: {variables_of(name)} is not set (--defaults saves the default)")  # noqa: T201
     for name in register_blocks(leave_out=kept):
         print(name)  # noqa: T201 - the command's output
 

@@ -54,7 +54,7 @@ class TripWarehouse(Block):
 
         if self.gcp_credentials and not is_made_up(self.gcp_credentials):
             return self.gcp_credentials.get_bigquery_client(project=self.project, location=self.location)
-        nobody = AnonymousCredentials() if os.environ.get(EMULATOR) else None  # type: ignore[no-untyped-call]
+        nobody = AnonymousCredentials() if os.environ.get(EMULATOR) else None  # type: ignore[no-untyped-call] # google-auth's
         return bigquery.Client(project=self.project, credentials=nobody, location=self.location)
 
 

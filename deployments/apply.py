@@ -17,7 +17,7 @@ from blocks.limits import ensure_limits
 from blocks.register import chosen_before, register_blocks
 from deployments.automations import apply_automations
 from deployments.declared import PROJECT, declared_deployments, declared_for_pool
-from deployments.out_of_reach import PLACES, NothingToLoadInto, leave_out, out_of_reach, places_of_this_machine
+from deployments.out_of_reach import BLOCKS, NothingToLoadInto, leave_out, out_of_reach, places_of_this_machine
 from deployments.schedules import remove_undeclared_schedules
 from deployments.work_pools import DEFAULT_POOL, POOLS, ensure_work_pool
 
@@ -33,7 +33,7 @@ def apply(pool: str = DEFAULT_POOL, log: Path | None = None, *, own_server: bool
     here = places_of_this_machine(pool)
     missing = out_of_reach(pool, here)
     kept = [] if own_server else chosen_before()
-    yield f"blocks: {', '.join(register_blocks(leave_out=[*kept, *(PLACES[target].block for target in here)]))}"
+    yield f"blocks: {', '.join(register_blocks(leave_out=[*kept, *(BLOCKS[target] for target in here)]))}"
     if kept:
         yield f"blocks that stay as they are, for want of a variable: {', '.join(kept)}"
     yield f"work pool: {ensure_work_pool(pool)}"

@@ -6,33 +6,20 @@ What loads there is left out then, rather than started every day to fail.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 
 from blocks.names import LAKE, POSTGRES, WAREHOUSE
+from blocks.register import is_given, variables_of
 from blocks.saved import saved_names
-from blocks.settings import Settings
 from deployments.declared import declared_deployments
 from deployments.work_pools import DEFAULT_POOL
 from flows.tlc.report import TARGETS, Target
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where a target's rows go: the block that says it, and the variable that the block is made from."""
-
-    block: str
-    variable: str
-
-
-PLACES: dict[Target, Place] = {
-    "postgres": Place(POSTGRES, "TLC_POSTGRES_URL"),
-    "gcs": Place(LAKE, "TLC_LAKE_URL"),
-    "bigquery": Place(WAREHOUSE, "TLC_WAREHOUSE_URL"),
-}
+# The block that says where a target's rows go.
+BLOCKS: dict[Target, str] = {"postgres": POSTGRES, "gcs": LAKE, "bigquery": WAREHOUSE}
 
 
 class NothingToLoadInto(Exception):
@@ -46,9 +33,7 @@ def places_of_this_machine(pool: str) -> list[Target]:
     """
     if pool == DEFAULT_POOL:
         return []
-    settings = Settings()
-    given = {"postgres": settings.postgres_url, "gcs": settings.lake_url, "bigquery": settings.warehouse_url}
-    return [target for target in TARGETS if given[target] is None]
+    return [target for target in TARGETS if not is_given(BLOCKS[target])]
 
 
 def out_of_reach(pool: str, here: Collection[Target]) -> list[Target]:
@@ -59,7 +44,7 @@ def out_of_reach(pool: str, here: Collection[Target]) -> list[Target]:
     if not here:
         return []
     saved = saved_names()
-    missing = [target for target in TARGETS if target in here and PLACES[target].block not in saved]
+    missing = [target for target in TARGETS if target in here and BLOCKS[target] not in saved]
     if "gcs" in missing and "bigquery" not in missing:  # it is loaded from the lake
         missing.append("bigquery")
     if len(missing) == len(TARGETS):
@@ -87,7 +72,7 @@ def leave_out(targets: Collection[Target]) -> str:
                 _unschedule(client, deployment)
                 unscheduled.append(name)
     names = " and ".join(targets)
-    variables = " and ".join(PLACES[target].variable for target in targets)
+    variables = " and ".join(variables_of(BLOCKS[target]) for target in targets)
     not_scheduled = f", and {' and '.join(unscheduled)} is not scheduled" if unscheduled else ""
     return (
         f"Out of the runs' reach: {names}. Targets are {' and '.join(others)}{not_scheduled}. Set {variables} to what "

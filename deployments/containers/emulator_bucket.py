@@ -22,7 +22,7 @@ def main() -> None:
     if lake_kind(url) != BUCKET:
         raise SystemExit(f"TLC_LAKE_URL={url} is no bucket: to use the emulator, set it to gs://some-name.")
     name = urlsplit(url).netloc
-    client = storage.Client(project="emulator", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+    client = storage.Client(project="emulator", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call] # google-auth's
     try:
         client.create_bucket(name)
     except Conflict:
