@@ -1,11 +1,12 @@
 """Writes ``docs/command-line.md`` from the commands' own help: ``python -m flows.cli.docs > docs/command-line.md``.
 
-With ``--check`` it writes nothing and fails where the document is not what it would write.
+With ``--check`` it writes nothing and fails if the document is not what it would write.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,12 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "command-line.md"
 _INTRODUCTION = """\
 # The command line
 
-For those who do not want to write Python. Written by `python -m flows.cli.docs > docs/command-line.md` from the
-commands' own help, which is that of the flows' forms: change those.
+Written by `python -m flows.cli.docs > docs/command-line.md` from the commands' help, which is that of the flows' forms:
+change those.
 
-Answers go to stdout, as tables or with `--json` as one object; logs, bars and errors go to stderr. Commands that load
-run a flow, on the server that `PREFECT_API_URL` names or, without it, on one that Prefect starts for as long as the
-command takes. `preview`, `plan` and `status` run no flow and change nothing.
-
-All use the same blocks as the flows: the saved one, else one made from the environment, as
-`python -m blocks.register` would save it.
+Answers go to stdout, as tables or, with `--json`, as one object; logs, bars and errors go to stderr. Commands that load
+run a flow, on the server that `PREFECT_API_URL` names, or on one that Prefect starts for as long as the command takes.
+`preview`, `plan` and `status` run no flow and change nothing. All use the flows' blocks.
 
 ## Exit codes
 
@@ -36,23 +34,46 @@ All use the same blocks as the flows: the saved one, else one made from the envi
 | ---: | --- |
 """
 
+# The names of an argument or option as the help shows them, and its help.
+Record = tuple[str, str]
+
 
 def command_document() -> str:
-    """The whole document, as Markdown that ends with a line break."""
+    """The whole document, as Markdown that ends with a line break. An option of several commands is told once."""
     codes = "\n".join(f"| {code.value} | {meaning} |" for code, meaning in MEANING.items())
     group = get_command(app)
-    context = typer.Context(group, info_name=PROGRAM)
+    parent = typer.Context(group, info_name=PROGRAM)
     assert isinstance(group, typer.core.TyperGroup)
-    parts = [_command_part(name, group.commands[name], context) for name in group.list_commands(context)]
-    return _INTRODUCTION + "\n\n".join([codes, *parts]) + "\n"
+    commands = {name: group.commands[name] for name in group.list_commands(parent)}
+    contexts = {name: typer.Context(command, info_name=name, parent=parent) for name, command in commands.items()}
+    records = {name: _records(commands[name], context) for name, context in contexts.items()}
+    times = Counter(record for of_one in records.values() for record in of_one)
+    shared = [record for record in times if times[record] > 1]
+    parts = [_command_part(commands[name], contexts[name], records[name], shared) for name in commands]
+    options = f"## Options of several commands\n\n{_table(shared)}"
+    return _INTRODUCTION + "\n\n".join([codes, *parts, options]) + "\n"
 
 
-def _command_part(name: str, command: Any, parent: typer.Context) -> str:
-    context = typer.Context(command, info_name=name, parent=parent)
-    usage = " ".join([PROGRAM, name, *command.collect_usage_pieces(context)])
-    records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
-    rows = [f"| `{_escaped(names)}` | {_escaped(text)} |" for names, text in filter(None, records)]
-    return "\n".join([f"## {name}", "", command.help or "", "", f"    {usage}", "", "| | |", "| --- | --- |", *rows])
+def _records(command: Any, context: typer.Context) -> list[Record]:
+    return list(filter(None, (parameter.get_help_record(context) for parameter in command.get_params(context))))
+
+
+def _command_part(command: Any, context: typer.Context, records: list[Record], shared: list[Record]) -> str:
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    own = [record for record in records if record not in shared]
+    also = ", ".join(f"`{_short(names)}`" for names, _ in records if (names, _) in shared)
+    parts = [f"## {context.info_name}", command.help or "", f"    {usage}", *([_table(own)] if own else [])]
+    return "\n\n".join([*parts, f"[Also](#options-of-several-commands): {also}."])
+
+
+def _short(names: str) -> str:
+    """The long name alone: ``--target`` of ``-t, --target postgres|gcs``."""
+    return next((name for name in names.split() if name.startswith("--")), names.split(maxsplit=1)[0])
+
+
+def _table(records: list[Record]) -> str:
+    rows = [f"| `{_escaped(names)}` | {_escaped(text)} |" for names, text in records]
+    return "\n".join(["| | |", "| --- | --- |", *rows])
 
 
 def _escaped(text: str) -> str:

@@ -508,6 +508,13 @@ def test_a_document_out_of_date_fails_the_check(
     assert "python -m flows.tlc.schema_docs > docs/schema.md" in capsys.readouterr().err
 
 
+def test_the_document_tells_a_column_of_several_datasets_once() -> None:
+    document = schema_docs.schema_document()
+    assert "| yellow (since 2011-01), green | `PULocationID` | Taxi zone where the meter was engaged" in document
+    assert "| yellow, green | `RatecodeID`, `rate_code` (yellow) |" in document
+    assert document.count("The rate in effect at the end of the trip.") == 1
+
+
 def test_the_document_explains_every_column_and_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert schema_docs.main([]) == 0
     document = capsys.readouterr().out
