@@ -42,17 +42,19 @@ def holding_locks(
     *,
     exclusive: bool = True,
     partition: sql.Composable | None = None,
+    descend: bool = False,
 ) -> Iterator[None]:
     """Hold the lock on ``table`` that changing its partitions needs, in the transaction under way.
 
-    With ``partition`` hold one on that too: some read it directly, and the server itself vacuums it.
+    With ``partition`` hold one on that too: some read it directly, and the server itself vacuums it. With ``descend``
+    on every partition, which a new column needs.
 
     Exclusive waits for those who read ``table``, and those who come meanwhile wait behind us: so each try is short,
     and between two tries the readers go on. Raises TargetLocked after ``waiting.total`` seconds.
     """
     mode = sql.SQL("access exclusive" if exclusive else "share update exclusive")
     tables = [table] if partition is None else [table, partition]
-    locked = sql.SQL(", ").join(sql.SQL("only {}").format(each) for each in tables)
+    locked = sql.SQL(", ").join(sql.SQL("{}" if descend else "only {}").format(each) for each in tables)
     deadline = time.monotonic() + waiting.total
     cursor.execute("set local lock_timeout = %s", (f"{int(waiting.lock * 1000)}ms",))
     while True:
