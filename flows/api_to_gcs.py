@@ -17,6 +17,7 @@ from flows.parameters import (
     layouts_of,
     month_request,
 )
+from flows.task_policy import about_month
 from flows.tasks import download_month, find_month, finished_report, not_published_report, publish
 from flows.tasks_lake import find_in_lake, lake_place, load_into_lake
 from flows.tlc.dataset import Source
@@ -49,13 +50,15 @@ def api_to_gcs(
     started_at = datetime.now(UTC)
     request = month_request(dataset, month, source, drop_rules, new_columns)
     layouts = layouts_of(layout)
-    file = find_month(request)
-    if file is None:
-        return not_published_report(request, "gcs")
-    report = None if force else find_in_lake(request, file, layouts)
-    if report is None:
-        downloaded = download_month(request, file)
-        report = load_into_lake(request, file, downloaded, layouts, started_at, force)
+    with about_month(request):
+        file = find_month(request)
+        if file is None:
+            return not_published_report(request, "gcs")
+        place = lake_place(request)
+        report = None if force else find_in_lake(request, file, layouts)
+        if report is None:
+            downloaded = download_month(request, file)
+            report = load_into_lake(request, file, downloaded, layouts, started_at, force)
     report = finished_report(report, started_at)
-    publish(report, lake_place(request))
+    publish(report, place)
     return report

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from flows.parameters import DatasetName, DropRules, Force, MonthName, NewColumnsChoice, SourceName, month_request
+from flows.task_policy import about_month
 from flows.tasks import download_month, find_month, finished_report, not_published_report, publish
 from flows.tasks_postgres import find_in_postgres, load_into_postgres
 from flows.tlc.dataset import Source
@@ -38,13 +39,14 @@ def api_to_postgres(
     """
     started_at = datetime.now(UTC)
     request = month_request(dataset, month, source, drop_rules, new_columns)
-    file = find_month(request)
-    if file is None:
-        return not_published_report(request, "postgres")
-    report = None if force else find_in_postgres(request, file)
-    if report is None:
-        downloaded = download_month(request, file)
-        report = load_into_postgres(request, file, downloaded, started_at, force)
+    with about_month(request):
+        file = find_month(request)
+        if file is None:
+            return not_published_report(request, "postgres")
+        report = None if force else find_in_postgres(request, file)
+        if report is None:
+            downloaded = download_month(request, file)
+            report = load_into_postgres(request, file, downloaded, started_at, force)
     report = finished_report(report, started_at)
     publish(report, f"`{SCHEMA}.{trips_table(request.dataset)}`, rejected rows in `{SCHEMA}.rejected_trips`")
     return report

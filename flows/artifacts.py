@@ -22,6 +22,7 @@ from flows.tlc.rules import UNLOADABLE, rules
 
 # Seconds between two updates of a progress bar: each costs the load some 20 ms.
 PROGRESS_SECONDS = 2.0
+_NOT_UP_TO_DATE = "The progress bar is not up to date; the load is not affected"
 
 
 class ProgressBar:
@@ -30,12 +31,13 @@ class ProgressBar:
     def __init__(self, description: str):
         self._description = description
         self._artifact: UUID | None = None
+        self._is_watched = True
         self._due = time.monotonic() + PROGRESS_SECONDS
 
     def update(self, fraction: float) -> None:
         """Show ``fraction`` (0 to 1), unless the last update is too fresh. Also where a cancelled load ends."""
         check_stopped()
-        tell_progress(self._description, fraction)
+        self._tell(fraction)
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + PROGRESS_SECONDS
@@ -43,11 +45,19 @@ class ProgressBar:
 
     def finish(self) -> None:
         """Show that all is done."""
-        tell_progress(self._description, 1.0)
+        self._tell(1.0)
         self._show(100.0)
 
+    def _tell(self, fraction: float) -> None:
+        """Tell who watches, until that fails: it is not to be tried, and warned of, at every batch."""
+        if self._is_watched:
+            self._is_watched = False
+            with shown_if_possible(_NOT_UP_TO_DATE):
+                tell_progress(self._description, fraction)
+                self._is_watched = True
+
     def _show(self, percent: float) -> None:
-        with shown_if_possible("The progress bar is not up to date; the load is not affected"):
+        with shown_if_possible(_NOT_UP_TO_DATE):
             if self._artifact is None:
                 created = create_progress_artifact(percent, description=self._description)
                 self._artifact = created if isinstance(created, UUID) else None
@@ -57,11 +67,11 @@ class ProgressBar:
 
 @contextmanager
 def shown_if_possible(otherwise: str) -> Iterator[None]:
-    """Let no failure to show something fail the load: log ``otherwise`` and why instead."""
+    """Let no failure to show or tell something fail what was done: log ``otherwise`` and why instead."""
     try:
         yield
     except Exception as error:
-        get_run_logger().warning("%s: %s", otherwise, error)
+        get_run_logger().warning("%s: %s: %s", otherwise, type(error).__name__, error)
 
 
 def publish_report(report: LoadReport, place: str, key: str | None = None) -> None:

@@ -18,9 +18,9 @@ def publish_days(report: LoadReport, rows_by_day: Mapping[date, int], key: str |
     """An image of the loaded rows by pickup date, where something was loaded; ``key`` names the load's artifacts."""
     if report.status != "loaded" or not any(rows_by_day.values()):
         return
-    title = f"{dataset_info(Dataset(report.dataset)).title} a day, {report.month}"
-    picture = b64encode(draw_days(rows_by_day, title).encode()).decode()
-    with shown_if_possible("The month is loaded, its picture is not"):
+    with shown_if_possible("The month is loaded, its picture is not there"):
+        title = f"{dataset_info(Dataset(report.dataset)).title} a day, {report.month}"
+        picture = b64encode(draw_days(rows_by_day, title).encode()).decode()
         create_image_artifact(
             image_url=f"data:image/svg+xml;base64,{picture}",
             key=f"{key or artifact_key(report)}-days",

@@ -10,6 +10,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from flows.artifacts import shown_if_possible
 from flows.tlc.outcome import BackfillReport, LegOutcome, MonthOutcome, SyncReport
 from flows.tlc.plan import MonthPlan
 from flows.tlc.report import Target
@@ -63,6 +64,7 @@ def outcome_rows(months: Sequence[MonthOutcome]) -> list[dict[str, Any]]:
 
 
 @task(name="publish-plan", task_run_name="publish the plan", cache_policy=NO_CACHE, persist_result=False)
+@shown_if_possible("The plan is made, its table is not there")
 def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
     """The plan as a table artifact, what it comes to as its description."""
     create_table_artifact(table=plan_rows(plans), key=f"{key}-plan", description=plan_sentence(plans))
@@ -74,6 +76,7 @@ def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
+@shown_if_possible("What became of the month is not shown")
 def publish_month(outcome: MonthOutcome) -> None:
     """One month in several targets, as a small table; the legs' own artifacts have the details."""
     create_markdown_artifact(
@@ -92,12 +95,14 @@ def publish_month(outcome: MonthOutcome) -> None:
 
 
 @task(name="publish-backfill", task_run_name="publish the backfill", cache_policy=NO_CACHE, persist_result=False)
+@shown_if_possible("What became of the months is not shown")
 def publish_backfill(report: BackfillReport, key: str) -> None:
     """Every month and its outcome as a table artifact, the sums as its description."""
     create_table_artifact(table=outcome_rows(report.months), key=key, description=backfill_sentence(report))
 
 
 @task(name="publish-sync", task_run_name="publish what is new", cache_policy=NO_CACHE, persist_result=False)
+@shown_if_possible("What became of the months is not shown")
 def publish_sync(report: SyncReport, key: str) -> None:
     """Every month that was looked at, as a table artifact; what is new, and what is not out yet, as its description."""
     create_table_artifact(table=outcome_rows(report.months), key=key, description=sync_sentence(report))
@@ -110,6 +115,7 @@ def sync_sentence(report: SyncReport) -> str:
     return (
         f"Loaded: {', '.join(report.loaded) or 'nothing, all is as the source has it'}."
         + (f" Failed: {failed}." if failed else "")
+        + "".join(f" Not looked at: {dataset}: {sentence}" for dataset, sentence in report.failed_datasets.items())
         + (f" Not out yet: {waiting}." if waiting else "")
     )
 

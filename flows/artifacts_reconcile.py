@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from blocks.events import RECONCILE_DIFFERS
+from flows.artifacts import shown_if_possible
 from flows.tlc.reconciliation import MonthComparison, ReconcileReport
 from flows.tlc.report import Target
 from flows.tlc.totals import Totals
@@ -20,10 +21,11 @@ from flows.tlc.totals import Totals
 def publish_reconciliation(report: ReconcileReport) -> None:
     """A table with a row a month and a summary in words; an event where anything differs."""
     key = f"reconcile-{report.dataset}"
-    create_table_artifact(
-        table=comparison_rows(report), key=f"{key}-months", description=f"{report.dataset}: {report.sentence}"
-    )
-    create_markdown_artifact(markdown=_summary(report), key=key, description=f"{report.dataset} in all places")
+    with shown_if_possible("What was compared is not shown"):
+        create_table_artifact(
+            table=comparison_rows(report), key=f"{key}-months", description=f"{report.dataset}: {report.sentence}"
+        )
+        create_markdown_artifact(markdown=_summary(report), key=key, description=f"{report.dataset} in all places")
     log = get_run_logger()
     if not report.differing:
         log.info("%s: %s", report.dataset, report.sentence)

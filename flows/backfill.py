@@ -28,6 +28,7 @@ from flows.parameters import (
     month_range,
     month_request,
 )
+from flows.task_policy import located
 from flows.tasks_months import load_all, outcomes_of
 from flows.tasks_plan import plan_months
 from flows.tlc.dataset import Source
@@ -79,7 +80,8 @@ def backfill(
     requests = [month_request(dataset, month, source, drop_rules, new_columns) for month in months]
     choice, crew = LegChoice(tuple(targets), layout, force), Crew(run_on, max_parallel, dask_address)
     key = f"backfill-{requests[0].dataset}"
-    plans = plan_months(requests, choice.targets, layouts=layouts_of(layout), force=force)
+    with located(str(requests[0].dataset)):
+        plans = plan_months(requests, choice.targets, layouts=layouts_of(layout), force=force)
     publish_plan(plans, key)
     report = BackfillReport(
         dataset=str(requests[0].dataset),
@@ -91,7 +93,8 @@ def backfill(
     )
     if plan_only:
         return report
-    loaded = load_all(plans, choice, crew)
+    with located(report.dataset):
+        loaded = load_all(plans, choice, crew)
     report.months = outcomes_of(plans, loaded)
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_backfill(report, key)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from flows.parameters import DatasetName, Force, MonthName, month_request
+from flows.task_policy import about_month
 from flows.tasks import finished_report, publish
 from flows.tasks_warehouse import load_into_warehouse, not_in_lake_report
 from flows.tlc.dataset import Source
@@ -32,9 +33,10 @@ def gcs_to_bigquery(dataset: DatasetName, month: MonthName, force: Force = False
     """
     started_at = datetime.now(UTC)
     request = month_request(dataset, month, Source.tlc, [])
-    report = load_into_warehouse(request.dataset, request.month, started_at, force)
-    if report is None:
-        return not_in_lake_report(request.dataset, request.month)
+    with about_month(request):
+        report = load_into_warehouse(request.dataset, request.month, started_at, force)
+        if report is None:
+            return not_in_lake_report(request.dataset, request.month)
     report = finished_report(report, started_at)
     publish(report, f"`{SCHEMA}.{trips_table(request.dataset)}` of the warehouse, a partition a month")
     return report

@@ -9,6 +9,7 @@ from prefect import flow
 from pydantic import AfterValidator, Field
 
 from flows.parameters import MonthText, month_request, shown_as
+from flows.task_policy import about_month, located
 from flows.tasks import download_month, find_month, finished_report, publish
 from flows.tasks_green_taxi import load_green_taxi, write_green_taxi_to_lake
 from flows.tlc.dataset import Dataset, Source
@@ -49,16 +50,14 @@ def green_taxi_etl(months: Months = ["2020-10", "2020-11", "2020-12"]) -> LoadRe
     requests = [month_request(Dataset.green, month, Source.mirror, []) for month in months]
     downloads = []
     for request in requests:
-        file = find_month(request)
-        if file is None:
-            raise SourceUnavailable(
-                "the mirror does not have this month. Leave it out of `months`.",
-                dataset="green",
-                month=str(request.month),
-            )
-        downloads.append((request, file, download_month(request, file)))
-    report = load_green_taxi(downloads, _KEY)
-    folder = write_green_taxi_to_lake(downloads, report)
+        with about_month(request):
+            file = find_month(request)
+            if file is None:
+                raise SourceUnavailable("the mirror does not have this month. Leave it out of `months`.")
+            downloads.append((request, file, download_month(request, file)))
+    with located("green", f"{months[0]}..{months[-1]}"):
+        report = load_green_taxi(downloads, _KEY)
+        folder = write_green_taxi_to_lake(downloads, report)
     report = finished_report(report, started_at)
     publish(report, f"`mage.green_taxi`, and `{folder}` by `lpep_pickup_date`", key=_KEY)
     return report

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect import get_run_logger
-from prefect.flow_engine import FlowRunTimeoutError
 
 from flows.api_to_gcs import api_to_gcs
 from flows.api_to_postgres import api_to_postgres
@@ -48,18 +47,15 @@ def load_legs(request: MonthRequest, choice: LegChoice, only: Collection[Target]
         else:
             try:
                 legs[target] = LegOutcome.of(_LEGS[target](request, choice))
-            except FlowRunTimeoutError:  # the run's time is over, not the leg's
-                raise
-            except Exception as error:
+            except TripLoadError as error:  # else the run's time is over, not the leg's
                 legs[target] = _failed(target, request, error)
                 no_file = legs[target].sentence if isinstance(error, SourceError | SchemaError) else None
     return MonthOutcome(dataset=str(request.dataset), month=str(request.month), legs=list(legs.values()))
 
 
-def _failed(target: Target, request: MonthRequest, error: Exception) -> LegOutcome:
-    sentence = error.message if isinstance(error, TripLoadError) else f"{type(error).__name__}: {error}"
-    get_run_logger().error("%s %s → %s: %s", request.dataset, request.month, target, sentence)
-    return LegOutcome(target=target, status="failed", sentence=sentence)
+def _failed(target: Target, request: MonthRequest, error: TripLoadError) -> LegOutcome:
+    get_run_logger().error("%s %s → %s: %s", request.dataset, request.month, target, error.message)
+    return LegOutcome(target=target, status="failed", sentence=error.message)
 
 
 def _to_postgres(request: MonthRequest, choice: LegChoice) -> LoadReport:

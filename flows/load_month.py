@@ -20,6 +20,7 @@ from flows.parameters import (
     TargetNames,
     month_request,
 )
+from flows.task_policy import about_month
 from flows.tasks_slots import month_slot
 from flows.tlc.dataset import Source
 from flows.tlc.errors import MonthsFailed
@@ -62,7 +63,7 @@ def load_month(
     Requires: the blocks of the targets and of the source (`python -m blocks.register`).
     """
     request = month_request(dataset, month or _newest(), source, drop_rules, new_columns)
-    with month_slot():
+    with about_month(request), month_slot():
         outcome = load_legs(request, LegChoice(tuple(targets), layout, force))
     publish_month(outcome)
     if outcome.failed:

@@ -56,7 +56,8 @@ def preview_file(
             verify_file(path, path.name, str(path))
         return _preview(path, request, rows, head)
     except TripLoadError as error:
-        raise error.located(str(request.dataset), str(request.month)) from error.__cause__
+        error.located(str(request.dataset), str(request.month))
+        raise
 
 
 def _preview(path: Path, request: MonthRequest, rows: int | None, head: int) -> Preview:

@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 
 from flows.artifacts_reconcile import publish_reconciliation
 from flows.parameters import CheckSourceChoice, ComparedTargets, DatasetName, FirstLoadedMonth, LastLoadedMonth
+from flows.task_policy import located
 from flows.tasks_plan import read_ledgers
 from flows.tasks_reconcile import Ledgers, Scope, compare_months
 from flows.tlc.dataset import Dataset, Source, dataset_info
@@ -51,12 +52,13 @@ def reconcile(
     started_at = datetime.now(UTC)
     dataset = Dataset(dataset)
     first, last = _given_range(dataset, start_month, end_month)
-    ledgers = read_ledgers(dataset, targets or TARGETS)
-    scope = _scope(dataset, (first, last), targets, ledgers, check_source)
-    months = compare_months(scope, ledgers, scope.months)
-    if any(month.differences for month in months.values()):
-        now = read_ledgers(dataset, scope.targets)
-        months |= compare_months(scope, now, _loaded_meanwhile(scope, ledgers, now))
+    with located(str(dataset)):
+        ledgers = read_ledgers(dataset, targets or TARGETS)
+        scope = _scope(dataset, (first, last), targets, ledgers, check_source)
+        months = compare_months(scope, ledgers, scope.months)
+        if any(month.differences for month in months.values()):
+            now = read_ledgers(dataset, scope.targets)
+            months |= compare_months(scope, now, _loaded_meanwhile(scope, ledgers, now))
     report = ReconcileReport(
         dataset=str(dataset),
         start_month=str(scope.months[0]) if scope.months else None,

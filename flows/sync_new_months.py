@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.artifacts_months import publish_plan, publish_sync, sync_sentence
 from flows.legs import LegChoice
 from flows.months_at_once import Crew
 from flows.parameters import DatasetNames, FromMonth, MaxParallel, RecheckMonths, RunOnWorkers, TargetNames
+from flows.task_policy import located
 from flows.tasks_months import load_all, outcomes_of
 from flows.tasks_plan import plan_news
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import MonthsFailed
+from flows.tlc.errors import MonthsFailed, TripLoadError
 from flows.tlc.month import Month, newest_month
 from flows.tlc.news import first_not_out
-from flows.tlc.outcome import MonthOutcome, SyncReport, failure_sentence
+from flows.tlc.outcome import SyncReport, failure_sentence
 from flows.tlc.report import TARGETS
 
 
@@ -47,17 +48,22 @@ def sync_new_months(
     newest = newest_month(flow_run.get_scheduled_start_time())
     start = Month.parse(start_month) if start_month else None
     choice, crew = LegChoice(tuple(targets)), Crew(run_on, max_parallel)
-    months: list[MonthOutcome] = []
-    not_out_yet: dict[str, str] = {}
+    report = SyncReport(targets=list(choice.targets), not_out_yet={})
     for dataset in datasets:
-        plans = plan_news(dataset, choice.targets, start=start, newest=newest, recheck=recheck_months)
-        publish_plan(plans, f"sync-{dataset}")
-        months += outcomes_of(plans, load_all(plans, choice, crew))
-        waited_for = first_not_out({plan.request.month: plan.at_source is not None for plan in plans})
-        not_out_yet |= {str(dataset): str(waited_for)} if waited_for else {}
-    seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
-    report = SyncReport(targets=list(choice.targets), months=months, not_out_yet=not_out_yet, seconds=seconds)
+        try:
+            with located(str(dataset)):
+                plans = plan_news(dataset, choice.targets, start=start, newest=newest, recheck=recheck_months)
+                publish_plan(plans, f"sync-{dataset}")
+                report.months += outcomes_of(plans, load_all(plans, choice, crew))
+        except TripLoadError as error:  # of one dataset: the others have news of their own
+            get_run_logger().error("%s", error)
+            report.failed_datasets[str(dataset)] = error.message
+        else:
+            waited_for = first_not_out({plan.request.month: plan.at_source is not None for plan in plans})
+            report.not_out_yet |= {str(dataset): str(waited_for)} if waited_for else {}
+    report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_sync(report, "sync-new-months")
-    if report.failed:
-        raise MonthsFailed(f"{failure_sentence(report.failed, len(months))} {sync_sentence(report)}", report=report)
+    if report.failed or report.failed_datasets:
+        told = failure_sentence(report.failed, len(report.months)) if report.failed else ""
+        raise MonthsFailed(f"{told} {sync_sentence(report)}".strip(), report=report)
     return report

@@ -6,20 +6,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import CancelledRun, CrashedRun, PausedRun
+from prefect.flow_engine import FlowRunTimeoutError
+from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
 from flows.extract.download import Downloaded, discard
 from flows.extract.request import plain_url
-from flows.tlc.errors import NotTripFile, SourceUnavailable, TargetBusy, TargetUnavailable, TripLoadError
+from flows.tlc.errors import (
+    NotTripFile,
+    PrefectUnavailable,
+    SourceUnavailable,
+    TargetBusy,
+    TargetLocked,
+    TargetUnavailable,
+    TripLoadError,
+    UnexpectedError,
+)
 from flows.tlc.identity import MonthRequest
 
 # What running again may mend; everything else fails at once, with what to do in its message.
-_PASSING = (SourceUnavailable, TargetUnavailable, TargetBusy)
+_PASSING = (SourceUnavailable, TargetUnavailable, TargetBusy, PrefectUnavailable)
 
 
 def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    return isinstance(state.result(raise_on_failure=False), _PASSING)
+    error = state.result(raise_on_failure=False)
+    # A lock that was waited for is not tried again here: each try would build the month anew first.
+    return isinstance(error, _PASSING) and not isinstance(error, TargetLocked)
 
 
 # One policy for all that touches the outside. The download itself resumes many times before it counts as failed.
@@ -33,22 +48,54 @@ OUTSIDE: dict[str, Any] = {
 }
 
 
-@contextmanager
-def about_month(request: MonthRequest, url: str) -> Iterator[None]:
-    """Have every error say which month and file it is about."""
-    try:
-        yield
-    except TripLoadError as error:
-        raise error.located(str(request.dataset), str(request.month), plain_url(url)) from error.__cause__
+# Prefect's own way to end a run; what it raises to cancel or pause one is no Exception at all.
+_ENDS_OF_RUNS = (FlowRunTimeoutError, TaskRunTimeoutError, CancelledRun, CrashedRun, PausedRun)
+_MOST_CHARACTERS = 500
 
 
 @contextmanager
-def located(dataset: str) -> Iterator[None]:
-    """Have every error say which dataset it is about, where it does not know the month either."""
+def about_month(request: MonthRequest, url: str | None = None) -> Iterator[None]:
+    """Have every error be one of this project's, and say which month and file it is about."""
+    with _located(str(request.dataset), str(request.month), plain_url(url) if url else None):
+        yield
+
+
+@contextmanager
+def located(dataset: str, month: str | None = None) -> Iterator[None]:
+    """Have every error be one of this project's, and say which dataset it is about, if it does not know more."""
+    with _located(dataset, month, None):
+        yield
+
+
+@contextmanager
+def _located(dataset: str, month: str | None, url: str | None) -> Iterator[None]:
     try:
         yield
     except TripLoadError as error:
-        raise error.located(dataset, None) from error.__cause__
+        error.located(dataset, month, url)
+        raise  # itself: another one would hide the line that raised it
+    except _ENDS_OF_RUNS:
+        raise
+    except httpx.HTTPError as error:  # the source's have become the project's own in extract
+        raise PrefectUnavailable(
+            f"Prefect's server does not answer as it should ({_said(error)}). Look at its log, and run again.",
+            dataset=dataset,
+            month=month,
+            url=url,
+        ) from error
+    except Exception as error:
+        raise UnexpectedError(
+            f"{_said(error)}. Nothing in this project expects that: mend it if it says what is wrong, else report it "
+            "with the traceback in the run's log.",
+            dataset=dataset,
+            month=month,
+            url=url,
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    """Kind and message of a library's error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_CHARACTERS]}".rstrip(".: ")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.announce import announce, materializing
-from flows.artifacts import ProgressBar, publish_report
+from flows.artifacts import ProgressBar, publish_report, shown_if_possible
 from flows.extract.download import Downloaded, SourceFile, find_file
 from flows.extract.request import plain_url
 from flows.sources import download_to_cache, http_client, source_block
@@ -21,7 +21,8 @@ from flows.tlc.report import LoadReport, Target
 @task(name="find-month", task_run_name="find {request.dataset} {request.month}", **OUTSIDE)
 def find_month(request: MonthRequest) -> SourceFile | None:
     """Ask the source for the month's file and its version; None where it is not published."""
-    source = source_block(request.source)
+    with about_month(request):
+        source = source_block(request.source)
     url = source.url(month_path(request.dataset, request.month, request.source))
     known_url = source.url(known_path(request.dataset, request.source))
     with about_month(request, url), http_client() as client:
@@ -59,18 +60,20 @@ def _publish(report: LoadReport, place: str, key: str | None) -> None:
         *(f"{rows:,}" for rows in (report.rows_read, report.rows_loaded, report.rows_rejected, report.rows_flagged)),
         report.seconds,
     )
-    publish_report(report, place, key)
+    with shown_if_possible("The load is done, its artifacts are not there"):
+        publish_report(report, place, key)
     if _is_news(report, key):
         announce(report)
 
 
 def publish(report: LoadReport, place: str, key: str | None = None) -> None:
-    """Say in the log and in the UI what the load did and where the rows are, and announce what is new.
+    """Say in the log and in the UI what the load did and where the rows are, and announce what is new, if possible.
 
     ``key`` names the artifacts of what is no month of a dataset: the homework.
     """
-    task_of_it = materializing(_publish, report) if _is_news(report, key) else _publish
-    task_of_it(report, place, key)
+    with shown_if_possible("The load is done, but not told of"):
+        task_of_it = materializing(_publish, report) if _is_news(report, key) else _publish
+        task_of_it(report, place, key)
 
 
 def _is_news(report: LoadReport, key: str | None) -> bool:

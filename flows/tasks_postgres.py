@@ -9,11 +9,11 @@ from typing import Any
 # process, not into a load.
 import pandas  # noqa: F401
 import prefect_sqlalchemy  # noqa: F401
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.runtime import flow_run
 
 from blocks.settings import Settings
-from flows.artifacts import ProgressBar
+from flows.artifacts import ProgressBar, shown_if_possible
 from flows.artifacts_days import publish_days
 from flows.extract.download import Downloaded, SourceFile, find_file, known_identity
 from flows.extract.trip_file import open_trip_file
@@ -26,7 +26,6 @@ from flows.sources import download_to_cache, http_client, source_block
 from flows.targets import postgres_connected
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.dataset import Source
-from flows.tlc.errors import SourceError, TargetError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import ZONES_PATH
 from flows.tlc.report import LoadReport
@@ -81,7 +80,7 @@ def load_into_postgres(
 
 def _fill_zones(connection: Any, source: Source) -> None:
     """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
-    try:
+    with shown_if_possible("The trips are loaded, the zones are not"):
         if source is Source.mirror or has_zones(connection):
             return
         url = source_block(source).url(ZONES_PATH)
@@ -89,5 +88,3 @@ def _fill_zones(connection: Any, source: Source) -> None:
             file = find_file(client, url, url)
             zones = read_zones(download_to_cache(client, file).path) if file else []
         add_zones(connection, zones)
-    except (SourceError, TargetError) as error:
-        get_run_logger().warning("The trips are loaded, the zones are not: %s", error)

@@ -65,8 +65,10 @@ def sum_in_warehouse(dataset: Dataset, first: Month, last: Month) -> dict[str, T
 @task(name="sum-in-lake", task_run_name="sum {dataset} {month} in the lake", **OUTSIDE)
 def sum_in_lake(dataset: Dataset, month: Month) -> LakeMonth | None:
     """The control sums of each layout of the month; None where the lake does not have it."""
-    lake = open_lake()
-    with about_month(MonthRequest(dataset, month), f"{lake.url}/{manifest_object(dataset, month)}"):
+    request = MonthRequest(dataset, month)
+    with about_month(request):
+        lake = open_lake()
+    with about_month(request, f"{lake.url}/{manifest_object(dataset, month)}"):
         return lake_totals.sum_month(lake, dataset, month)
 
 

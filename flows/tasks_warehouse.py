@@ -24,7 +24,9 @@ def load_into_warehouse(dataset: Dataset, month: Month, started_at: datetime, fo
 
     Each try reads the manifest anew: a retry may be one because the lake was rewritten meanwhile.
     """
-    lake, request = open_lake(), MonthRequest(dataset, month)
+    request = MonthRequest(dataset, month)
+    with about_month(request):
+        lake = open_lake()
     place = f"{lake.url}/{manifest_object(dataset, month)}"
     with about_month(request, place):
         manifest = lake.read_manifest(dataset, month)

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import ValidationError
+
 from flows.load.manifest import Manifest
 from flows.tlc.dataset import Dataset
+from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import manifest_object
 from flows.tlc.month import Month
 
@@ -107,6 +110,20 @@ class Lake(Protocol):
 
 
 def read_manifest(lake: Lake, dataset: Dataset, month: Month) -> Manifest | None:
-    """The month's manifest; None where the lake does not have the month."""
-    content = lake.read(manifest_object(dataset, month))
-    return None if content is None else Manifest.model_validate_json(content)
+    """The month's manifest; None where the lake does not have the month. Raises TargetMismatch if it is broken."""
+    name = manifest_object(dataset, month)
+    content = lake.read(name)
+    return None if content is None else parse_manifest(content, lake.url_of(name))
+
+
+def parse_manifest(content: bytes, url: str) -> Manifest:
+    """The manifest that an object holds. Raises TargetMismatch if it is none: others changed it, or cut it off."""
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise TargetMismatch(
+            f"{url} is no manifest: {f'{where}: ' if where else ''}{wrong['msg']}. Remove it, and load the month into "
+            "the lake again."
+        ) from error

@@ -19,7 +19,7 @@ from flows.load.lake import TEMPORARY, LakeObject, ObjectChanged, Turn, read_man
 from flows.load.lake_crc32c import crc32c_of, crc32c_of_file
 from flows.load.manifest import Manifest
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import TargetBusy, TargetUnavailable
+from flows.tlc.errors import TargetLocked, TargetUnavailable
 from flows.tlc.month import Month
 
 # Replacing a month takes milliseconds: who waits this long waits for a process that hangs.
@@ -138,7 +138,7 @@ class FolderLake:
         try:
             lock.acquire(timeout=self.turn_seconds)
         except Timeout as error:
-            raise TargetBusy(
+            raise TargetLocked(
                 f"another process has been writing to the lake {self.url} for {self.turn_seconds:.0f} s while {key} "
                 "waited. Run again when it has ended; the month is as it was."
             ) from error

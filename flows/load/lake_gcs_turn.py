@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from flows.load.lake import ABSENT, Lake, LakeObject, ObjectChanged
-from flows.tlc.errors import TargetBusy, TargetError
+from flows.tlc.errors import TargetError, TargetLocked
 
 TURN_SECONDS = 600.0
 _PAUSE_SECONDS = 0.5
@@ -61,7 +61,7 @@ def _wait(lake: Lake, name: str, takeover_seconds: float) -> LakeObject:
             watched, since = generation, time.monotonic()
         if watched != ABSENT:
             time.sleep(min(_PAUSE_SECONDS, takeover_seconds / 4))
-    raise TargetBusy(
+    raise TargetLocked(
         f"other loads have been replacing {lake.url_of(name)} for {TURN_SECONDS:.0f} s. Run again when they have "
         "ended; the month is as it was."
     )

@@ -31,7 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from flows.load.lake import ABSENT, TEMPORARY, Lake, LakeObject, ObjectChanged, Turn
+from flows.load.lake import ABSENT, TEMPORARY, Lake, LakeObject, ObjectChanged, Turn, parse_manifest
 from flows.load.lake_clear import clear_temporary, names_temporary
 from flows.load.manifest import Manifest, ManifestObject
 from flows.load.parquet_file import ParquetFile
@@ -86,7 +86,7 @@ def standing(lake: Lake, manifest_name: str) -> tuple[Manifest | None, int | Non
     found = lake.read_current(manifest_name)
     if found is None:
         return None, ABSENT
-    return Manifest.model_validate_json(found[0]), found[1]
+    return parse_manifest(found[0], lake.url_of(manifest_name)), found[1]
 
 
 def _stage(replacement: Replacement) -> list[LakeObject]:

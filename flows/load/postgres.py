@@ -6,7 +6,8 @@ Why no reader ever sees half a month, and no kill leaves a trace:
 - Loads of the same month take turns by an advisory lock that ends with the transaction.
 - The table that people read is locked for the swap alone: a few catalogue changes, no data. Readers that came
   before keep what they see; the swap waits for them in short tries, so that those who come later are not held up.
-- The partition, the rejected rows and the ledger's row become visible by the same commit.
+- The partition, the columns that it adds to the table, the rejected rows and the ledger's row become visible by the
+  same commit.
 """
 
 from __future__ import annotations
@@ -20,15 +21,22 @@ from psycopg2 import sql
 from flows.load.month_load import MonthLoad
 from flows.load.postgres_copy import copy_batches
 from flows.load.postgres_errors import postgres_errors, transaction
-from flows.load.postgres_ledger import is_attached, refuse_outdated, standing_load, standing_loads, write_ledger
-from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
-from flows.load.postgres_tables import column_definition, ensure_tables, existing_columns, pickup_index, table_name
+from flows.load.postgres_indexes import make_indexes
+from flows.load.postgres_ledger import refuse_outdated, standing_load, standing_loads, write_ledger
+from flows.load.postgres_locks import Waiting, lock_in_turn
+from flows.load.postgres_swap import month_literal, new_name, swap_partition
+from flows.load.postgres_tables import (
+    column_definition,
+    ensure_tables,
+    existing_columns,
+    missing_columns,
+    table_name,
+)
 from flows.load.rejected_spill import RejectedSpill
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetError
 from flows.tlc.identity import MonthRequest
-from flows.tlc.locations import partition_table, trips_table
-from flows.tlc.month import Month
+from flows.tlc.locations import trips_table
 from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.transform.rejected import REJECTED_SCHEMA
@@ -62,42 +70,40 @@ def load_month(
     """Replace the month in ``tlc.{dataset}_trips`` by ``trips``, whole or not at all, and commit.
 
     ``rejected`` is where ``trips`` puts its rejected rows. Returns ``unchanged`` where another load put in the same
-    while this one waited its turn (unless ``force``). Raises what ``trips`` raises, TargetBusy where readers leave no
-    gap for the swap, NewerLoad where another load put in a newer file meanwhile, TargetUnavailable where Postgres is
-    out of reach or full.
+    while this one waited its turn (unless ``force``). Raises what ``trips`` raises, TargetLocked where readers leave no
+    gap for the swap, NewerLoad where another load put in a newer file meanwhile, TargetMismatch where the table has a
+    column of another type, TargetUnavailable where Postgres is out of reach or full.
     """
     waiting = waiting or Waiting()
     request, schema = load.request, trips.conformer.schema
     with postgres_errors():
-        ensure_tables(connection, schema, waiting)
+        ensure_tables(connection, request.dataset)
         with transaction(connection), connection.cursor() as cursor:
             lock_in_turn(cursor, f"{request.dataset} {request.month}")
             if not force and (standing := standing_load(cursor, request, load.source_etag)):
                 return standing.model_copy(update={"bytes_read": load.bytes_read})
             refuse_outdated(cursor, load)
-            new_table = _build_partition(cursor, request, trips, on_progress)
+            _build_partition(cursor, request, trips, on_progress)
             _replace_rejected(cursor, request, rejected)
-            _swap_partition(cursor, request, new_table, waiting)
+            swap_partition(cursor, request, schema, waiting)
             report = load.report(trips.counts)
             write_ledger(cursor, load, report)
             return report
 
 
-def _build_partition(cursor: Any, request: MonthRequest, trips: TripStream, on_progress: Progress) -> sql.Identifier:
-    """The new partition as a table of its own: filled, indexed, analysed, seen by this transaction only."""
-    schema = trips.conformer.schema
-    name = _new_name(request)
-    table = table_name(name)
-    columns = [
-        column_definition(column, *kind)
-        for column, kind in existing_columns(cursor, trips_table(request.dataset)).items()
-    ]
+def _build_partition(cursor: Any, request: MonthRequest, trips: TripStream, on_progress: Progress) -> None:
+    """Make the new partition as a table of its own: filled, indexed, analysed, seen by this transaction only."""
+    table = table_name(new_name(request))
+    existing = existing_columns(cursor, trips_table(request.dataset))
+    columns = [column_definition(column, *kind) for column, kind in existing.items()]
+    # Those that the file brings: the table that people read gets them with the swap, or never.
+    columns += [column_definition(*column) for column in missing_columns(cursor, trips.conformer.schema)]
     # The check spares the swap, which holds the lock, a scan of all rows: it costs the COPY nothing measurable.
-    columns.append(sql.SQL("constraint source_month check (source_month = {})").format(_month(request.month)))
+    columns.append(sql.SQL("constraint source_month check (source_month = {})").format(month_literal(request.month)))
     cursor.execute(sql.SQL("create table {} ({})").format(table, sql.SQL(", ").join(columns)))
     # The month is the table's default instead of a value in each row: 4 % less for the COPY to take.
     cursor.execute(
-        sql.SQL("alter table {} alter column source_month set default {}").format(table, _month(request.month))
+        sql.SQL("alter table {} alter column source_month set default {}").format(table, month_literal(request.month))
     )
     names = _names_in_file(trips)
     rows = copy_batches(
@@ -110,13 +116,10 @@ def _build_partition(cursor: Any, request: MonthRequest, trips: TripStream, on_p
     )
     if rows != trips.counts.rows_loaded:
         raise TargetError(f"Postgres took {rows:,} of {trips.counts.rows_loaded:,} rows; the month is as it was.")
-    cursor.execute(
-        sql.SQL("create index {} on {} {}").format(sql.Identifier(f"{name}_pickup"), table, pickup_index(schema))
-    )
+    make_indexes(cursor, trips_table(request.dataset), new_name(request))
     # A tenth of the usual sample tells the planner enough at once; autovacuum takes the whole one within its minute.
     cursor.execute("set local default_statistics_target = 10")
     cursor.execute(sql.SQL("analyze {}").format(table))
-    return table
 
 
 def _names_in_file(trips: TripStream) -> list[str]:
@@ -124,42 +127,6 @@ def _names_in_file(trips: TripStream) -> list[str]:
     conformer = trips.conformer
     places = zip(conformer.schema.columns, conformer.positions, strict=True)
     return [column.name for column, place in places if place is not None]
-
-
-def _swap_partition(cursor: Any, request: MonthRequest, new_table: sql.Identifier, waiting: Waiting) -> None:
-    """Put the new partition in the old one's place. Without an old one, readers are not even waited for."""
-    trips, partition = table_name(trips_table(request.dataset)), partition_table(request.dataset, request.month)
-    replaces = is_attached(cursor, request)
-    old = table_name(partition) if replaces else None
-    with holding_locks(cursor, trips, waiting, exclusive=replaces, partition=old):
-        _add_columns_since(cursor, request, new_table)
-        if replaces:
-            cursor.execute(sql.SQL("alter table {} detach partition {}").format(trips, table_name(partition)))
-        cursor.execute(sql.SQL("drop table if exists {}").format(table_name(partition)))
-        cursor.execute(sql.SQL("alter table {} rename to {}").format(new_table, sql.Identifier(partition)))
-        cursor.execute(
-            sql.SQL("alter index {} rename to {}").format(
-                table_name(f"{partition}_new_pickup"), sql.Identifier(f"{partition}_pickup")
-            )
-        )
-        cursor.execute(
-            sql.SQL("alter table {} attach partition {} for values in ({})").format(
-                trips, table_name(partition), _month(request.month)
-            )
-        )
-        cursor.execute(
-            sql.SQL("alter table {} drop constraint source_month, alter column source_month drop default").format(
-                table_name(partition)
-            )
-        )
-
-
-def _add_columns_since(cursor: Any, request: MonthRequest, new_table: sql.Identifier) -> None:
-    """Give the new partition the columns that another month's load has added to the table since it was made."""
-    made = existing_columns(cursor, _new_name(request))
-    for name, kind in existing_columns(cursor, trips_table(request.dataset)).items():
-        if name not in made:
-            cursor.execute(sql.SQL("alter table {} add column {}").format(new_table, column_definition(name, *kind)))
 
 
 def _replace_rejected(cursor: Any, request: MonthRequest, rejected: RejectedSpill) -> None:
@@ -175,11 +142,3 @@ def _with_key(rejected: RejectedSpill, key: tuple[Any, ...], schema: pa.Schema) 
     for batch in rejected.batches():
         constants = [pa.array([value] * batch.num_rows, field.type) for value, field in zip(key, schema, strict=False)]
         yield pa.RecordBatch.from_arrays([*constants, *batch.columns], schema=schema)
-
-
-def _new_name(request: MonthRequest) -> str:
-    return f"{partition_table(request.dataset, request.month)}_new"
-
-
-def _month(month: Month) -> sql.Composed:
-    return sql.SQL("date {}").format(sql.Literal(str(month.first_day)))

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import errors
 
-from flows.tlc.errors import TargetBusy, TargetError, TargetUnavailable
+from flows.tlc.errors import TargetError, TargetLocked, TargetUnavailable
 
 # What a wait for a lock ends with: our own timeout, or the server choosing us to break a deadlock.
 LOCK_NOT_GIVEN = (errors.LockNotAvailable, errors.DeadlockDetected)
@@ -17,11 +17,11 @@ LOCK_NOT_GIVEN = (errors.LockNotAvailable, errors.DeadlockDetected)
 
 @contextmanager
 def postgres_errors() -> Iterator[None]:
-    """Raise TargetError, TargetBusy or TargetUnavailable for what goes wrong in Postgres inside."""
+    """Raise TargetError, TargetLocked or TargetUnavailable for what goes wrong in Postgres inside."""
     try:
         yield
     except LOCK_NOT_GIVEN as error:
-        raise TargetBusy(f"Postgres: {_said(error)}. Run again when the long queries on it have ended.") from error
+        raise TargetLocked(f"Postgres: {_said(error)}. Run again when the long queries on it have ended.") from error
     except errors.DiskFull as error:
         raise TargetUnavailable(
             f"Postgres has no disk space left ({_said(error)}); the month is as it was. Free some and run again."

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg2 import sql
 
 from flows.load.postgres_errors import LOCK_NOT_GIVEN
-from flows.tlc.errors import TargetBusy
+from flows.tlc.errors import TargetLocked
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,19 @@ def holding_locks(
     *,
     exclusive: bool = True,
     partition: sql.Composable | None = None,
+    descend: bool = False,
 ) -> Iterator[None]:
     """Hold the lock on ``table`` that changing its partitions needs, in the transaction under way.
 
-    With ``partition`` hold one on that too: some read it directly, and the server itself vacuums it.
+    With ``partition`` hold one on that too: some read it directly, and the server itself vacuums it. With ``descend``
+    on every partition, which a new column needs.
 
     Exclusive waits for those who read ``table``, and those who come meanwhile wait behind us: so each try is short,
-    and between two tries the readers go on. Raises TargetBusy after ``waiting.total`` seconds.
+    and between two tries the readers go on. Raises TargetLocked after ``waiting.total`` seconds.
     """
     mode = sql.SQL("access exclusive" if exclusive else "share update exclusive")
     tables = [table] if partition is None else [table, partition]
-    locked = sql.SQL(", ").join(sql.SQL("only {}").format(each) for each in tables)
+    locked = sql.SQL(", ").join(sql.SQL("{}" if descend else "only {}").format(each) for each in tables)
     deadline = time.monotonic() + waiting.total
     cursor.execute("set local lock_timeout = %s", (f"{int(waiting.lock * 1000)}ms",))
     while True:
@@ -63,7 +65,7 @@ def holding_locks(
         except LOCK_NOT_GIVEN as error:
             cursor.execute("rollback to savepoint before_lock")
             if time.monotonic() > deadline:
-                raise TargetBusy(
+                raise TargetLocked(
                     f"{table.as_string(cursor)} was in use for {waiting.total:.0f} s without a gap. Look for long "
                     "queries in pg_stat_activity, and run again when they have ended: the month is as it was."
                 ) from error

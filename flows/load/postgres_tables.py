@@ -6,10 +6,11 @@ from typing import Any
 
 from psycopg2 import sql
 
-from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
+from flows.load.postgres_locks import lock_in_turn
+from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table
-from flows.tlc.schema import Schema, postgres_columns
+from flows.tlc.schema import Schema, postgres_columns, schema_of
 
 # The ledger is for audits: a row, once written, stays.
 _SHARED_TABLES = """
@@ -69,26 +70,22 @@ def table_name(name: str) -> sql.Identifier:
     return sql.Identifier(SCHEMA, name)
 
 
-def ensure_tables(connection: Any, schema: Schema, waiting: Waiting) -> None:
-    """Make the shared tables and the dataset's, and add columns that the dataset's table lacks; commits.
+def ensure_tables(connection: Any, dataset: Dataset) -> None:
+    """Make the shared tables and the dataset's, with the declared columns, where they are missing; commits.
 
-    Asks the catalogue first, so that a load into ready tables takes no lock. Raises TargetMismatch where a column
-    has another type than declared.
+    Asks the catalogue first, so that a load into ready tables takes no lock.
     """
     with connection.cursor() as cursor:
-        if not _exists(cursor, trips_table(schema.dataset)):
+        if not _exists(cursor, trips_table(dataset)):
             lock_in_turn(cursor, "tables")  # two first loads at once
             ensure_schema(cursor, SCHEMA)
             if not _exists(cursor, "loads"):  # "if not exists" would lock what another load is writing to
                 cursor.execute(
                     sql.SQL(_SHARED_TABLES).format(schema=sql.Identifier(SCHEMA), schema_name=sql.SQL(SCHEMA)), ()
                 )
-            if not _exists(cursor, trips_table(schema.dataset)):
-                cursor.execute(_create_trips(schema))
-        missing = _missing_columns(schema, existing_columns(cursor, trips_table(schema.dataset)))
+            if not _exists(cursor, trips_table(dataset)):
+                cursor.execute(_create_trips(schema_of(dataset)))
         connection.commit()
-        if missing:
-            _add_columns(connection, schema, missing, waiting)
 
 
 def ensure_schema(cursor: Any, name: str) -> None:
@@ -151,9 +148,11 @@ def pickup_index(schema: Schema) -> sql.Composed:
     return sql.SQL("using brin ({})").format(sql.Identifier(pickup.name))
 
 
-def _missing_columns(schema: Schema, existing: dict[str, tuple[str, bool]]) -> list[tuple[str, str, bool]]:
+def missing_columns(cursor: Any, schema: Schema) -> list[tuple[str, str, bool]]:
+    """The columns that the dataset's table lacks. Raises TargetMismatch where one has another type than declared."""
     missing = []
     table = f"{SCHEMA}.{trips_table(schema.dataset)}"
+    existing = existing_columns(cursor, trips_table(schema.dataset))
     for name, type_name, not_null in postgres_columns(schema):
         found = existing.get(name)
         if found is None:
@@ -172,16 +171,10 @@ def catalogue_name(type_name: str) -> str:
     return "timestamp without time zone" if type_name == "timestamp" else type_name
 
 
-def _add_columns(connection: Any, schema: Schema, columns: list[tuple[str, str, bool]], waiting: Waiting) -> None:
+def add_columns(cursor: Any, schema: Schema) -> None:
+    """Add the columns that the dataset's table lacks, in the transaction under way, which holds its lock."""
     table = table_name(trips_table(schema.dataset))
-    with connection.cursor() as cursor:
-        with holding_locks(cursor, table, waiting):
-            for column in columns:
-                cursor.execute(
-                    sql.SQL("alter table {} add column if not exists {}").format(table, column_definition(*column))
-                )
-                comment = schema.column(column[0]).comment
-                cursor.execute(
-                    sql.SQL("comment on column {}.{} is %s").format(table, sql.Identifier(column[0])), (comment,)
-                )
-        connection.commit()
+    for column in missing_columns(cursor, schema):
+        cursor.execute(sql.SQL("alter table {} add column {}").format(table, column_definition(*column)))
+        comment = schema.column(column[0]).comment
+        cursor.execute(sql.SQL("comment on column {}.{} is %s").format(table, sql.Identifier(column[0])), (comment,))

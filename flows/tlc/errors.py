@@ -14,12 +14,17 @@ TripLoadError                  a month could not be loaded (carries dataset, mon
 ├── CheckFailed                an assertion on the loaded result does not hold
 │   └── MonthsDiffer           places do not have the same of a month: what differs where
 ├── MonthsFailed               some months of several could not be loaded: each says why
-└── TargetError                the target did not take the month
-    ├── TargetBusy             readers or other loads kept it locked
-    ├── NewerLoad              a load that looked at the source later has put another version of the file in
-    ├── TargetUnavailable      it is out of reach or out of space: running again later may do
-    └── TargetMismatch         the target's tables are not what this version expects
+├── TargetError                the target did not take the month
+│   ├── TargetBusy             readers or other loads were in the way
+│   │   └── TargetLocked       for as long as a load waits: only running again later may do
+│   ├── NewerLoad              a load that looked at the source later has put another version of the file in
+│   ├── TargetUnavailable      it is out of reach or out of space: running again later may do
+│   └── TargetMismatch         the target's tables are not what this version expects
+├── PrefectUnavailable         Prefect's server did not answer as it should: running again later may do
+└── UnexpectedError            anything else: a library's own error, chained, that nothing here expects
 
+No other exception leaves a flow, but Prefect's own: for runs that are cancelled, paused or out of time, and for
+parameters of another type than declared.
 A message says where, what, what was expected and got, and what to do next, in one or two sentences.
 """
 
@@ -45,8 +50,14 @@ class TripLoadError(Exception):
         return _rebuild, (type(self), self.message, self.dataset, self.month, self.url)
 
     def located(self, dataset: str, month: str | None, url: str | None = None) -> TripLoadError:
-        """The same error, saying which month it is about where that was not known when it was raised."""
-        return _rebuild(type(self), self.message, self.dataset or dataset, self.month or month, self.url or url)
+        """The error itself, which from now on says what it is about, if that was not known when it was raised.
+
+        It is no new one, so its traceback still ends at the line that raised it.
+        """
+        TripLoadError.__init__(
+            self, self.message, dataset=self.dataset or dataset, month=self.month or month, url=self.url or url
+        )
+        return self
 
 
 def _rebuild(
@@ -123,7 +134,11 @@ class TargetError(TripLoadError):
 
 
 class TargetBusy(TargetError):
-    """Readers or other loads kept the target locked."""
+    """Readers or other loads were in the way."""
+
+
+class TargetLocked(TargetBusy):
+    """Readers or other loads kept the target locked for as long as a load waits, which had built the month by then."""
 
 
 class NewerLoad(TargetError):
@@ -136,3 +151,11 @@ class TargetUnavailable(TargetError):
 
 class TargetMismatch(TargetError):
     """The target's tables are not what this version expects."""
+
+
+class PrefectUnavailable(TripLoadError):
+    """Prefect's server did not answer as it should; running again later may do."""
+
+
+class UnexpectedError(TripLoadError):
+    """A library's own error that nothing in this project expects; ``__cause__`` is that error."""

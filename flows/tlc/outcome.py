@@ -99,6 +99,9 @@ class SyncReport(_ManyMonths):
     """Every month that a look at the source found worth a word, and its outcome."""
 
     not_out_yet: dict[str, str] = Field(description="The first month of each dataset that is not published yet")
+    failed_datasets: dict[str, str] = Field(
+        default_factory=dict, description="Why the months of a dataset could not be looked at at all"
+    )
 
     @property
     def loaded(self) -> list[str]:

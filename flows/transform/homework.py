@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +25,7 @@ class HomeworkStream:
     """The kept rows of several months, one after the other, with their pickup date.
 
     ``counts`` and ``days`` (the kept rows by pickup date) are over all months. The columns are those
-    of the first month's file, renamed to snake case, and ``lpep_pickup_date`` last.
+    of the months' files, renamed to snake case, null for months without them, and ``lpep_pickup_date`` last.
     """
 
     months: Sequence[TripStream]
@@ -34,7 +35,7 @@ class HomeworkStream:
         months = [stream.conformer.month for stream in self.months]
         self.days = DayCounts(min(months).first_day, max(months).plus(1).first_day)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         fields = [self.months[0].schema.field(name) for name in self._names]
         return pa.schema([*fields, pa.field(PICKUP_DATE, pa.date32(), nullable=False)])
@@ -48,7 +49,8 @@ class HomeworkStream:
                         yield self._with_pickup_date(kept)
             except TripLoadError as error:
                 conformer = month.conformer
-                raise error.located(str(conformer.schema.dataset), str(conformer.month)) from error.__cause__
+                error.located(str(conformer.schema.dataset), str(conformer.month))
+                raise
             self.counts.rows_read += month.counts.rows_read
             self.counts.rejected.update(month.counts.rejected)
 
@@ -56,11 +58,11 @@ class HomeworkStream:
         """How much of all the files has been read, between 0 and 1, each file counted alike."""
         return sum(month.file.fraction_read() for month in self.months) / len(self.months)
 
-    @property
+    @cached_property
     def _names(self) -> list[str]:
-        conformer = self.months[0].conformer
-        places = zip(conformer.schema.columns, conformer.positions, strict=True)
-        return [column.name for column, position in places if position is not None]
+        places = zip(*(month.conformer.positions for month in self.months), strict=True)
+        columns = zip(self.months[0].conformer.schema.columns, places, strict=True)
+        return [column.name for column, of_months in columns if any(place is not None for place in of_months)]
 
     def _keep(self, trips: pa.RecordBatch) -> pa.RecordBatch:
         for rule, column in FILTERS.items():

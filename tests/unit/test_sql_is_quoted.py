@@ -54,6 +54,9 @@ AS_SQL = {
     "condition": "one of three that are written out beside it",
     "totals_select(schema_of(dataset))": "sums of declared columns",
     "type_name": "a type from the schema files or the catalogue",
+    "definition": "an index's or a constraint's, as Postgres itself writes it",
+    "'create unique index {} on {} {}' if is_unique else 'create index {} on {} {}'": "both are written out",
+    "'{}' if descend else 'only {}'": "both are written out",
     "'access exclusive' if exclusive else 'share update exclusive'": "both are written out",
 }
 # Where text is filled into a statement by str.format, and why that is safe.
