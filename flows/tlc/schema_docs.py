@@ -57,11 +57,11 @@ def _column_row(column: Column) -> list[str]:
 
 
 def _codes_part(column: Column) -> str:
-    older: dict[str, list[str]] = {}
+    others: dict[str, list[str]] = {}
     for text, code in {**column.text_codes, **column.text_values}.items():
-        older.setdefault(str(code), []).append(text)
-    header = [f"`{column.name}`", "Meaning"] + (["Older eras wrote"] if older else [])
-    rows = [[code, meaning, _names(older.get(code, ()))] for code, meaning in column.meanings.items()]
+        others.setdefault(str(code), []).append(text)
+    header = [f"`{column.name}`", "Meaning"] + (["Also written as"] if others else [])
+    rows = [[code, meaning, _names(others.get(code, ()))] for code, meaning in column.meanings.items()]
     return _table(header, [row[: len(header)] for row in rows])
 
 
