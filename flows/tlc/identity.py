@@ -10,10 +10,10 @@ from typing import Literal
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.month import Month
 from flows.tlc.rules import rules
-from flows.tlc.schema import schema_of
+from flows.tlc.schema import missing_words, schema_of
 
 # Raise it when the code of transform/ changes what is loaded from the same file; the schemas' versions cover the rest.
-CONFORM_CODE_VERSION = 1
+CONFORM_CODE_VERSION = 2
 
 NewColumns = Literal["fail", "keep"]
 
@@ -33,7 +33,10 @@ class MonthRequest:
         """Changes with whatever changes the values loaded from the same file."""
         dropped = [[rule.name, rule.test, rule.value] for rule in rules() if rule.name in self.drop_rules]
         return _digest(
-            CONFORM_CODE_VERSION, schema_of(self.dataset).version(self.month), dropped, self.new_columns == "keep"
+            [CONFORM_CODE_VERSION, *missing_words()],
+            schema_of(self.dataset).version(self.month),
+            dropped,
+            self.new_columns == "keep",
         )
 
     def content_key(self, source_etag: str) -> str:

@@ -17,7 +17,7 @@ from flows.tlc.schema_file import check_keys, check_unique, read_columns
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Column", "Schema", "Zones", "bigquery_fields", "postgres_columns", "schema_of", "zones"]
+__all__ = ["Column", "Schema", "Zones", "bigquery_fields", "missing_words", "postgres_columns", "schema_of", "zones"]
 
 _SHARED_FILE = "schemas/shared.toml"
 
@@ -114,6 +114,12 @@ def schema_of(dataset: Dataset) -> Schema:
 def zones() -> Zones:
     """The numbers that taxi zones have, the same in every dataset."""
     return Zones(**read_toml(_SHARED_FILE)["zones"])
+
+
+@cache
+def missing_words() -> tuple[str, ...]:
+    """What stands for a missing value in numbers, times and dates: upper case, the same in every dataset."""
+    return tuple(read_toml(_SHARED_FILE)["missing_words"])
 
 
 def build_schema(dataset: Dataset, own: Mapping[str, Any], shared: Mapping[str, Any], file: str) -> Schema:

@@ -135,7 +135,7 @@ def _codes_part(name: str, columns: list[Column]) -> str:
         meanings |= column.meanings
         for text, code in {**column.text_codes, **column.text_values}.items():
             older.setdefault(str(code), []).append(text)
-    header = [f"`{name}`", "Meaning"] + (["Older eras wrote"] if older else [])
+    header = [f"`{name}`", "Meaning"] + (["Also written as"] if older else [])
     rows = [[code, meaning, _names(list(dict.fromkeys(older.get(code, ()))))] for code, meaning in meanings.items()]
     return _table(header, [row[: len(header)] for row in rows])
 

@@ -22,13 +22,15 @@ REJECTED_SCHEMA = pa.schema(
         pa.field("record", pa.string(), nullable=False),
     ]
 )
+# What Arrow raises for values that Python's types do not have, and for types that it cannot take rows of.
+_NOT_IN_PYTHON = (ValueError, OverflowError, LookupError, NotImplementedError)
 
 
 def rejected_rows(
     raw: pa.RecordBatch, positions: Sequence[int], rules: Sequence[str], details: Sequence[str | None], first_row: int
 ) -> pa.RecordBatch:
     """The rows at ``positions`` of a raw batch as rejected rows; ``first_row`` is the number of the batch's first."""
-    records = _records(raw.take(pa.array(positions, pa.int64())))
+    records = _records(raw, positions)
     return pa.record_batch(
         [
             pa.array(rules, pa.string()),
@@ -53,22 +55,28 @@ def rejected_lines(lines: Sequence[RaggedLine]) -> pa.RecordBatch:
     )
 
 
-def plain_value(value: Any) -> Any:
-    """An Arrow scalar in Python; a time that Python's years do not reach is the number that Arrow has for it."""
+def plain_value(value: pa.Scalar[Any]) -> Any:
+    """An Arrow scalar in Python, or what Arrow has for it if Python has nothing.
+
+    That is the number of a time beyond Python's years or in an unknown zone, and the bytes of a text without UTF-8.
+    """
     try:
         return value.as_py()
-    except (OverflowError, ValueError):
-        return value.value
+    except _NOT_IN_PYTHON:
+        if hasattr(value, "as_buffer"):
+            return value.as_buffer().to_pybytes()
+        inner = getattr(value, "value", None)  # of a time, a dictionary, an extension
+        if inner is None:
+            return f"a {value.type} without UTF-8"
+        return plain_value(inner) if isinstance(inner, pa.Scalar) else inner
 
 
-def _records(rows: pa.RecordBatch) -> list[dict[str, Any]]:
+def _records(raw: pa.RecordBatch, positions: Sequence[int]) -> list[dict[str, Any]]:
     try:
-        return rows.to_pylist()
-    except (OverflowError, ValueError):
-        return [
-            {name: plain_value(column[row]) for name, column in zip(rows.schema.names, rows.columns, strict=True)}
-            for row in range(rows.num_rows)
-        ]
+        return raw.take(pa.array(positions, pa.int64())).to_pylist()
+    except _NOT_IN_PYTHON:
+        columns = list(zip(raw.schema.names, raw.columns, strict=True))
+        return [{name: plain_value(column[row]) for name, column in columns} for row in positions]
 
 
 def _as_json(record: dict[str, Any]) -> str:

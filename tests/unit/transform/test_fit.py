@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
 from flows.tlc.schema import schema_of
 from flows.transform.fit import fit_values
+from flows.transform.rejected import plain_value
 
 SMALL = Column("small", "int16", "A number.", source_names=("small",))
 AMOUNT = Column("amount", "float64", "An amount.", source_names=("amount",))
@@ -55,7 +57,7 @@ def test_column_of_type_null_is_null_in_any_type() -> None:
         assert_fits(pa.nulls(2), column, [None, None], [])
 
 
-@pytest.mark.parametrize("value", [32_768, -32_769, 1.5, float("inf"), 1e300, "x", "", "1;2", b"\xff", MOMENT])
+@pytest.mark.parametrize("value", [32_768, -32_769, 1.5, float("inf"), 1e300, "x", "1_000", "1;2", b"\xff", MOMENT])
 def test_what_is_no_small_whole_number_is_refused_alone(value) -> None:
     assert_fits(pa.array([value]), SMALL, [None], [0])
 
@@ -94,7 +96,16 @@ def test_times_in_the_sources_forms_are_read(text, moment) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1/1/2020 0:28", "01/02/2020", "2020-01-02 03:04:05Z", "2020-01-02T03:04:05-05:00", "2020-13-01", "0", ""]
+    "text",
+    [
+        "1/1/2020 0:28",
+        "01/02/2020",
+        "2020-01-02 03:04:05Z",
+        "2020-01-02T03:04:05-05:00",
+        "2020-13-01",
+        "0",
+        "2020-W40-4",
+    ],
 )
 def test_times_in_other_forms_are_refused_not_guessed(text) -> None:
     assert_fits(pa.array(["2020-01-02 03:04:05", text]), TIME, [MOMENT, None], [1])
@@ -159,3 +170,115 @@ def test_empty_batches_fit() -> None:
         for kind in (pa.int64(), pa.float64(), pa.string(), pa.binary(), pa.null()):
             fitted, unfit = fit_values(pa.array([], kind), column)
             assert (fitted.type, len(fitted), unfit) == (column.arrow, 0, [])
+
+
+DAYS = Column("day", "date", "A day.", source_names=("day",))
+GREEN_FLAG = schema_of(Dataset.green).column("store_and_fwd_flag")
+
+
+@pytest.mark.parametrize(
+    "written", ["", " ", "  ", r"\N", "NULL", "null", "NA", "N/A", "n/a", "None", "-", " - ", "NaN"]
+)
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()], ids=str)
+def test_missing_values_are_null_however_they_are_written(written, kind) -> None:
+    for column, other in ((SMALL, "1"), (AMOUNT, "1"), (TIME, "2020-01-02 03:04:05"), (DAYS, "2020-01-02")):
+        fitted, unfit = fit_values(pa.array([written, other]).cast(kind), column)
+        assert (fitted.null_count, fitted[1].is_valid, unfit) == (1, True, [])
+    assert_fits(pa.array([written]).cast(kind), TEXT, [written], [])
+
+
+def test_na_is_a_payment_type_all_the_same() -> None:
+    assert_fits(pa.array(["NA", " na", "-"]), YELLOW.column("payment_type"), [5, 5, None], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0x1F",
+        "1_000",
+        "１",
+        "1,5",
+        "$1",
+        "inf",
+        "-Infinity",
+        "1e999",
+        "nan(1)",
+        "+-1",
+        "1e",
+        ".",
+        "true",
+        "1 000",
+        "\x001",
+    ],
+)
+def test_what_is_no_number_is_none_beside_any_other(text) -> None:
+    for column in (SMALL, AMOUNT):
+        assert_fits(pa.array([text, "1"]), column, [None, 1], [0])
+        assert_fits(pa.array([text]), column, [None], [0])
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()], ids=str)
+def test_infinite_numbers_are_refused(kind) -> None:
+    values = pa.array([1.5, float("inf"), NAN, float("-inf"), None], kind, from_pandas=False)
+    assert_fits(values, AMOUNT, [1.5, None, None, None, None], [1, 3])
+    assert_fits(values.slice(1), SMALL, [None] * 4, [0, 2])
+
+
+def test_decimals_become_the_nearest_double() -> None:
+    amounts = [Decimal("25.90"), Decimal("12.80"), None, Decimal("-0.10"), Decimal("9.99")]
+    for kind in (pa.decimal128(10, 2), pa.decimal256(50, 2), pa.decimal64(10, 2)):
+        assert_fits(pa.array(amounts, kind), AMOUNT, [25.9, 12.8, None, -0.1, 9.99], [])
+    assert_fits(pa.array([Decimal("1.00"), Decimal("1.50")]), SMALL, [1, None], [1])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([False, True, None]),
+        pa.array(["False", "TRUE", None]),
+        pa.array([0, 1, None]),
+        pa.array(["0", "1.0", None]),
+    ],
+    ids=str,
+)
+def test_flags_of_other_programs_become_letters(values) -> None:
+    fhvhv = schema_of(Dataset.fhvhv)
+    flags = [column for column in fhvhv.trip_columns if column.name.endswith("_flag") and column.type == "text"]
+    assert len(flags) == 5
+    for flag in (GREEN_FLAG, YELLOW.column("store_and_fwd_flag"), *flags):
+        assert_fits(values, flag, ["N", "Y", None], [])
+
+
+def test_booleans_stand_for_nothing_but_flags() -> None:
+    values = pa.array([False, True, None])
+    assert_fits(values, schema_of(Dataset.fhv).column("sr_flag"), [0, 1, None], [])
+    for column in (SMALL, AMOUNT, TIME, schema_of(Dataset.fhvhv).column("hvfhs_license_num")):
+        assert_fits(values, column, [None, None, None], [0, 1])
+    assert_fits(values, TEXT, ["false", "true", None], [])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view()],
+    ids=str,
+)
+def test_text_of_every_kind_is_read_alike(kind) -> None:
+    assert_fits(pa.array(["CASH", "Cre", None]).cast(kind), YELLOW.column("payment_type"), [2, 1, None], [])
+    words = pa.DictionaryArray.from_arrays([0, None, 1], pa.array(["N", "Y"]).cast(kind))
+    assert_fits(words, GREEN_FLAG, ["N", None, "Y"], [])
+
+
+def test_text_of_fixed_size_is_read_without_what_fills_it_up() -> None:
+    payment = YELLOW.column("payment_type")
+    assert_fits(pa.array([b"CASH\0\0", b"Credit", b"NOC   ", None], pa.binary(6)), payment, [2, 1, 3, None], [])
+    assert_fits(pa.array([b"N\0", b"\0\0"], pa.binary(2)), GREEN_FLAG, ["N", ""], [])
+    assert_fits(pa.array([b"1\0", b"\0\0"], pa.binary(2)), SMALL, [1, None], [])
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+def test_strings_without_utf8_are_refused_alone(kind) -> None:
+    raw = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary(), pa.string_view(): pa.binary_view()}[kind]
+    values = pa.array([b"N", b"N\xe9", "é".encode(), None], raw).view(kind)
+    assert_fits(values, GREEN_FLAG, ["N", None, "é", None], [1])
+    assert_fits(values.slice(1), TEXT, [None, "é", None], [0])
+    assert plain_value(values[1]) == b"N\xe9"
