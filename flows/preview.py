@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from flows.extract.cached_file import open_cached
 from flows.extract.trip_file import RaggedLine, TripFile, open_trip_file
 from flows.extract.verify import verify_file
 from flows.progress import tell_progress
-from flows.tlc.errors import TooManyBadRows, TripLoadError
+from flows.tlc.errors import SourceUnavailable, TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.transform.conform import plan_file
 from flows.transform.profile import ColumnProfile, Profile
@@ -47,35 +49,42 @@ def preview_file(
 ) -> Preview:
     """Conform and check the file's first ``rows`` (None: all), and profile what would be loaded; ``head`` are shown.
 
-    A file that ``is_verified`` is not looked at for being what its name says; any other may lack columns: the profile
-    shows them as null. Raises what a load would raise for the
-    file and its columns: NotTripFile, SchemaError. Too many bad rows are no error here: ``would_fail`` says so.
+    A file that ``is_verified`` is one of the download cache: it is not looked at for being what its name says; any
+    other may lack columns: the profile shows them as null. Raises what a load would raise for the file and its
+    columns: NotTripFile, SchemaError. Too many bad rows are no error here: ``would_fail`` says so.
     """
     try:
-        if not is_verified:
-            verify_file(path, path.name, str(path))
-        return _preview(path, request, rows, head, may_lack=not is_verified)
+        with ExitStack() as opened:
+            if is_verified:
+                whole = open_cached(opened, path)
+                if whole is None:
+                    raise SourceUnavailable(f"{path.name} was just removed from the download cache. Run again.")
+            else:
+                verify_file(path, path.name, str(path))
+                whole = opened.enter_context(open_trip_file(path))
+            return _preview(whole, path.name, request, rows, head, may_lack=not is_verified)
     except TripLoadError as error:
         error.located(str(request.dataset), str(request.month))
         raise
 
 
-def _preview(path: Path, request: MonthRequest, rows: int | None, head: int, *, may_lack: bool) -> Preview:
+def _preview(
+    whole: TripFile, name: str, request: MonthRequest, rows: int | None, head: int, *, may_lack: bool
+) -> Preview:
     started, would_fail = time.perf_counter(), None
     first: list[dict[str, Any]] = []
-    with open_trip_file(path) as whole:
-        file = FirstRows(whole, rows)
-        conformer = plan_file(file, request, may_lack=may_lack)
-        trips = TripStream(file, conformer, lambda _batch: None, request.drop_rules)
-        profile = Profile(trips.schema)
-        try:
-            for batch in trips:
-                first += _plain_rows(batch.slice(0, head - len(first)))
-                profile.add(batch)
-                tell_progress(f"Reading {path.name}", file.fraction_read())
-        except TooManyBadRows as error:
-            would_fail = error.message
-    tell_progress(f"Reading {path.name}", 1.0)
+    file = FirstRows(whole, rows)
+    conformer = plan_file(file, request, may_lack=may_lack)
+    trips = TripStream(file, conformer, lambda _batch: None, request.drop_rules)
+    profile = Profile(trips.schema)
+    try:
+        for batch in trips:
+            first += _plain_rows(batch.slice(0, head - len(first)))
+            profile.add(batch)
+            tell_progress(f"Reading {name}", file.fraction_read())
+    except TooManyBadRows as error:
+        would_fail = error.message
+    tell_progress(f"Reading {name}", 1.0)
     seconds = time.perf_counter() - started
     return Preview(first, profile.columns(), trips.counts, file.rows, not file.cut, would_fail, seconds)
 

@@ -11,13 +11,12 @@ from prefect.runtime import flow_run
 from flows.artifacts import ProgressBar
 from flows.artifacts_days import publish_days
 from flows.extract.download import Downloaded, SourceFile
-from flows.extract.trip_file import open_trip_file
 from flows.load.green_taxi import replace_green_taxi
 from flows.load.green_taxi_lake import write_green_taxi
+from flows.sources import opened, work_dir
 from flows.targets import open_lake, postgres_connected
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
-from flows.tasks_lake import work_dir
-from flows.tlc.errors import TripLoadError
+from flows.tlc.errors import SourceChanged, TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import LoadReport
 from flows.transform.conform import plan_file
@@ -31,7 +30,7 @@ _Months = Sequence[tuple[MonthRequest, SourceFile, Downloaded]]
 def load_green_taxi(months: _Months, key: str) -> LoadReport:
     """Clean the months as the homework says, and replace ``mage.green_taxi`` by them; ``key`` names the artifacts."""
     bar = ProgressBar("Loading mage.green_taxi")
-    with _homework(months) as trips, postgres_connected() as connection:
+    with _homework(months) as (trips, versions), postgres_connected() as connection:
         replace_green_taxi(connection, trips, on_piece=lambda: bar.update(trips.fraction_read()))
     bar.finish()
     first, last = months[0][0], months[-1][0]
@@ -40,12 +39,12 @@ def load_green_taxi(months: _Months, key: str) -> LoadReport:
         month=str(first.month) if first is last else f"{first.month}..{last.month}",
         target="postgres",
         source_url=" ".join(file.where for _, file, _ in months),
-        source_etag=" ".join(downloaded.etag for _, _, downloaded in months),
+        source_etag=_etags(versions),
         rows_read=trips.counts.rows_read,
         rows_loaded=trips.counts.rows_loaded,
         rows_rejected=trips.counts.rows_rejected,
         rejected_by_rule=dict(trips.counts.rejected),
-        bytes_read=sum(downloaded.bytes_read for _, _, downloaded in months),
+        bytes_read=sum(version.bytes_read for version in versions),
     )
     publish_days(report, trips.days.by_day, key=key)
     return report
@@ -53,30 +52,46 @@ def load_green_taxi(months: _Months, key: str) -> LoadReport:
 
 @task(name="write-green-taxi", task_run_name="write green_taxi to the lake", **OUTSIDE)
 def write_green_taxi_to_lake(months: _Months, report: LoadReport) -> str:
-    """Clean the months as the homework says, and replace the lake's ``green_taxi`` by them; where it is."""
-    with _homework(months) as trips:
+    """Clean the months as the homework says, and replace the lake's ``green_taxi`` by them; where it is.
+
+    Raises SourceChanged if the files are not those of ``report`` any more.
+    """
+    with _homework(months) as (trips, versions):
+        if _etags(versions) != report.source_etag:
+            raise SourceChanged(
+                "a month's file was published anew after mage.green_taxi was loaded from it; green_taxi in the lake is "
+                "as it was. Run green_taxi_etl again: it loads the new version into both."
+            )
         return write_green_taxi(
             open_lake(),
             trips,
             report.model_copy(update={"target": "gcs"}),
             conform_version="-".join(request.conform_version for request, *_ in months),
             work_dir=work_dir(),
-            source_bytes=sum(downloaded.path.stat().st_size for *_, downloaded in months),
+            source_bytes=sum(version.length for version in versions),
             flow_run_id=flow_run.get_id(),
         )
 
 
+def _etags(versions: Sequence[Downloaded]) -> str:
+    return " ".join(version.etag for version in versions)
+
+
 @contextmanager
-def _homework(months: _Months) -> Iterator[HomeworkStream]:
-    """The rows of the months' files, cleaned. What cannot be loaded at all is counted: it has no table for it."""
-    with ExitStack() as opened, _about_one_of(months):
-        streams = []
+def _homework(months: _Months) -> Iterator[tuple[HomeworkStream, list[Downloaded]]]:
+    """The rows of the months' files, cleaned, and which versions these are.
+
+    What cannot be loaded at all is counted: it has no table for it.
+    """
+    with ExitStack() as files, _about_one_of(months):
+        streams, versions = [], []
         for request, file, downloaded in months:
             with about_month(request, file.url):
-                trip_file = opened.enter_context(open_trip_file(downloaded.path))
+                trip_file, version = files.enter_context(opened(file, downloaded))
+                versions.append(version)
                 conformer = plan_file(trip_file, request)
             streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
-        yield HomeworkStream(streams)
+        yield HomeworkStream(streams), versions
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 # Arrow imports pandas at its first value: 0.3 s that belong to the start of a process, not into a load.
 import pandas  # noqa: F401
@@ -14,10 +13,10 @@ from blocks.settings import Settings
 from flows.artifacts import ProgressBar
 from flows.artifacts_days import publish_days
 from flows.extract.download import Downloaded, SourceFile, known_identity
-from flows.extract.trip_file import open_trip_file
 from flows.load import lake_month
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import rejected_spill
+from flows.sources import opened, work_dir
 from flows.targets import open_lake
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.identity import MonthRequest
@@ -47,23 +46,23 @@ def load_into_lake(
     force: bool,
 ) -> LoadReport:
     """Conform and check the file's rows, and replace the month in the lake by them."""
-    load = MonthLoad(
-        request=request,
-        target="gcs",
-        source_url=file.where,
-        source_etag=downloaded.etag,
-        bytes_read=downloaded.bytes_read,
-        flow_run_id=flow_run.get_id(),
-        started_at=started_at,
-        seen_at=downloaded.seen_at,
-    )
     bar = ProgressBar(f"Loading {request.dataset} {request.month} into the lake")
     with (
         about_month(request, file.url),
         discarding_damaged(downloaded),
-        open_trip_file(downloaded.path) as trip_file,
-        rejected_spill() as rejected,
+        opened(file, downloaded) as (trip_file, version),
+        rejected_spill(work_dir()) as rejected,
     ):
+        load = MonthLoad(
+            request=request,
+            target="gcs",
+            source_url=file.where,
+            source_etag=version.etag,
+            bytes_read=version.bytes_read,
+            flow_run_id=flow_run.get_id(),
+            started_at=started_at,
+            seen_at=version.seen_at,
+        )
         conformer = plan_file(trip_file, request)
         trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
         report = lake_month.load_month(
@@ -73,7 +72,7 @@ def load_into_lake(
             rejected,
             layouts=layouts,
             work_dir=work_dir(),
-            source_bytes=downloaded.path.stat().st_size,
+            source_bytes=version.length,
             force=force,
             on_progress=bar.update,
         )
@@ -87,8 +86,3 @@ def lake_place(request: MonthRequest) -> str:
     lake = open_lake()
     folder = f"{lake.url}/{lake_object(request.dataset, request.month).partition('/unpartitioned/')[0]}"
     return f"`{folder}`, listed in `{lake.url_of(manifest_object(request.dataset, request.month))}`"
-
-
-def work_dir() -> Path:
-    """Where files for the lake are written before they are sent."""
-    return Settings().cache_dir / "lake-tmp"

@@ -16,13 +16,12 @@ from blocks.settings import Settings
 from flows.artifacts import ProgressBar, shown_if_possible
 from flows.artifacts_days import publish_days
 from flows.extract.download import Downloaded, SourceFile, find_file, known_identity
-from flows.extract.trip_file import open_trip_file
 from flows.extract.zones import read_zones
 from flows.load import postgres
 from flows.load.month_load import MonthLoad
 from flows.load.postgres_zones import add_zones, has_zones
 from flows.load.rejected_spill import rejected_spill
-from flows.sources import download_to_cache, http_client, source_block
+from flows.sources import download_to_cache, http_client, opened, source_block, work_dir
 from flows.targets import postgres_connected
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.dataset import Source
@@ -48,24 +47,24 @@ def load_into_postgres(
     request: MonthRequest, file: SourceFile, downloaded: Downloaded, started_at: datetime, force: bool
 ) -> LoadReport:
     """Conform and check the file's rows, and replace the month in Postgres by them."""
-    load = MonthLoad(
-        request=request,
-        target="postgres",
-        source_url=file.where,
-        source_etag=downloaded.etag,
-        bytes_read=downloaded.bytes_read,
-        flow_run_id=flow_run.get_id(),
-        started_at=started_at,
-        seen_at=downloaded.seen_at,
-    )
     bar = ProgressBar(f"Loading {request.dataset} {request.month} into Postgres")
     with (
         about_month(request, file.url),
         discarding_damaged(downloaded),
-        open_trip_file(downloaded.path) as trip_file,
-        rejected_spill() as rejected,
+        opened(file, downloaded) as (trip_file, version),
+        rejected_spill(work_dir()) as rejected,
         postgres_connected() as connection,
     ):
+        load = MonthLoad(
+            request=request,
+            target="postgres",
+            source_url=file.where,
+            source_etag=version.etag,
+            bytes_read=version.bytes_read,
+            flow_run_id=flow_run.get_id(),
+            started_at=started_at,
+            seen_at=version.seen_at,
+        )
         conformer = plan_file(trip_file, request)
         trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
         report = postgres.load_month(connection, load, trips, rejected, force=force, on_progress=bar.update)

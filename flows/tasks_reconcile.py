@@ -12,10 +12,9 @@ from blocks.settings import Settings
 from flows.artifacts import ProgressBar
 from flows.extract.download import Downloaded, SourceFile, find_files, known_identity
 from flows.extract.parquet_footer import read_footer
-from flows.extract.trip_file import open_trip_file
 from flows.load import lake_totals, postgres_totals
 from flows.load.lake_totals import LakeMonth
-from flows.sources import http_client, source_block
+from flows.sources import http_client, opened, source_block
 from flows.targets import open_lake, open_warehouse, postgres_connected
 from flows.task_policy import OUTSIDE, about_month, discarding_damaged, located
 from flows.tasks import download_month, find_month
@@ -107,18 +106,21 @@ def sum_source_file(
     request: MonthRequest, file: SourceFile, downloaded: Downloaded, dropped: Collection[frozenset[str]]
 ) -> SourceMonth:
     """What loading the file would come to, for each set of rules that drop rows; a pass over it for each."""
-    schema, rows, conformed = schema_of(request.dataset), 0, {}
+    schema, rows, conformed, etags = schema_of(request.dataset), 0, {}, set()
     for rules in dropped or [frozenset[str]()]:
         with (
             about_month(request, file.url),
             discarding_damaged(downloaded),
-            open_trip_file(downloaded.path) as trip_file,
+            opened(file, downloaded) as (trip_file, version),
         ):
+            etags.add(version.etag)
+            if len(etags) > 1:
+                raise SourceChanged(f"{file.where} was published anew while it was added up. Run again.")
             conformer = plan_file(trip_file, replace(request, new_columns="keep"))
             trips = TripStream(trip_file, conformer, lambda _rejected: None, rules, max_unloadable_share=1.0)
             conformed[rules] = sum_trips(schema, trips)
             rows = trips.counts.rows_read
-    return SourceMonth(True, downloaded.etag, Totals(rows), conformed)
+    return SourceMonth(True, version.etag, Totals(rows), conformed)
 
 
 def compare_months(scope: Scope, ledgers: Ledgers, months: Sequence[Month]) -> dict[str, MonthComparison]:

@@ -72,7 +72,7 @@ class CacheSlot:
         except Timeout:
             if not wait:
                 raise
-            logger.info("waiting for another download of %s", self.path.name)
+            logger.info("waiting for another process or thread that has %s", self.path.name)
             lock.acquire()
         try:
             yield
@@ -82,11 +82,15 @@ class CacheSlot:
     def identity_of(self, file: SourceFile) -> str | None:
         """The identity of the whole file here if it is surely the version ``file``; None if there is none such."""
         kept = read_version(self.path)
-        stat = _stat(self.path)
-        if kept is None or stat is None or stat.st_size != kept.file.length or not kept.file.is_surely(file):
+        if kept is None or not self.has_whole(kept) or not kept.file.is_surely(file):
             return None
         os.utime(self.path)  # used now: the last that prune removes
         return kept.identity
+
+    def has_whole(self, kept: Version) -> bool:
+        """Whether the file is there with all of the bytes that ``kept``, what is written down about it, says."""
+        stat = _stat(self.path)
+        return stat is not None and stat.st_size == kept.file.length
 
     def keep(self, version: Version) -> None:
         """Make the part, whole and verified, the file. A crash at any point leaves no file with a wrong version."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from flows.load.work_disk import FULL, LARGER_DISK, work_disk_errors
 from flows.tlc.errors import TargetUnavailable
 
 _LOCK = ".lock"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_LARGER_DISK = "Free space there, or set TLC_CACHE_DIR to a folder on a larger disk."
 
 
 @contextmanager
@@ -24,35 +22,37 @@ def workspace(parent: Path, needed_bytes: int) -> Iterator[Path]:
 
     Also removes the folders of processes that ended without doing so: their locks are free.
     """
-    try:
+    with work_disk_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(parent)
         free = shutil.disk_usage(parent).free
-        if free < needed_bytes:
-            raise TargetUnavailable(
-                f"the month's Parquet files need up to {needed_bytes / 1e6:,.0f} MB in {parent}, whose disk has "
-                f"{free / 1e6:,.0f} MB free. {_LARGER_DISK}"
-            )
-        folder = parent / uuid.uuid4().hex
-        with FileLock(_lock_of(folder)):
+    if free < needed_bytes:
+        raise TargetUnavailable(
+            f"the month's Parquet files need up to {needed_bytes / 1e6:,.0f} MB in {parent}, whose disk has "
+            f"{free / 1e6:,.0f} MB free. {LARGER_DISK}"
+        )
+    folder = parent / uuid.uuid4().hex
+    with ExitStack() as held:
+        with work_disk_errors(parent):
+            held.enter_context(FileLock(_lock_of(folder)))
+            held.callback(_remove, folder)
             folder.mkdir()
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-                _lock_of(folder).unlink(missing_ok=True)
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise TargetUnavailable(f"the disk of {parent} is full. {_LARGER_DISK}") from error
+        with work_disk_errors(parent, only=FULL):
+            yield folder
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder and its lock; what cannot be removed fails no load, the next one tries again."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        _lock_of(folder).unlink(missing_ok=True)
 
 
 def _remove_abandoned(parent: Path) -> None:
     for lock in parent.glob(f"*{_LOCK}"):
         try:
             with FileLock(lock, timeout=0):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
+                _remove(lock.with_suffix(""))
         except (Timeout, OSError):  # its process lives
             continue
 
