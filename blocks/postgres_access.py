@@ -19,7 +19,7 @@ _LONGEST_FOLDER = 88
 # As it stands in a URL, and in what reads one.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 # Short, and there on every system, for as long as the machine runs: a user's runtime folder ends with the last login.
-_SHORT = Path("/tmp")  # noqa: S108 - what is made there has a folder of its user's own
+SHORT = Path("/tmp")  # noqa: S108 - what is made there has a folder of its user's own
 
 
 class PostgresFailed(RuntimeError):
@@ -56,10 +56,10 @@ def socket_folder(folder: Path) -> Path:
         return folder
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
     # Somebody else may have taken a name first.
-    places = (_SHORT / f"tlc-{os.geteuid()}-{name}-{number}" for number in range(100))
+    places = (SHORT / f"tlc-{os.geteuid()}-{name}-{number}" for number in range(100))
     own = next(filter(_made_own, places), None)
     if own is None:
-        raise PostgresFailed(f"Postgres has no folder for its socket: others have taken {_SHORT}/tlc-{os.geteuid()}-*.")
+        raise PostgresFailed(f"Postgres has no folder for its socket: others have taken {SHORT}/tlc-{os.geteuid()}-*.")
     link = own / "postgres"
     if not link.is_symlink() or link.readlink() != folder:
         link.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import IO
 import psutil
 from filelock import FileLock
 
-from blocks.postgres_access import PostgresFailed, let_in_owner_only, runs_as, socket_folder
+from blocks.postgres_access import SHORT, PostgresFailed, let_in_owner_only, runs_as, socket_folder
 
 # A killed server replays its log before it is ready.
 _START_SECONDS = 60
@@ -124,10 +125,27 @@ def _start(folder: Path, programs: Path, deadline: float) -> None:
 def _make_cluster(folder: Path, programs: Path) -> None:
     """In one locale everywhere: that of who comes first may not exist for the next."""
     locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-    making = _run(folder, programs / "initdb", ("--username=postgres", "--auth=peer", *locale), subprocess.PIPE)
-    said, _ = making.communicate()
+    with _quotable(programs) as quotable:
+        making = _run(folder, quotable / "initdb", ("--username=postgres", "--auth=peer", *locale), subprocess.PIPE)
+        said, _ = making.communicate()
     if making.returncode:
         raise PostgresFailed(f"A Postgres in {folder} cannot be made: {_reason(said.decode(errors='replace'))}")
+
+
+@contextmanager
+def _quotable(programs: Path) -> Iterator[Path]:
+    """The programs, or for a while a copy of them: initdb calls the others through a shell, in double quotes."""
+    if not set(str(programs)) & set('"$`\\'):
+        yield programs
+        return
+    wheel = programs.parents[1]
+    with tempfile.TemporaryDirectory(prefix="tlc-", dir=SHORT) as name:
+        copy = Path(name) / wheel.name
+        shutil.copytree(programs.parent, copy / programs.parent.name, symlinks=True)
+        libraries = wheel.with_suffix(".libs")
+        if libraries.exists():  # the programs look for them beside the wheel
+            shutil.copytree(libraries, copy.with_suffix(".libs"), symlinks=True)
+        yield copy / programs.parent.name / programs.name
 
 
 def _run(folder: Path, program: Path, options: Sequence[str], output: int | IO[bytes]) -> subprocess.Popen[bytes]:
