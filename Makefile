@@ -21,17 +21,20 @@ help:  ## This list
 setup: .venv/.ready  ## Install everything, at the locked versions, into .venv
 
 $(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet uv==0.13.9
+	@mkdir -p .local && chmod 700 .local
+	@echo "Installing uv, which installs the rest …"
+	@"$(PYTHON)" -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet uv==0.13.9
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --quiet --locked --python $(PYTHON)
+	@echo "Installing some 200 packages at their locked versions into .venv: half a minute to three, once …"
+	@$(UV) sync --quiet --locked --python "$(PYTHON)"
 	@touch $@
 
 demo: setup  ## Load months of all datasets from a local stand-in into an embedded Postgres, and query them
-	$(RUN) -m deployments.local.demo
+	@$(RUN) -m deployments.local.demo
 
 browser:  ## Install the browser that tests of the UI and the screenshots need (Debian; needs root)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
@@ -53,7 +56,7 @@ lint: setup  ## Lint, format check, strict types, generated documents
 audit: setup  ## Known vulnerabilities in the locked dependencies; needs the internet
 	.ci/audit
 
-CHECKOV := $(TOOLS)/bin/uvx --quiet --python $(PYTHON) checkov@3.3.30 --skip-download --quiet --compact
+CHECKOV := $(TOOLS)/bin/uvx --quiet --python '$(PYTHON)' checkov@3.3.30 --skip-download --quiet --compact
 
 check-cloud: setup  ## Terraform's own checks, with plans, and checkov's; needs Terraform 1.11 or later on the PATH
 	@command -v terraform >/dev/null || { echo "There is no terraform on the PATH: install Terraform 1.11 or later."; exit 1; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_data_path
@@ -13,12 +14,20 @@ MIRROR_SITE = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 # For the server that Prefect starts where no API is configured: its own default, 20 s, is too short for the first start
 # with a new database on a slow machine.
 SERVER_STARTUP_SECONDS = 120
+_OWNER_ONLY = 0o700
 
 
 def local_folder() -> Path:
     """``.local`` of a checkout; of an installed package, the user's folder for data."""
     checkout = Path(__file__).resolve().parents[1]
     return checkout / ".local" if (checkout / "pyproject.toml").is_file() else user_data_path("nyc-taxi-flows")
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder unless it is there, and let nobody but its owner enter it, whatever the umask."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if stat.S_IMODE(folder.stat().st_mode) != _OWNER_ONLY:
+        folder.chmod(_OWNER_ONLY)
 
 
 class Settings(BaseSettings):

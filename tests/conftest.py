@@ -16,12 +16,21 @@ from prefect.logging.handlers import APILogWorker
 from sqlalchemy.engine import make_url
 
 from blocks.embedded import start_postgres, stop_postgres
+from blocks.settings import make_private
+from deployments.declared import PROJECT
 from deployments.local.site import TripSite
 from tests.servers.postgres_process import prefect_database
 from tests.servers.prefect_process import PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
 os.environ.pop("COLUMNS", None)  # tables are as wide as in a pipe, whatever the terminal that the tests run in
+
+# The machine's own is shared with other users. Each checkout has one of its own, and processes that tests start, too.
+_TEMPORARY = PROJECT / ".local" / "tests"
+make_private(_TEMPORARY.parent)
+make_private(_TEMPORARY)
+os.environ["TMPDIR"] = str(_TEMPORARY)
+tempfile.tempdir = None
 
 TLC = Path(__file__).resolve().parents[1].parent / "shared" / "tlc"
 
@@ -49,7 +58,6 @@ def postgres_server() -> Iterator[str]:
     if given := os.environ.get("TLC_TEST_POSTGRES_URL"):
         yield given
         return
-    # Not below pytest's own folder: as root the server runs as another user, and pytest closes that folder to others.
     with tempfile.TemporaryDirectory(prefix="tlc-test-") as folder:
         yield start_postgres(Path(folder) / "pg")
         stop_postgres(Path(folder) / "pg")

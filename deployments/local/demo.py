@@ -5,15 +5,22 @@ from __future__ import annotations
 import importlib
 import os
 
-from blocks.settings import local_folder
-from deployments.local.environment import demo_folder, use_local_environment
+from blocks.postgres_access import PostgresFailed
+from blocks.settings import local_folder, make_private
+from deployments.local.environment import demo_folder, keep_private, use_local_environment
 
 
 def main() -> None:
     """Set the environment, then run: Prefect reads it when it is imported."""
-    use_local_environment(demo_folder(local_folder()))
+    make_private(local_folder())
+    demo = demo_folder(local_folder())
+    use_local_environment(demo)
+    keep_private(demo)
     os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
-    importlib.import_module("deployments.local.demo_steps").run()
+    try:
+        importlib.import_module("deployments.local.demo_steps").run()
+    except PostgresFailed as failure:
+        raise SystemExit(str(failure)) from None
 
 
 if __name__ == "__main__":

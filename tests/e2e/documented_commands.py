@@ -60,7 +60,6 @@ class Shell:
 def shell(receiver: WebhookReceiver) -> Iterator[Shell]:
     """With a platform of its own, as the first command of docs/laptop.md makes it."""
     folder = Path(tempfile.mkdtemp(prefix="tlc-pages-"))
-    folder.chmod(0o755)  # as root, Postgres runs as another user
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PREFECT_", "TLC_"))
     }

@@ -161,9 +161,7 @@ class Platform:
 @contextmanager
 def platform_up(site: TripSite, alerts: WebhookReceiver) -> Iterator[Platform]:
     """One that runs while this is entered. The port that it wishes for is taken by somebody else."""
-    # Not below pytest's own folder: as root, Postgres runs as another user, to whom that one is closed.
     folder = Path(tempfile.mkdtemp(prefix="tlc-e2e-"))
-    folder.chmod(0o755)
     with socket.socket() as somebody:
         somebody.bind(("127.0.0.1", 0))
         somebody.listen()

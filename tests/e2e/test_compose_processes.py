@@ -12,6 +12,7 @@ import pytest
 
 from deployments.local.site import TripSite
 from tests.servers.composed import Composed
+from tests.servers.postgres_process import OPEN
 
 SECRETS = {
     "PREFECT_AUTH": "tlc:canary-of-the-server",
@@ -31,8 +32,7 @@ def composed(tlc: Path) -> Iterator[Composed]:
     """Everything but the emulator, from nothing to a worker that polls, with the real files as the source."""
     with (
         TripSite([tlc / "cdn", tlc / "mirror"]) as site,
-        # Not below pytest's own folder, which is closed to the user that Postgres runs as.
-        tempfile.TemporaryDirectory(prefix="tlc-compose-") as folder,
+        tempfile.TemporaryDirectory(prefix="tlc-compose-", dir=OPEN) as folder,
     ):
         Path(folder).chmod(0o755)
         given = SECRETS | {"TLC_SOURCE_URL": site.url}

@@ -17,13 +17,14 @@ from tests.servers.prefect_process import free_port
 from tests.servers.third_party import POSTGRES_USER, make_cluster, programs_path
 
 _STARTUP_SECONDS = 60
+OPEN = "/tmp" if POSTGRES_USER else None
 
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
     """A folder that Postgres' user may enter, and that is gone afterwards."""
-    # Not below pytest's own folder: as root the server runs as another user, whom pytest keeps out of it.
-    with tempfile.TemporaryDirectory(prefix="tlc-pg-") as name:
+    # As root the server runs as another user, who may not enter the checkout's folder for temporary files.
+    with tempfile.TemporaryDirectory(prefix="tlc-pg-", dir=OPEN) as name:
         Path(name).chmod(0o755)
         yield Path(name)
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
 import pytest
 
-from blocks.embedded import postgres_process, start_postgres, stop_postgres
+from blocks.embedded import PostgresFailed, postgres_process, start_postgres, stop_postgres
 from deployments.local.prefect_database import prefect_database_folder, start_prefect_database
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    # Not below pytest's own folder, which is closed to the user that the server runs as where we are root.
     parent = Path(tempfile.mkdtemp(prefix="tlc-embedded-"))
-    parent.chmod(0o755)
     yield parent / "pg"
     for data in (parent / "pg", prefect_database_folder(parent)):
         stop_postgres(data)
@@ -84,6 +84,78 @@ def test_cluster_whose_making_was_killed_is_made_anew(folder: Path) -> None:
     folder.with_suffix(".begun").touch()
     assert execute(start_postgres(folder), "select 1") == [(1,)]
     assert not folder.with_suffix(".begun").exists()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    "name", ['o\'d "pa#th" %41 ü ?&$(x) `y` a,b', "long" * 40], ids=["odd characters", "longer than a socket's"]
+)
+def test_folder_of_any_name_has_a_server_that_comes_back(folder: Path, name: str) -> None:
+    data = folder.parent / name / "pg"
+    data.parent.mkdir()
+    try:
+        url = start_postgres(data)
+        execute(url, "create table kept as select 1 as number; select 1")
+        assert stop_postgres(data)
+        assert start_postgres(data) == url
+        assert execute(url, "select number from kept") == [(1,)]
+    finally:
+        stop_postgres(data)
+
+
+def _told_to_another_user(url: str, folder: Path) -> str:
+    """What a process of another user is told that is in ``folder`` and connects; root may become any."""
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        os.chdir(folder)
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            psycopg2.connect(url)
+            os.write(writing, b"connected")
+        except psycopg2.OperationalError as error:
+            os.write(writing, str(error).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        return pipe.read()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user")
+def test_another_user_is_kept_out(folder: Path) -> None:
+    """By the folders, and were these open, by the server itself."""
+    data = folder.parent / ("long" * 40) / "pg"
+    data.parent.mkdir()
+    old = os.umask(0)
+    try:
+        url = start_postgres(data)
+        assert "Permission denied" in _told_to_another_user(url, Path("/"))
+        socket = Path(parse_qs(urlsplit(url).query)["host"][0])
+        server = next(socket.glob(".s.PGSQL.[0-9]*[0-9]"))
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (socket.parent, socket, server)] == [0o700] * 3
+        server.chmod(0o777)
+        data.chmod(0o777)
+        beside = "postgresql://postgres:@/postgres?host=/proc/self/cwd"
+        assert "Peer authentication failed" in _told_to_another_user(beside, data)
+        assert execute(url, "select 1") == [(1,)]
+    finally:
+        data.chmod(0o700)
+        os.umask(old)
+        stop_postgres(data)
+
+
+@pytest.mark.timeout(180)
+def test_server_that_cannot_start_says_why_at_once(folder: Path) -> None:
+    start_postgres(folder)
+    stop_postgres(folder)
+    (folder / "postgresql.conf").write_text("shared_buffers = plenty\n")
+    with pytest.raises(PostgresFailed, match=r"does not start: .*shared_buffers.*plenty.* Its log is .*/pg/log\.$"):
+        start_postgres(folder)
+    (folder / "postgresql.conf").write_text("")
+    assert execute(start_postgres(folder), "select 1") == [(1,)]
 
 
 def test_where_the_wheel_is_missing_the_error_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
