@@ -74,6 +74,8 @@ def _preview(path: Path, request: MonthRequest, rows: int | None, head: int, *, 
                 tell_progress(f"Reading {path.name}", file.fraction_read())
         except TooManyBadRows as error:
             would_fail = error.message
+    if not would_fail and not file.cut and trips.counts.nothing_loaded:
+        would_fail = f"{trips.counts.nothing_loaded}, expected trips."
     tell_progress(f"Reading {path.name}", 1.0)
     seconds = time.perf_counter() - started
     return Preview(first, profile.columns(), trips.counts, file.rows, not file.cut, would_fail, seconds)

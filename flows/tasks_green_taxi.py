@@ -46,6 +46,7 @@ def load_green_taxi(months: _Months, key: str) -> LoadReport:
         rows_rejected=trips.counts.rows_rejected,
         rejected_by_rule=dict(trips.counts.rejected),
         bytes_read=sum(downloaded.bytes_read for _, _, downloaded in months),
+        source=first.source,
     )
     publish_days(report, trips.days.by_day, key=key)
     return report

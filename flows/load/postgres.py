@@ -62,9 +62,9 @@ def load_month(
     """Replace the month in ``tlc.{dataset}_trips`` by ``trips``, whole or not at all, and commit.
 
     ``rejected`` is where ``trips`` puts its rejected rows. Returns ``unchanged`` where another load put in the same
-    while this one waited its turn (unless ``force``). Raises what ``trips`` raises, TargetBusy where readers leave no
-    gap for the swap, NewerLoad where another load put in a newer file meanwhile, TargetUnavailable where Postgres is
-    out of reach or full.
+    while this one waited its turn (unless ``force``). Raises what ``trips`` raises, CheckFailed where no row is left to
+    load (unless ``force``), TargetBusy where readers leave no gap for the swap, NewerLoad where another load put in a
+    newer file meanwhile, TargetUnavailable where Postgres is out of reach or full.
     """
     waiting = waiting or Waiting()
     request, schema = load.request, trips.conformer.schema
@@ -76,6 +76,8 @@ def load_month(
                 return standing.model_copy(update={"bytes_read": load.bytes_read})
             refuse_outdated(cursor, load)
             new_table = _build_partition(cursor, request, trips, on_progress)
+            if not force:
+                load.refuse_empty(trips.counts)
             _replace_rejected(cursor, request, rejected)
             _swap_partition(cursor, request, new_table, waiting)
             report = load.report(trips.counts)

@@ -40,6 +40,9 @@ create table if not exists {schema}.loads (
     flow_run_id uuid,
     started_at timestamptz not null,
     loaded_at timestamptz not null default clock_timestamp(),
+    source text,
+    drop_rules jsonb,
+    new_columns text,
     check (rows_read = rows_loaded + rows_rejected)
 );
 create index if not exists loads_month on {schema}.loads (dataset, month, load_id);
@@ -64,6 +67,10 @@ comment on table {schema}.zones is 'The taxi zones, as TLC numbers them.';
 """
 
 
+# What the ledger got later, and may lack where an older version made it.
+_LATER_LEDGER_COLUMNS = {"source": "text", "drop_rules": "jsonb", "new_columns": "text"}
+
+
 def table_name(name: str) -> sql.Identifier:
     """The quoted name of a table of schema ``tlc``."""
     return sql.Identifier(SCHEMA, name)
@@ -86,9 +93,14 @@ def ensure_tables(connection: Any, schema: Schema, waiting: Waiting) -> None:
             if not _exists(cursor, trips_table(schema.dataset)):
                 cursor.execute(_create_trips(schema))
         missing = _missing_columns(schema, existing_columns(cursor, trips_table(schema.dataset)))
+        ledger = existing_columns(cursor, "loads")
         connection.commit()
+        later = [(name, kind, False) for name, kind in _LATER_LEDGER_COLUMNS.items() if name not in ledger]
+        if later:
+            _add_columns(connection, "loads", later, {}, waiting)
         if missing:
-            _add_columns(connection, schema, missing, waiting)
+            comments = {column.name: column.comment for column in schema.columns}
+            _add_columns(connection, trips_table(schema.dataset), missing, comments, waiting)
 
 
 def ensure_schema(cursor: Any, name: str) -> None:
@@ -172,16 +184,18 @@ def catalogue_name(type_name: str) -> str:
     return "timestamp without time zone" if type_name == "timestamp" else type_name
 
 
-def _add_columns(connection: Any, schema: Schema, columns: list[tuple[str, str, bool]], waiting: Waiting) -> None:
-    table = table_name(trips_table(schema.dataset))
+def _add_columns(
+    connection: Any, name: str, columns: list[tuple[str, str, bool]], comments: dict[str, str], waiting: Waiting
+) -> None:
+    table = table_name(name)
     with connection.cursor() as cursor:
         with holding_locks(cursor, table, waiting):
             for column in columns:
                 cursor.execute(
                     sql.SQL("alter table {} add column if not exists {}").format(table, column_definition(*column))
                 )
-                comment = schema.column(column[0]).comment
                 cursor.execute(
-                    sql.SQL("comment on column {}.{} is %s").format(table, sql.Identifier(column[0])), (comment,)
+                    sql.SQL("comment on column {}.{} is %s").format(table, sql.Identifier(column[0])),
+                    (comments.get(column[0]),),
                 )
         connection.commit()
