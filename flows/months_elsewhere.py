@@ -67,7 +67,7 @@ def load_month_elsewhere(plan: MonthPlan, choice: LegChoice) -> MonthOutcome:
             "new_columns": request.new_columns,
         },
         # A second try of the backfill submits anew: under the same key it would be given the run that failed.
-        idempotency_key=f"{parent}-{flow_run.get_run_count()}-{request.dataset}-{request.month}" if parent else None,
+        idempotency_key=_key(parent, plan) if parent else None,
         timeout=0,  # do not wait: a wait inside could not be cancelled
     )
     state = _end_of(submitted.id)
@@ -75,6 +75,12 @@ def load_month_elsewhere(plan: MonthPlan, choice: LegChoice) -> MonthOutcome:
     sentence = None if state.is_completed() else f"its run {submitted.name} is {state.name}: {state.message or ''}"
     legs = [LegOutcome(target=target, status=status, sentence=sentence) for target in plan.to_load]
     return MonthOutcome(dataset=str(request.dataset), month=str(request.month), legs=legs)
+
+
+def _key(parent: str, plan: MonthPlan) -> str:
+    """The targets too: a month has several plans where they have it cleaned in different ways."""
+    request, targets = plan.request, "-".join(plan.to_load)
+    return f"{parent}-{flow_run.get_run_count()}-{request.dataset}-{request.month}-{targets}"
 
 
 def settled(

@@ -84,6 +84,8 @@ def _preview(
             tell_progress(f"Reading {name}", file.fraction_read())
     except TooManyBadRows as error:
         would_fail = error.message
+    if not would_fail and not file.cut and trips.counts.nothing_loaded:
+        would_fail = f"{trips.counts.nothing_loaded}, expected trips."
     tell_progress(f"Reading {name}", 1.0)
     seconds = time.perf_counter() - started
     return Preview(first, profile.columns(), trips.counts, file.rows, not file.cut, would_fail, seconds)

@@ -94,4 +94,7 @@ def not_published_report(request: MonthRequest, target: Target) -> LoadReport:
         target=target,
         source_url=plain_url(url),
         status="not_published",
+        source=request.source,
+        drop_rules=sorted(request.drop_rules),
+        new_columns=request.new_columns,
     )

@@ -45,6 +45,7 @@ def load_green_taxi(months: _Months, key: str) -> LoadReport:
         rows_rejected=trips.counts.rows_rejected,
         rejected_by_rule=dict(trips.counts.rejected),
         bytes_read=sum(version.bytes_read for version in versions),
+        source=first.source,
     )
     publish_days(report, trips.days.by_day, key=key)
     return report

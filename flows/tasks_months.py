@@ -14,7 +14,7 @@ from flows.months_elsewhere import check_deployed, settled
 from flows.tasks_plan import read_ledgers
 from flows.tlc.outcome import LegOutcome, LegStatus, MonthOutcome
 from flows.tlc.plan import MonthPlan
-from flows.tlc.report import Target
+from flows.tlc.report import TARGETS, Target
 
 
 def load_all(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> list[MonthOutcome]:
@@ -45,9 +45,17 @@ def load_all(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> list[
 
 
 def outcomes_of(plans: Sequence[MonthPlan], loaded: Sequence[MonthOutcome]) -> list[MonthOutcome]:
-    """Every planned month and its outcome: what was loaded, and what the plan left as it is."""
-    by_month = {outcome.month: outcome for outcome in loaded}
-    return [_with_rest(plan, by_month.get(str(plan.request.month))) for plan in plans]
+    """Every planned month and its outcome: what was loaded, and what its plans left as it is."""
+    done = {(outcome.month, leg.target): leg for outcome in loaded for leg in outcome.legs}
+    legs: dict[str, dict[Target, LegOutcome]] = {}
+    for plan in plans:
+        month = str(plan.request.month)
+        these = {target: done.get((month, target)) or _left(plan, target) for target in plan.actions}
+        legs.setdefault(month, {}).update(these)
+    return [
+        MonthOutcome(dataset=str(plans[0].request.dataset), month=month, legs=[of[t] for t in TARGETS if t in of])
+        for month, of in legs.items()
+    ]
 
 
 _LEFT: Mapping[str, tuple[LegStatus, str | None]] = {
@@ -55,12 +63,6 @@ _LEFT: Mapping[str, tuple[LegStatus, str | None]] = {
     "not_published": ("not_published", None),
     "not_in_lake": ("skipped", "the lake does not have the month: add gcs to the targets."),
 }
-
-
-def _with_rest(plan: MonthPlan, outcome: MonthOutcome | None) -> MonthOutcome:
-    done = {leg.target: leg for leg in outcome.legs} if outcome else {}
-    legs = [done.get(target) or _left(plan, target) for target in plan.actions]
-    return MonthOutcome(dataset=str(plan.request.dataset), month=str(plan.request.month), legs=legs)
 
 
 def _left(plan: MonthPlan, target: Target) -> LegOutcome:

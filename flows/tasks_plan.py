@@ -17,8 +17,7 @@ from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import LAYOUTS, Layout, known_path, month_path
 from flows.tlc.month import Month
-from flows.tlc.news import Standings, months_to_ask_for, newest_only, same_version
-from flows.tlc.place import dropped_rules
+from flows.tlc.news import Standings, asked_in_turn, months_to_ask_for, newest_only, same_version
 from flows.tlc.plan import AtSource, MonthPlan, SameVersion, Standing, plan_month
 from flows.tlc.report import TARGETS, Target
 
@@ -64,19 +63,14 @@ def plan_months(
     *,
     layouts: Collection[Layout] = LAYOUTS,
     force: bool = False,
-    ledgers: Standings | None = None,
-    same_version: SameVersion | None = None,
 ) -> list[MonthPlan]:
-    """What there is to do for each month (all of one dataset and source); asks the source and the targets, no more.
-
-    ``ledgers`` are those of `ledgers_for`, where they have been read; ``same_version``: see `plan_month`.
-    """
+    """What there is to do for each month (all of one dataset and source); asks the source and the targets, no more."""
     if not requests:
         return []
     first = requests[0]
-    ledgers = ledgers_for(first.dataset, targets) if ledgers is None else ledgers
+    ledgers = ledgers_for(first.dataset, targets)
     at_source = ask_source(first.dataset, first.source, [request.month for request in requests])
-    return plans_of(requests, targets, ledgers, at_source, layouts=layouts, force=force, same_version=same_version)
+    return plans_of(requests, targets, ledgers, at_source, layouts=layouts, force=force)
 
 
 def plans_of(
@@ -118,18 +112,20 @@ def and_followed(targets: Collection[Target]) -> set[Target]:
 def plan_news(
     dataset: Dataset, targets: Collection[Target], *, start: Month | None, newest: Month, recheck: int
 ) -> list[MonthPlan]:
-    """What a regular look at TLC's site finds: new months, months published again, and the first ones not out yet."""
+    """What a regular look at TLC's site finds: new months, months published again, and the first ones not out yet.
+
+    A month that its targets have cleaned in different ways has a plan for each way.
+    """
     ledgers = ledgers_for(dataset, targets)
     standing = {target: ledgers[target] for target in targets}
     first, _ = dataset_info(dataset).span(Source.tlc)
     asked = months_to_ask_for(standing, first=first, newest=newest, start=start, recheck=recheck)
-    requests = [MonthRequest(dataset, month, drop_rules=_dropped(standing, month)) for month in asked]
-    plans = plan_months(requests, targets, layouts=(), ledgers=ledgers, same_version=same_version)
+    at_source = ask_source(dataset, Source.tlc, asked) if asked else {}
+    plans = [
+        plan
+        for month in asked
+        for request, those in asked_in_turn(dataset, month, ledgers, targets).items()
+        for plan in plans_of([request], those, ledgers, at_source, layouts=(), same_version=same_version)
+    ]
     wanted = newest_only([plan.request.month for plan in plans if plan.at_source], standing, start)
     return [plan for plan in plans if plan.at_source is None or plan.request.month in wanted]
-
-
-def _dropped(standing: Standings, month: Month) -> frozenset[str]:
-    """The rules that the month was cleaned by, where it is loaded: a new version of it is to be cleaned likewise."""
-    loads = [by_month[str(month)].report for by_month in standing.values() if str(month) in by_month]
-    return dropped_rules(loads[0]) if loads else frozenset()

@@ -75,6 +75,7 @@ class BigQueryWarehouse:
             last = ledger.last_load(load.dataset, str(load.month))
             if not load.force and (standing := _standing(load, jobs, last)):
                 return standing
+            load.refuse_empty()
             trips, loads = self._tables.ensure_trips(load.schema), self._tables.ensure_ledger()
             since = max(trips.created, loads.created)
             number, job = jobs.run(load, list(trips.schema), last["load_id"] if last else 0, since)

@@ -17,7 +17,7 @@ from google.cloud import bigquery
 
 from flows.load.bigquery_jobs import MonthJobs
 from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import LEDGER, LEDGER_TABLE, REPORT_COLUMNS, STANDING_COLUMNS, ledger_row
+from flows.load.warehouse_ledger import LEDGER, LEDGER_TABLE, ledger_row
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import trips_table
 from flows.tlc.report import LoadReport
@@ -26,17 +26,17 @@ from flows.tlc.report import LoadReport
 MAX_BYTES_BILLED = 100 * 1024**2
 
 LAST_LOAD = """
-select {columns}, (
+select loads.*, (
     select sum(total_rows) from `{dataset}.INFORMATION_SCHEMA.PARTITIONS`
     where table_name = @table and partition_id = @partition
 ) as partition_rows
-from `{dataset}.{ledger}`
+from `{dataset}.{ledger}` as loads
 where dataset = @dataset and month = @month
 order by load_id desc
 limit 1
 """
 LAST_LOADS = """
-select {columns}
+select *
 from `{dataset}.{ledger}`
 where dataset = @dataset
 qualify row_number() over (partition by month order by load_id desc) = 1
@@ -73,18 +73,17 @@ class BigQueryLedger:
 
         A dataset or a ledger that does not exist has no loads.
         """
-        columns = ", ".join(("load_id", "content_key", *REPORT_COLUMNS))
         values = {"dataset": str(dataset), "month": month, "table": trips_table(dataset)}
-        rows = self._rows(LAST_LOAD, columns, values | {"partition": month.replace("-", "")})
+        rows = self._rows(LAST_LOAD, values | {"partition": month.replace("-", "")})
         return rows[0] if rows else None
 
     def last_loads(self, dataset: Dataset) -> list[dict[str, Any]]:
         """The row of each month's last load."""
-        return self._rows(LAST_LOADS, ", ".join(STANDING_COLUMNS), {"dataset": str(dataset)})
+        return self._rows(LAST_LOADS, {"dataset": str(dataset)})
 
     def count_rows(self, dataset: Dataset) -> dict[str, int]:
         """The rows of each month's partition; costs the least that a query can, whatever the table's size."""
-        rows = self._rows(ROWS_BY_PARTITION, "", {"table": trips_table(dataset)})
+        rows = self._rows(ROWS_BY_PARTITION, {"table": trips_table(dataset)})
         return {f"{row['partition_id'][:4]}-{row['partition_id'][4:]}": int(row["trips"]) for row in rows}
 
     def enter(
@@ -108,10 +107,10 @@ class BigQueryLedger:
         _, job = self.jobs.run_named(names, insert, lambda found: not found.error_result)
         job.result()
 
-    def _rows(self, sql: str, columns: str, values: dict[str, str]) -> list[dict[str, Any]]:
+    def _rows(self, sql: str, values: dict[str, str]) -> list[dict[str, Any]]:
         parameters = [bigquery.ScalarQueryParameter(name, "STRING", value) for name, value in values.items()]
         try:
-            found = self._query(self._filled(sql, columns), parameters).result(**self.jobs.patience.calls)
+            found = self._query(self._filled(sql), parameters).result(**self.jobs.patience.calls)
         except exceptions.NotFound:
             return []
         return [dict(row.items()) for row in found]
@@ -127,7 +126,7 @@ class BigQueryLedger:
             sql, job_config=config, location=self.jobs.location, **named, **self.jobs.patience.calls
         )
 
-    def _filled(self, sql: str, columns: str, values: str = "") -> str:
+    def _filled(self, sql: str, columns: str = "", values: str = "") -> str:
         dataset = f"{self.jobs.client.project}.{self.jobs.dataset_id}"
         return sql.format(dataset=dataset, ledger=LEDGER_TABLE, columns=columns, values=values)
 

@@ -66,6 +66,7 @@ class DuckDbWarehouse:
         with self._connection() as connection:
             if not load.force and (standing := standing_load(connection, load)):
                 return standing
+            load.refuse_empty()
             with _transaction(connection):
                 ensure_tables(connection, load.schema)
                 with _of_one_version(is_current):

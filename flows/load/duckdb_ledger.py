@@ -10,7 +10,7 @@ import duckdb
 
 from flows.load.duckdb_tables import existing_columns
 from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import LEDGER, LEDGER_TABLE, STANDING_COLUMNS, ledger_row, report_of, unchanged
+from flows.load.warehouse_ledger import LEDGER, LEDGER_TABLE, ledger_row, report_of, unchanged
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport
 
@@ -32,13 +32,13 @@ def last_rows(connection: duckdb.DuckDBPyConnection, where: str, values: dict[st
     """The row of each month's last load among those that ``where`` names."""
     if not existing_columns(connection, LEDGER_TABLE):
         return []
-    columns = STANDING_COLUMNS
     found = connection.execute(
-        f"select {', '.join(columns)} from {SCHEMA}.{LEDGER_TABLE} where {where} "  # noqa: S608
+        f"select * from {SCHEMA}.{LEDGER_TABLE} where {where} "  # noqa: S608
         "qualify row_number() over (partition by month order by load_id desc) = 1 order by month",
         values,
     )
-    return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+    names = [name for name, *_ in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def enter_load(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, report: LoadReport) -> None:

@@ -20,6 +20,10 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection, schema: Schema) -> None
     connection.execute(f"create schema if not exists {SCHEMA}")
     if not existing_columns(connection, LEDGER_TABLE):
         connection.execute("; ".join(_create_ledger()))
+    ledger = existing_columns(connection, LEDGER_TABLE)
+    for later in LEDGER:  # what an older version's ledger lacks
+        if later.name not in ledger:
+            connection.execute(f"alter table {SCHEMA}.{LEDGER_TABLE} add column {later.name} {later.duckdb}")
     table = trips_table(schema.dataset)
     existing = existing_columns(connection, table)
     if not existing:

@@ -81,8 +81,8 @@ def load_month(
     ``rejected`` is where ``trips`` puts its rejected rows; ``work_dir`` is for the files until they are in the lake;
     ``source_bytes`` is the size of the source's file. A layout that the lake has of the month is kept up to date,
     whether or not it is among ``layouts``. Returns ``unchanged`` where another load put in the same meanwhile (unless
-    ``force``). Raises what ``trips`` raises, NewerLoad where another load put in a newer file meanwhile, TargetBusy,
-    TargetUnavailable, TargetError.
+    ``force``). Raises what ``trips`` raises, CheckFailed where no row is left to load (unless ``force``), NewerLoad
+    where another load put in a newer file meanwhile, TargetBusy, TargetUnavailable, TargetError.
     """
     request = load.request
     earlier = lake.read_manifest(request.dataset, request.month)
@@ -91,6 +91,8 @@ def load_month(
     wanted = set(layouts) | ({item.layout for item in earlier.objects} if earlier else set())
     with workspace(work_dir, source_bytes * _GROWTH * len(wanted)) as folder:
         files = encode_month(load, trips, folder, wanted, on_progress)
+        if not force:
+            load.refuse_empty(trips.counts)
         if rejected.rows:
             files.append(encode_rejected(load, rejected, folder))
         report = load.report(trips.counts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from flows.tlc.errors import NewerLoad
+from flows.tlc.errors import CheckFailed, NewerLoad
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import LoadReport, Target
 from flows.transform.stream import Counts
@@ -48,6 +48,14 @@ class MonthLoad:
             and self.looked_at < looked_at <= datetime.now(UTC)
         )
 
+    def refuse_empty(self, counts: Counts) -> None:
+        """Raise CheckFailed where no row is left to load: to replace a month by nothing takes ``force``."""
+        if counts.nothing_loaded:
+            raise CheckFailed(
+                f"{counts.nothing_loaded}, expected trips; the month is as it was. Look at what {self.source_url} has; "
+                "force=True puts the month in without a row."
+            )
+
     def newer(self, source_etag: str | None) -> NewerLoad:
         """The error for a load that is out of date: to put its version in would put an older one back."""
         return NewerLoad(
@@ -71,4 +79,7 @@ class MonthLoad:
             flagged_by_rule=dict(counts.flagged),
             bytes_read=self.bytes_read,
             seconds=round((datetime.now(UTC) - self.started_at).total_seconds(), 3),
+            source=self.request.source,
+            drop_rules=sorted(self.request.drop_rules),
+            new_columns=self.request.new_columns,
         )

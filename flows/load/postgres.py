@@ -69,21 +69,24 @@ def load_month(
 ) -> LoadReport:
     """Replace the month in ``tlc.{dataset}_trips`` by ``trips``, whole or not at all, and commit.
 
-    ``rejected`` is where ``trips`` puts its rejected rows. Returns ``unchanged`` where another load put in the same
-    while this one waited its turn (unless ``force``). Raises what ``trips`` raises, TargetLocked where readers leave no
-    gap for the swap, NewerLoad where another load put in a newer file meanwhile, TargetMismatch where the table has a
-    column of another type, TargetUnavailable where Postgres is out of reach or full.
+    ``rejected`` is where ``trips`` puts its rejected rows. Returns ``unchanged`` if another load put in the same while
+    this one waited for its lock (unless ``force``). Raises what ``trips`` raises, CheckFailed if no row is left to load
+    (unless ``force``), TargetLocked if readers leave no gap for the swap, NewerLoad if another load put in a newer file
+    meanwhile, TargetMismatch if the table has a column of another type, TargetUnavailable if Postgres is out of reach
+    or full.
     """
     waiting = waiting or Waiting()
     request, schema = load.request, trips.conformer.schema
     with postgres_errors():
-        ensure_tables(connection, request.dataset)
+        ensure_tables(connection, request.dataset, waiting)
         with transaction(connection), connection.cursor() as cursor:
             lock_in_turn(cursor, f"{request.dataset} {request.month}")
             if not force and (standing := standing_load(cursor, request, load.source_etag)):
                 return standing.model_copy(update={"bytes_read": load.bytes_read})
             refuse_outdated(cursor, load)
             _build_partition(cursor, request, trips, on_progress)
+            if not force:
+                load.refuse_empty(trips.counts)
             _replace_rejected(cursor, request, rejected)
             swap_partition(cursor, request, schema, waiting)
             report = load.report(trips.counts)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg2 import sql
 
-from flows.load.postgres_locks import lock_in_turn
+from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table
@@ -41,6 +42,9 @@ create table if not exists {schema}.loads (
     flow_run_id uuid,
     started_at timestamptz not null,
     loaded_at timestamptz not null default clock_timestamp(),
+    source text,
+    drop_rules jsonb,
+    new_columns text,
     check (rows_read = rows_loaded + rows_rejected)
 );
 create index if not exists loads_month on {schema}.loads (dataset, month, load_id);
@@ -65,12 +69,16 @@ comment on table {schema}.zones is 'The taxi zones, as TLC numbers them.';
 """
 
 
+# What the ledger got later, and may lack where an older version made it.
+_LATER_LEDGER_COLUMNS = {"source": "text", "drop_rules": "jsonb", "new_columns": "text"}
+
+
 def table_name(name: str) -> sql.Identifier:
     """The quoted name of a table of schema ``tlc``."""
     return sql.Identifier(SCHEMA, name)
 
 
-def ensure_tables(connection: Any, dataset: Dataset) -> None:
+def ensure_tables(connection: Any, dataset: Dataset, waiting: Waiting) -> None:
     """Make the shared tables and the dataset's, with the declared columns, where they are missing; commits.
 
     Asks the catalogue first, so that a load into ready tables takes no lock.
@@ -85,6 +93,18 @@ def ensure_tables(connection: Any, dataset: Dataset) -> None:
                 )
             if not _exists(cursor, trips_table(dataset)):
                 cursor.execute(_create_trips(schema_of(dataset)))
+        lacking = [name for name in _LATER_LEDGER_COLUMNS if name not in existing_columns(cursor, "loads")]
+        connection.commit()
+        if lacking:
+            _widen_ledger(connection, lacking, waiting)
+
+
+def _widen_ledger(connection: Any, names: Sequence[str], waiting: Waiting) -> None:
+    table = table_name("loads")
+    with connection.cursor() as cursor, holding_locks(cursor, table, waiting):
+        for name in names:
+            definition = column_definition(name, _LATER_LEDGER_COLUMNS[name], False)
+            cursor.execute(sql.SQL("alter table {} add column if not exists {}").format(table, definition))
         connection.commit()
 
 

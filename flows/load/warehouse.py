@@ -13,7 +13,7 @@ from typing import Protocol
 from flows.load.lake import LakeObject
 from flows.load.manifest import Manifest, ManifestObject
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import TargetMismatch
+from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.month import Month
 from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
@@ -56,7 +56,8 @@ class Warehouse(Protocol):
 
         Returns ``unchanged`` where the month has this content already, unless ``load.force``. ``is_current`` says
         whether the lake still has what the manifest says; where not, nothing is entered in the ledger. Raises
-        ParameterError for a lake that this warehouse cannot read, TargetBusy, TargetUnavailable or TargetMismatch.
+        ParameterError for a lake that this warehouse cannot read, CheckFailed for a month without a row, TargetBusy,
+        TargetUnavailable or TargetMismatch.
         """
         ...
 
@@ -141,6 +142,14 @@ class WarehouseLoad:
     def uris(self) -> list[str]:
         """The address of each object: exactly the manifest's, never a wildcard that may match another's."""
         return [f"{self.lake_url.rstrip('/')}/{item.name}" for item in self.objects]
+
+    def refuse_empty(self) -> None:
+        """Raise CheckFailed where the lake's month has no row: to replace a month by nothing takes ``force``."""
+        if not self.rows and not self.force:
+            raise CheckFailed(
+                "the lake has the month without a row, expected trips; the warehouse is as it was. Write the lake's "
+                "month anew with api_to_gcs; force=True puts it in without a row."
+            )
 
     def report(self) -> LoadReport:
         """What the load did: the lake's counts, for no row is read, changed or left out on the way."""

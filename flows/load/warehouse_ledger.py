@@ -48,12 +48,12 @@ LEDGER = (
     LedgerColumn("flow_run_id", "STRING", "VARCHAR", "The Prefect flow run that loaded.", required=False),
     LedgerColumn("started_at", "TIMESTAMP", "TIMESTAMPTZ", "When the load began."),
     LedgerColumn("loaded_at", "TIMESTAMP", "TIMESTAMPTZ", "When the rows were in the table."),
+    LedgerColumn("source", "STRING", "VARCHAR", "tlc or mirror: where the lake's file came from.", required=False),
+    LedgerColumn("drop_rules", "JSON", "JSON", "Rules whose rows the lake was to leave out.", required=False),
+    LedgerColumn("new_columns", "STRING", "VARCHAR", "What was to become of undeclared columns.", required=False),
 )
 LEDGER_TABLE = "loads"
 LEDGER_COMMENT = "One row a load: what was read, loaded, rejected and flagged. Never changed."
-REPORT_COLUMNS = tuple(LoadReport.model_fields)
-# What has to be known of a load to tell whether it stands.
-STANDING_COLUMNS = ("content_key", "loaded_at", *REPORT_COLUMNS)
 
 
 def ledger_row(load: WarehouseLoad, report: LoadReport, load_id: int, loaded_at: datetime) -> dict[str, Any]:
@@ -69,10 +69,13 @@ def ledger_row(load: WarehouseLoad, report: LoadReport, load_id: int, loaded_at:
 
 
 def report_of(row: Mapping[str, Any]) -> LoadReport:
-    """The report that a row of the ledger holds; its objects are JSON texts or already parsed."""
-    values = {name: row[name] for name in REPORT_COLUMNS}
-    for name in ("rejected_by_rule", "flagged_by_rule"):
-        if isinstance(values[name], str):
+    """The report that a row of the ledger holds; its JSON columns are texts or already parsed.
+
+    A table that no load has widened yet lacks the newest columns.
+    """
+    values = {name: row[name] for name in LoadReport.model_fields if name in row}
+    for name in ("rejected_by_rule", "flagged_by_rule", "drop_rules"):
+        if isinstance(values.get(name), str):
             values[name] = json.loads(values[name])
     return LoadReport(**values)
 

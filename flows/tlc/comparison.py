@@ -73,6 +73,9 @@ def _from_ledger(place: Place) -> Iterator[Difference]:
             place,
             f"{place.name} has {_rows(place):,} rows, where its own ledger says {place.load.rows_loaded:,}",
         )
+    elif place.load and not place.load.rows_loaded:
+        read = f"{place.load.rows_read:,} read" if place.load.rows_read else "none in the file"
+        yield _difference("empty", place, f"{place.target} was loaded without a row ({read})")
 
 
 def _outdated(place: Place, sources: Mapping[Source, SourceMonth]) -> Difference | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
+from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import month_file_name
 from flows.tlc.month import Month, months_between
+from flows.tlc.place import asked_again
 from flows.tlc.plan import AtSource, Standing
 from flows.tlc.report import Target
 
@@ -38,6 +40,21 @@ def months_to_ask_for(
         if after <= before.plus(RECENT_MONTHS)  # a longer one is meant
     ]
     return sorted(asked.union(rechecked, *gaps))
+
+
+def asked_in_turn(
+    dataset: Dataset, month: Month, standing: Standings, targets: Collection[Target]
+) -> dict[MonthRequest, list[Target]]:
+    """How the month is to be loaded, and into which of ``targets``: as it was before, by default where it was not.
+
+    The warehouse follows the lake, which is to be among ``standing``.
+    """
+    asked: dict[MonthRequest, list[Target]] = {}
+    for target in targets:
+        found = standing["gcs" if target == "bigquery" else target].get(str(month))
+        request = asked_again(found.report) if found else MonthRequest(dataset, month)
+        asked.setdefault(request, []).append(target)
+    return asked
 
 
 def first_not_out(months: Mapping[Month, bool]) -> Month | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from flows.tlc.dataset import Dataset, Source
+from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import month_file_name
 from flows.tlc.month import Month
 from flows.tlc.report import LoadReport, Target
@@ -50,7 +51,9 @@ class SourceMonth:
 
 
 def source_of(load: LoadReport) -> Source:
-    """The source that a load's file came from."""
+    """The source that a load's file came from; of one that does not say, by the file's name."""
+    if load.source is not None:
+        return load.source
     dataset, month = Dataset(load.dataset), Month.parse(load.month)
     is_mirror = load.source_url.endswith(month_file_name(dataset, month, Source.mirror))
     return Source.mirror if is_mirror else Source.tlc
@@ -59,3 +62,16 @@ def source_of(load: LoadReport) -> Source:
 def dropped_rules(load: LoadReport) -> frozenset[str]:
     """The rules for which rows were left out; those that left out none make no difference."""
     return frozenset(rule for rule, rows in load.rejected_by_rule.items() if rows and rule not in UNLOADABLE)
+
+
+def asked_again(load: LoadReport) -> MonthRequest:
+    """What a load was asked for, from TLC: how a newer version of its month is to be loaded into the same target.
+
+    One that does not say is taken to have been asked for the rules that rejected a row.
+    """
+    return MonthRequest(
+        Dataset(load.dataset),
+        Month.parse(load.month),
+        drop_rules=dropped_rules(load) if load.drop_rules is None else frozenset(load.drop_rules),
+        new_columns=load.new_columns or "fail",
+    )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from flows.tlc.report import Target
 from flows.tlc.totals import Totals
 
-Kind = Literal["missing", "damaged", "republished", "differs"]
+Kind = Literal["missing", "damaged", "republished", "differs", "empty"]
 # Months that are told of one by one in the sentence of a failed run; its table has all.
 _TOLD = 3
 

@@ -6,6 +6,9 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, Field, model_validator
 
+from flows.tlc.dataset import Source
+from flows.tlc.identity import NewColumns
+
 Status = Literal["loaded", "unchanged", "not_published"]
 Target = Literal["postgres", "gcs", "bigquery"]
 # In the order of the legs: what is loaded from the lake comes after it.
@@ -32,6 +35,10 @@ class LoadReport(BaseModel):
     bytes_read: int = Field(0, description="Bytes downloaded by this run; 0 where the cache had them")
     seconds: float = 0.0
     status: Status = "loaded"
+    # How it was loaded, to load it again likewise. None: by a version of this project that did not say.
+    source: Source | None = Field(None, description="The source that the file came from")
+    drop_rules: list[str] | None = Field(None, description="Rules whose rows were to be rejected, in order")
+    new_columns: NewColumns | None = Field(None, description="What was to become of undeclared columns")
 
     @model_validator(mode="after")
     def _nothing_is_lost(self) -> LoadReport:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.tlc.errors import TripLoadError
+from flows.tlc.errors import CheckFailed, TripLoadError
 from flows.transform.days import DayCounts
 from flows.transform.stream import Counts, TripStream
 
@@ -47,6 +47,10 @@ class HomeworkStream:
                     kept = self._keep(trips)
                     if kept.num_rows:
                         yield self._with_pickup_date(kept)
+                if not month.counts.rows_read:
+                    raise CheckFailed(
+                        "the file has no rows, expected trips. Look at what the mirror has, or leave it out."
+                    )
             except TripLoadError as error:
                 conformer = month.conformer
                 error.located(str(conformer.schema.dataset), str(conformer.month))

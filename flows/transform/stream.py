@@ -34,6 +34,14 @@ class Counts:
         return self.rejected.total()
 
     @property
+    def nothing_loaded(self) -> str | None:
+        """Why there is no row to load, in words; None where there is one."""
+        if self.rows_loaded:
+            return None
+        rules = ", ".join(f"{rows:,} {rule}" for rule, rows in self.rejected.items())
+        return f"all {self.rows_read:,} rows of the file are rejected ({rules})" if rules else "the file has no rows"
+
+    @property
     def rows_unloadable(self) -> int:
         return sum(self.rejected[rule] for rule in UNLOADABLE)
 

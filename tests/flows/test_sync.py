@@ -86,6 +86,28 @@ def test_republished_month_is_cleaned_as_before(environment: Path, database, rec
     assert month.reports[0].rejected_by_rule["zero_distance"] > 0
 
 
+def test_republished_month_is_cleaned_in_each_target_as_it_was_there(
+    environment: Path, database, recent, site, tlc
+) -> None:
+    month = str(recent[-1])
+    site.put(path_of(recent[-1]), (tlc / "cdn/trip-data/green_tripdata_2023-12.parquet").read_bytes())
+    backfill(dataset="green", start_month=month, end_month=month, targets=["gcs", "bigquery"])
+    api_to_postgres(dataset="green", month=month, drop_rules=["zero_distance"])
+    site.put(path_of(recent[-1]), (tlc / "cdn/trip-data/green_tripdata_2020-12.parquet").read_bytes())
+    report = sync_new_months(datasets=["green"])
+    (found,) = [each for each in report.months if each.month == month]
+    assert found.statuses == {"postgres": "loaded", "gcs": "loaded", "bigquery": "loaded"}
+    rejected = {leg.target: leg.report.rejected_by_rule for leg in found.legs}
+    assert rejected["postgres"]["zero_distance"] > 0
+    assert rejected["gcs"] == rejected["bigquery"] == {}
+    assert {leg.target: leg.report.drop_rules for leg in found.legs} == {
+        "postgres": ["zero_distance"],
+        "gcs": [],
+        "bigquery": [],
+    }
+    assert sync_new_months(datasets=["green"]).loaded == []
+
+
 def test_months_beyond_the_recheck_are_not_asked_for(environment: Path, recent, site) -> None:
     sync_new_months(**SYNC, start_month=str(recent[0]))
     site.forget_requests()

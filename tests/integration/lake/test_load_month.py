@@ -15,7 +15,7 @@ import pytest
 from deployments.local.months import write_parquet
 from flows.load.lake_folder import FolderLake
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import NewerLoad, TargetBusy, TargetUnavailable, TooManyBadRows
+from flows.tlc.errors import CheckFailed, NewerLoad, TargetBusy, TargetUnavailable, TooManyBadRows
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import lake_day_object, lake_object, manifest_object, rejected_object
 from flows.tlc.month import Month
@@ -219,10 +219,18 @@ def test_a_full_disk_is_said_before_anything_is_encoded(loader: Loader, days_fil
     assert loader.names() == []
 
 
-def test_an_empty_month_is_a_month(loader: Loader, days_file) -> None:
+def test_an_empty_month_is_a_month_only_if_it_is_forced(loader: Loader, days_file) -> None:
+    empty = days_file(1).with_name("empty.parquet")
+    pq.write_table(pq.read_table(days_file(1)).slice(0, 0), empty)
+    with pytest.raises(CheckFailed, match="the file has no rows"):
+        loader(empty)
+    assert loader.names() == []
     assert loader(days_file(1)).rows_loaded
-    pq.write_table(pq.read_table(days_file(1)).slice(0, 0), days_file(1).with_name("empty.parquet"))
-    report = loader(days_file(1).with_name("empty.parquet"), "v2")
+    names = loader.names()
+    with pytest.raises(CheckFailed, match="the file has no rows"):
+        loader(empty, "v2")
+    assert (loader.names(), loader.find().status) == (names, "unchanged")
+    report = loader(empty, "v2", force=True)
     assert report.rows_loaded == 0
     assert loader.find("v2").status == "unchanged"
     assert loader.table().num_rows == 0

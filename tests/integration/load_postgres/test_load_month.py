@@ -18,7 +18,7 @@ from flows.extract.zones import Zone
 from flows.load.postgres_zones import add_zones, has_zones
 from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import TargetError, TargetMismatch, TooManyBadRows
+from flows.tlc.errors import CheckFailed, TargetError, TargetMismatch, TooManyBadRows
 from flows.tlc.month import Month
 from flows.tlc.schema import schema_of
 
@@ -208,12 +208,37 @@ def test_small_batches_lose_no_row(loader, database, batch_rows) -> None:
     assert database.value(COUNT) == report.rows_loaded
 
 
-def test_file_without_rows_empties_the_month(loader, database) -> None:
+def test_file_without_rows_replaces_no_month_unless_it_is_forced(loader, database) -> None:
+    with pytest.raises(CheckFailed, match=r"the file has no rows, .*as it was"):
+        loader.load(month_of(300).slice(0, 0))
     loader.load(month_of(300))
-    report = loader.load(month_of(300).slice(0, 0))
+    with pytest.raises(CheckFailed, match="the file has no rows"):
+        loader.load(month_of(300).slice(0, 0))
+    with pytest.raises(CheckFailed, match=r"all 300 rows of the file are rejected \(300 pickup_outside_month\)"):
+        loader.load(month_of(300), month="2020-11", drop_rules=("pickup_outside_month",))
+    assert database.value(COUNT) == 300
+    assert database.value("select count(*) from tlc.loads") == 1
+    report = loader.load(month_of(300).slice(0, 0), force=True)
     assert (report.status, report.rows_read, report.rows_loaded) == ("loaded", 0, 0)
     assert database.value(COUNT) == 0
     assert loader.load(month_of(300).slice(0, 0)).status == "unchanged"
+
+
+def test_ledger_says_how_it_was_loaded_and_an_older_one_is_widened(loader, database) -> None:
+    table = month_of(300)
+    loader.load(table)
+    database.query(
+        "alter table tlc.loads drop column source, drop column drop_rules, drop column new_columns; select 1"
+    )
+    assert loader.load(table).model_dump(include={"status", "drop_rules"}) == {
+        "status": "unchanged",
+        "drop_rules": None,
+    }
+    loader.load(table, drop_rules=("zero_distance",))
+    said = "select source, drop_rules, new_columns from tlc.loads order by load_id"
+    assert database.query(said) == [(None, None, None), ("tlc", ["zero_distance"], "fail")]
+    report = loader.load(table, drop_rules=("zero_distance",))
+    assert (report.status, report.source, report.drop_rules) == ("unchanged", "tlc", ["zero_distance"])
 
 
 def test_partition_removed_by_hand_is_loaded_again(loader, database) -> None:

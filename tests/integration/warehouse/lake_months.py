@@ -56,9 +56,15 @@ class WrittenLake:
         rows: int | None = None,
         change: Callable[[pa.Table], pa.Table] = lambda trips: trips,
         new_columns: str = "fail",
+        drop_rules: Collection[str] = (),
     ) -> Manifest:
         """Put a raw file's month there, or its first ``rows``, in these layouts, after a test's ``change``."""
-        request = MonthRequest(Dataset(dataset), Month.parse(month), new_columns=new_columns)  # type: ignore[arg-type]
+        request = MonthRequest(
+            Dataset(dataset),
+            Month.parse(month),
+            drop_rules=frozenset(drop_rules),
+            new_columns=new_columns,  # type: ignore[arg-type]
+        )
         trips, counts = conformed(request, file, rows)
         trips = change(trips)
         load = MonthLoad(request, "gcs", f"https://source/{file.name}", etag)

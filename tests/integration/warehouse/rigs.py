@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from google.cloud import bigquery
 
 from flows.load.bigquery import BigQueryWarehouse
 from flows.load.bigquery_jobs import Patience
 from flows.load.duckdb import DuckDbWarehouse
 from flows.load.manifest import Manifest
 from flows.load.warehouse import Warehouse, WarehouseLoad
+from flows.load.warehouse_ledger import LEDGER
 from flows.tlc.report import LoadReport
 from tests.integration.warehouse.lake_months import Bucket, WrittenLake, folder_put
 from tests.servers.bigquery import BigQueryStandIn
 
+_OLDER = LEDGER[:-3]
+_OLDER_ROW = """
+insert into {schema}.loads (load_id, dataset, month, target, source_url, rows_read, rows_loaded, rows_rejected,
+    rejected_by_rule, rows_flagged, bytes_read, seconds, status, content_key, flagged_by_rule, started_at, loaded_at)
+select 1, 'green', '{month}', 'bigquery', 'https://source/x.parquet', 10, 7, 3, {json}, 0, 0, 0.5, 'loaded', 'key',
+    {json}, timestamp '2026-01-01 00:00:00', timestamp '2026-01-01 00:00:00'
+"""
 QUICK = Patience(poll=0.01, job=5, request=5, pause=0.01)
 
 
@@ -34,6 +43,10 @@ class Rig:
 
     def empty_month(self, dataset: str, month: str) -> None:
         """Delete the month's rows behind the project's back."""
+        raise NotImplementedError
+
+    def older_ledger(self, month: str) -> None:
+        """Make the ledger as it was before it had the last three columns, with a load of green in it."""
         raise NotImplementedError
 
     def load_of(self, manifest: Manifest, **options: Any) -> WarehouseLoad:
@@ -57,6 +70,11 @@ class DuckDbRig(Rig):
         with duckdb.connect(self.warehouse.path) as connection:
             return connection.execute(sql.format(schema="tlc")).fetchall()
 
+    def older_ledger(self, month: str) -> None:
+        columns = ", ".join(f"{column.name} {column.duckdb}" for column in _OLDER)
+        self.query(f"create schema {{schema}}; create table {{schema}}.loads ({columns})")
+        self.query(_OLDER_ROW.format(month=month, json="'{{\"zero_distance\": 3}}'::json", schema="{schema}"))
+
     def empty_month(self, dataset: str, month: str) -> None:
         self.query(f"delete from {{schema}}.{dataset}_trips where source_month = date '{month}-01'")
 
@@ -69,6 +87,16 @@ class BigQueryRig(Rig):
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         client, dataset = self.warehouse.client, self.warehouse.dataset_id
         return [row.values() for row in client.query(sql.format(schema=f"`{client.project}`.{dataset}")).result()]
+
+    def older_ledger(self, month: str) -> None:
+        client, dataset = self.warehouse.client, f"{self.warehouse.client.project}.{self.warehouse.dataset_id}"
+        made = bigquery.Dataset(dataset)
+        made.location = self.warehouse.location
+        client.create_dataset(made)
+        columns = [bigquery.SchemaField(column.name, column.bigquery) for column in _OLDER]
+        client.create_table(bigquery.Table(f"{dataset}.loads", columns))
+        json = """parse_json('{{"zero_distance": 3}}')"""
+        self.query(_OLDER_ROW.format(month=month, json=json, schema="{schema}"))
 
     def empty_month(self, dataset: str, month: str) -> None:
         name = f"{self.warehouse.dataset_id}.{dataset}_trips${month.replace('-', '')}"

@@ -14,7 +14,7 @@ import pytest
 
 from flows.load.manifest import Manifest
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import TargetMismatch
+from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.schema import schema_of
 from tests.integration.warehouse.lake_months import made_month
 from tests.integration.warehouse.rigs import Rig
@@ -161,6 +161,33 @@ def a_lake_rewritten_with_other_rows_meanwhile_asks_for_another_run(rig: Rig, fo
     assert [row[2] for row in rig.ledger()] == [100]
 
 
+def a_month_without_a_row_replaces_none_unless_it_is_forced(rig: Rig, folder: Path) -> None:
+    """The lake's month of 0 rows leaves the warehouse's as it is; ``force`` puts it in."""
+    file = made_month(folder, "green", "2020-10")
+    rig.load(rig.lake.write("green", "2020-10", file))
+    empty = rig.lake.write("green", "2020-10", file, etag="v2", rows=0)
+    with pytest.raises(CheckFailed, match="without a row"):
+        rig.load(empty)
+    assert rig.query("select count(*) from {schema}.green_trips") == [(500,)]
+    assert rig.load(empty, force=True).rows_loaded == 0
+    assert rig.query("select count(*) from {schema}.green_trips") == [(0,)]
+    assert [row[2] for row in rig.ledger()] == [500, 0]
+
+
+def the_ledger_says_how_the_lake_was_loaded_and_an_older_one_is_widened(rig: Rig, folder: Path) -> None:
+    """Source, rules and columns of the load stand in the ledger; loads before it had these columns say nothing."""
+    file = made_month(folder, "green", "2020-10")
+    rig.older_ledger("2020-09")
+    (old,) = rig.warehouse.standing_loads(Dataset.green).values()
+    said = {"source", "drop_rules", "new_columns"}
+    assert old.report.model_dump(include=said) == dict.fromkeys(said)
+    assert old.report.rejected_by_rule == {"zero_distance": 3}
+    rig.load(rig.lake.write("green", "2020-10", file, drop_rules=["zero_distance"]))
+    report = rig.warehouse.standing_loads(Dataset.green)["2020-10"].report
+    assert (report.source, report.drop_rules, report.new_columns) == ("tlc", ["zero_distance"], "fail")
+    assert rig.warehouse.standing_loads(Dataset.green)["2020-09"] == old
+
+
 def columns_of_another_type_fail_and_leave_the_month(rig: Rig, folder: Path) -> None:
     """An object whose column has another type than is declared fails the load and names the column."""
     file = made_month(folder, "green", "2020-10")
@@ -216,6 +243,8 @@ SCENARIOS = [
     a_new_column_is_added_and_older_months_have_none,
     a_lake_rewritten_meanwhile_is_not_entered,
     a_lake_rewritten_with_other_rows_meanwhile_asks_for_another_run,
+    a_month_without_a_row_replaces_none_unless_it_is_forced,
+    the_ledger_says_how_the_lake_was_loaded_and_an_older_one_is_widened,
     columns_of_another_type_fail_and_leave_the_month,
     a_manifest_with_other_counts_fails,
 ]

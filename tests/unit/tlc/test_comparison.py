@@ -155,10 +155,14 @@ def test_loads_of_other_files_or_rules_say_so_instead_of_their_sums() -> None:
     assert "postgres was loaded with zero_distance dropped, not nothing as in gcs unpartitioned" in comparison.sentence
 
 
-def test_a_month_of_rejected_rows_alone_is_equal() -> None:
-    nothing = LOAD.model_copy(update={"rows_loaded": 0, "rows_rejected": 83_130, "rejected_by_rule": {"unfit": 83_130}})
-    places = [place(name, nothing, None) for name in NAMES]
-    assert compared(*places).differences == []
+def test_a_month_without_a_row_is_odd_in_each_target_though_all_agree() -> None:
+    nothing = {"rows_loaded": 0, "rows_rejected": 83_130, "rejected_by_rule": {"unfit": 83_130}}
+    places = [place(name, LOAD.model_copy(update=nothing), None) for name in NAMES]
+    found = compared(*places)
+    assert told(found) == [("empty", "postgres"), ("empty", "gcs unpartitioned"), ("empty", "bigquery")]
+    assert found.differences[0].sentence == "postgres was loaded without a row (83,130 read)"
+    without = [place(name, LOAD.model_copy(update={"rows_loaded": 0, "rows_read": 0}), Totals(0)) for name in NAMES]
+    assert compared(*without, source=None).differences[0].sentence.endswith("without a row (none in the file)")
 
 
 def test_what_the_catalogue_expects_is_a_note() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from flows.tlc.dataset import Dataset
+from flows.tlc.identity import MonthRequest
 from flows.tlc.month import Month, months_between, newest_month
-from flows.tlc.news import first_not_out, months_to_ask_for, newest_only
+from flows.tlc.news import asked_in_turn, first_not_out, months_to_ask_for, newest_only
 from tests.unit.tlc.test_plan import standing
 
 NEWEST = Month(2026, 9)
@@ -52,6 +56,37 @@ def test_newest_loaded_months_are_compared_again() -> None:
 def test_month_that_failed_while_a_later_one_did_not_is_asked_for_again() -> None:
     ledgers = {"postgres": loads("2026-05", "2026-07"), "gcs": loads("2026-05", "2026-07")}
     assert asked(ledgers, recheck=24) == ["2026-05", "2026-06", "2026-07", "2026-08", "2026-09"]
+
+
+def loaded_as(**changes: object) -> dict:
+    found = standing()
+    return {"2020-12": replace(found, report=found.report.model_copy(update=changes))}
+
+
+def test_every_target_is_loaded_as_it_was_and_by_default_where_it_was_not() -> None:
+    month = Month(2020, 12)
+    plain = MonthRequest(Dataset.green, month)
+    cleaned = replace(plain, drop_rules=frozenset({"zero_distance"}))
+    kept = replace(plain, new_columns="keep")
+
+    def turns(standing: dict) -> dict:
+        return asked_in_turn(Dataset.green, month, standing, ["postgres", "gcs", "bigquery"])
+
+    rules = loaded_as(drop_rules=["zero_distance"], new_columns="fail")
+    none = loaded_as(drop_rules=[], new_columns="fail")
+    unsaid = loaded_as(rejected_by_rule={"zero_distance": 3, "unfit_value": 1})
+    keeping = loaded_as(drop_rules=[], new_columns="keep")
+    assert turns({"postgres": rules, "gcs": none, "bigquery": rules}) == {
+        cleaned: ["postgres"],
+        plain: ["gcs", "bigquery"],
+    }
+    assert turns({"postgres": none, "gcs": unsaid, "bigquery": {}}) == {
+        plain: ["postgres"],
+        cleaned: ["gcs", "bigquery"],
+    }
+    assert turns({"postgres": rules, "gcs": rules, "bigquery": {}}) == {cleaned: ["postgres", "gcs", "bigquery"]}
+    assert turns({"postgres": rules, "gcs": {}, "bigquery": {}}) == {cleaned: ["postgres"], plain: ["gcs", "bigquery"]}
+    assert turns({"postgres": keeping, "gcs": keeping, "bigquery": {}}) == {kept: ["postgres", "gcs", "bigquery"]}
 
 
 def test_month_that_is_waited_for_comes_after_those_that_are_out() -> None:
