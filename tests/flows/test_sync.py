@@ -128,6 +128,28 @@ def test_blocked_client_fails_and_is_told_so(environment: Path, recent, site) ->
         sync_new_months(**SYNC)
 
 
+def test_dataset_that_cannot_be_planned_keeps_no_other_from_being_loaded(environment, database, recent) -> None:
+    """Somebody has written to the ledger what is no month: the others have news of their own."""
+    api_to_postgres(dataset="green", month=str(recent[0]))
+    columns = [
+        name
+        for (name,) in database.query(
+            "select attname from pg_attribute where attrelid = 'tlc.loads'::regclass and attnum > 0 "
+            "and not attisdropped and attname not in ('load_id', 'dataset', 'month')"
+        )
+    ]
+    kept = ", ".join(columns)
+    database.query(
+        f"insert into tlc.loads (dataset, month, {kept}) select 'fhv', 'May', {kept} from tlc.loads returning 1"
+    )
+    with pytest.raises(MonthsFailed, match=r"Loaded: green .*Not looked at: fhv: ") as caught:
+        sync_new_months(datasets=["fhv", "green"], targets=["postgres"])
+    report = caught.value.report
+    assert report.loaded == [f"green {month}" for month in recent[1:]]
+    assert list(report.failed_datasets) == ["fhv"]
+    assert report.not_out_yet == {"green": str(NEWEST)}
+
+
 def test_month_that_fails_is_told_with_what_to_do(environment: Path, recent, site) -> None:
     site.put(path_of(recent[-1]), b"<html></html>")
     with pytest.raises(MonthsFailed, match=rf"green {recent[-1]} → postgres: .*HTML page.*Run it again"):
