@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from flows.extract.csv_lines import EscapedLines
+from flows.extract.csv_header import read_header
+from flows.extract.csv_lines import field_count, lines_of, read_ahead, read_blocks, regular_lines
+from flows.extract.csv_rows import parse_lines
 from flows.tlc.errors import NotTripFile
 
 # Rows of a batch: large enough that a kernel's fixed cost vanishes, small enough that a few of them in flight
@@ -30,12 +30,20 @@ PARQUET_MAGIC = b"PAR1"
 
 @dataclass(frozen=True)
 class RaggedLine:
-    """A line of a CSV file with more or fewer fields than its header: which row it is where known, and its text."""
+    """A line of a CSV file that is no row: which line it is if known, with the header as 1, and its text.
+
+    It has more or fewer fields than the header; or None, if a stray quote leaves open where they end.
+    """
 
     row_number: int | None
-    fields: int
+    fields: int | None
     expected: int
     text: str
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, in a few words."""
+        return "a stray quote" if self.fields is None else f"{self.fields} fields, expected {self.expected}"
 
 
 class TripFile(Protocol):
@@ -76,11 +84,20 @@ def open_trip_file(path: Path) -> Iterator[TripFile]:
         with ExitStack() as opened:
             with _reading(path):
                 if magic == PARQUET_MAGIC:
-                    file = opened.enter_context(pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20))
-                    trips: TripFile = _ParquetTrips(path, file)
+                    trips: TripFile = _ParquetTrips(path, opened.enter_context(_open_parquet(path)))
                 else:
                     trips = _CsvTrips(path, raw, is_gzip=magic.startswith(GZIP_MAGIC), size=path.stat().st_size)
             yield trips
+
+
+def _open_parquet(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        path,
+        pre_buffer=False,
+        buffer_size=1 << 20,
+        coerce_int96_timestamp_unit="us",  # nanoseconds end in 2262, and wrap: a trip of 3019 would be one of 1849
+        page_checksum_verification=True,  # of the pages that have one
+    )
 
 
 @contextmanager
@@ -136,15 +153,18 @@ class _CsvTrips:
     size: int
     rows: int | None = None
     column_names: list[str] = field(default_factory=list)
+    _lines: int = 1  # read so far, without blank ones; the header is the first
     _ragged: list[RaggedLine] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.column_names = self._read_header()
+        # Python's gzip checks length and CRC-32 at the end, as Arrow's decompressor does not.
+        self._stream = gzip.GzipFile(fileobj=self.raw) if self.is_gzip else self.raw
+        self.column_names, self._rest = read_header(self._stream)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         with _reading(self.path):
-            for batch in self._open_csv():
-                yield from (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
+            for block in read_ahead(read_blocks(self._stream, self._rest, CSV_BLOCK_BYTES)):
+                yield from self._read_block(block)
 
     def take_ragged(self) -> list[RaggedLine]:
         taken, self._ragged = self._ragged, []
@@ -153,37 +173,35 @@ class _CsvTrips:
     def fraction_read(self) -> float:
         return min(1.0, self.raw.tell() / self.size) if self.size and not self.raw.closed else 1.0
 
-    def _open_csv(self) -> pa_csv.CSVStreamingReader:
-        return pa_csv.open_csv(
-            EscapedLines(self._text_stream(), len(self.column_names)),
-            read_options=pa_csv.ReadOptions(
-                column_names=self.column_names, skip_rows=1, block_size=CSV_BLOCK_BYTES, use_threads=False
-            ),
-            parse_options=pa_csv.ParseOptions(invalid_row_handler=self._note_ragged),
-            convert_options=pa_csv.ConvertOptions(
-                column_types={name: pa.binary() for name in self.column_names},
-                null_values=[""],  # Arrow's own list has "NA" and "null", which are values here
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-            ),
-        )
+    def _read_block(self, block: bytes) -> Iterator[pa.RecordBatch]:
+        """The block as Arrow parses it, if that gives as many rows as it has lines; else line by line."""
+        lines = regular_lines(block)
+        batch = parse_lines(block, self.column_names, lines) if lines else None
+        if batch is not None:
+            self._lines += batch.num_rows
+            yield from (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
+        else:
+            found = lines_of(block)
+            while some := list(islice(found, BATCH_ROWS)):
+                yield self._read_lines(some)
 
-    def _read_header(self) -> list[str]:
-        line = self._text_stream().readline(1 << 16)
-        self.raw.seek(0)
-        try:
-            names = next(csv.reader(io.StringIO(line.decode("utf-8-sig"))), [])
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise NotTripFile(f"the file is neither Parquet nor CSV: it starts with {line[:40]!r}.") from error
-        return [name.strip() for name in names]
-
-    def _text_stream(self) -> Any:
-        # Python's gzip checks length and CRC-32 at the end, as Arrow's decompressor does not.
-        return gzip.GzipFile(fileobj=self.raw) if self.is_gzip else self.raw
-
-    def _note_ragged(self, row: pa_csv.InvalidRow) -> str:
-        self._ragged.append(RaggedLine(row.number, row.actual_columns, row.expected_columns, row.text or ""))
-        return "skip"
+    def _read_lines(self, lines: list[bytes]) -> pa.RecordBatch:
+        rows, expected = [], len(self.column_names)
+        for line in lines:
+            self._lines += 1
+            fields = field_count(line)
+            if fields == expected:
+                rows.append(line)
+            else:
+                text = line.decode("utf-8", "backslashreplace")
+                self._ragged.append(RaggedLine(self._lines, fields, expected, text))
+        batch = parse_lines(b"".join(line + b"\n" for line in rows), self.column_names, len(rows))
+        if batch is None:
+            raise NotTripFile(
+                f"{self.path.name} cannot be read without loss: {len(rows):,} of its lines up to number "
+                f"{self._lines:,} are not as many rows. Report it with this file."
+            )
+        return batch
 
 
 def _first_line(error: BaseException) -> str:

@@ -19,7 +19,7 @@ RAGGED_LINE = "ragged_line"
 UNLOADABLE = {
     MISSING_PICKUP: "It has no pickup time.",
     UNFIT_VALUE: "A value does not fit its column's type.",
-    RAGGED_LINE: "The line has more or fewer fields than the header.",
+    RAGGED_LINE: "The line has more or fewer fields than the header, or a stray quote.",
 }
 # The share of a file's rows that may be unloadable before the month fails. The complete months at hand have none;
 # 1 % leaves room for a vendor's bad day and still catches a shifted column, which spoils every row.

@@ -47,7 +47,7 @@ def rejected_lines(lines: Sequence[RaggedLine]) -> pa.RecordBatch:
     return pa.record_batch(
         [
             pa.array([RAGGED_LINE] * len(lines), pa.string()),
-            pa.array([f"{line.fields} fields, expected {line.expected}" for line in lines], pa.string()),
+            pa.array([line.problem for line in lines], pa.string()),
             pa.array([line.row_number - 1 if line.row_number else None for line in lines], pa.int64()),
             pa.array([_as_json({"line": line.text}) for line in lines], pa.string()),
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -125,8 +126,8 @@ def test_renamed_samples_say_which_columns_are_unknown(tlc: Path) -> None:
         assert len(rows_of(path)) == 10_000
 
 
-@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r", b"\r\r\n", b"\n\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2, b"\n", b"\xef\xbb\xbf \r\n\r\n"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_csv_forms_give_the_same_rows(tmp_path, ending, mark, packed) -> None:
     content = mark + (HEADER + LINE * 3).replace(b"\n", ending)
@@ -196,26 +197,20 @@ def test_ragged_lines_that_are_no_text_reject_their_row_only(tmp_path, packed) -
     assert (counts.rows_loaded, counts.rejected) == (200_000, {"ragged_line": 4, "unfit_value": 1})
 
 
-def test_quoted_value_over_two_lines_keeps_its_bytes(tmp_path) -> None:
-    """Neither of its lines is taken for a ragged one."""
-    path = write(tmp_path, HEADER + b'1,2020-12-05,"N\n\xff,",1.5\n' + LINE)
-    assert [row["store_and_fwd_flag"] for row in rows_of(path)] == [b"N\n\xff,", b"N"]
-
-
 @pytest.mark.parametrize(
     "content",
     [
         b"",
         b"\x00" * 100,
         b"\xff\xfe" * 50,
-        HEADER.replace(b"\n", b"\r") + LINE.replace(b"\n", b"\r"),
         b"PAR1 and then nothing",
         b"\x1f\x8b and then nothing",
         gzip.compress(HEADER + LINE * 5_000)[:-9],
         gzip.compress(HEADER + LINE * 5_000)[:60] + b"\x00" * 60,
-        HEADER + LINE + b'1,"2020\n' + LINE * 200_000,
+        HEADER + LINE + b"1" * (4 << 20),
+        b"VendorID," * (16 << 10),
     ],
-    ids=["empty", "zeros", "utf-16", "cr", "no parquet", "no gzip", "cut", "overwritten", "open quote"],
+    ids=["empty", "zeros", "utf-16", "no parquet", "no gzip", "cut", "overwritten", "long line", "long header"],
 )
 def test_what_cannot_be_read_to_its_end_is_no_trip_file(tmp_path, content) -> None:
     with pytest.raises(NotTripFile):
@@ -230,6 +225,35 @@ def test_parquet_with_a_damaged_page_says_to_get_it_anew(tmp_path) -> None:
     path = write(tmp_path, bytes(content), "green_tripdata_2020-12.parquet")
     with pytest.raises(NotTripFile, match=r"green_tripdata_2020-12.parquet cannot be read to its end .* Run again"):
         counts_of(path)
+
+
+def test_parquet_page_whose_checksum_is_wrong_is_no_trip_file(tmp_path) -> None:
+    table = pa.table({"lpep_pickup_datetime": pa.array(range(50_000), pa.timestamp("us"))})
+    pq.write_table(
+        table, tmp_path / "whole.parquet", compression="none", use_dictionary=False, write_page_checksum=True
+    )
+    content = bytearray((tmp_path / "whole.parquet").read_bytes())
+    content[100_000] ^= 1
+    path = write(tmp_path, bytes(content), "green_tripdata_2020-12.parquet")
+    with pytest.raises(NotTripFile, match=r"cannot be read to its end .*CRC"):
+        rows_of(path)
+
+
+def test_int96_times_keep_years_that_nanoseconds_do_not_reach(tmp_path) -> None:
+    times = [datetime(3019, 1, 2, 3, 4, 5), datetime(1001, 1, 1), datetime(2020, 12, 5, 10, 0, 0, 123456)]
+    column = pa.array(times, pa.timestamp("us"))
+    path = tmp_path / "green_tripdata_2020-12.parquet"
+    pq.write_table(pa.table({"lpep_pickup_datetime": column}), path, use_deprecated_int96_timestamps=True)
+    assert [row["lpep_pickup_datetime"] for row in rows_of(path)] == times
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_other_times_keep_their_unit(tmp_path, unit) -> None:
+    table = pa.table({"lpep_pickup_datetime": pa.array([1_606_000_000_123], pa.int64()).cast(pa.timestamp(unit))})
+    pq.write_table(table, tmp_path / "times.parquet")
+    with open_trip_file(tmp_path / "times.parquet") as file:
+        assert [batch.to_pydict() for batch in file.batches()] == [table.to_pydict()]
+        assert next(iter(pq.ParquetFile(tmp_path / "times.parquet").iter_batches())).schema.field(0).type.unit == unit
 
 
 def test_missing_file_is_the_disks_error(tmp_path) -> None:
