@@ -15,8 +15,7 @@ from flows.extract.verify import verify_file
 from flows.progress import tell_progress
 from flows.tlc.errors import TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
-from flows.tlc.schema import schema_of
-from flows.transform.conform import plan_conform
+from flows.transform.conform import plan_file
 from flows.transform.profile import ColumnProfile, Profile
 from flows.transform.rejected import plain_value
 from flows.transform.stream import Counts, TripStream
@@ -48,26 +47,25 @@ def preview_file(
 ) -> Preview:
     """Conform and check the file's first ``rows`` (None: all), and profile what would be loaded; ``head`` are shown.
 
-    A file that ``is_verified`` is not looked at for being what its name says. Raises what a load would raise for the
+    A file that ``is_verified`` is not looked at for being what its name says; any other may lack columns: the profile
+    shows them as null. Raises what a load would raise for the
     file and its columns: NotTripFile, SchemaError. Too many bad rows are no error here: ``would_fail`` says so.
     """
     try:
         if not is_verified:
             verify_file(path, path.name, str(path))
-        return _preview(path, request, rows, head)
+        return _preview(path, request, rows, head, may_lack=not is_verified)
     except TripLoadError as error:
         error.located(str(request.dataset), str(request.month))
         raise
 
 
-def _preview(path: Path, request: MonthRequest, rows: int | None, head: int) -> Preview:
+def _preview(path: Path, request: MonthRequest, rows: int | None, head: int, *, may_lack: bool) -> Preview:
     started, would_fail = time.perf_counter(), None
     first: list[dict[str, Any]] = []
     with open_trip_file(path) as whole:
         file = FirstRows(whole, rows)
-        conformer = plan_conform(
-            schema_of(request.dataset), request.month, file.column_names, new_columns=request.new_columns
-        )
+        conformer = plan_file(file, request, may_lack=may_lack)
         trips = TripStream(file, conformer, lambda _batch: None, request.drop_rules)
         profile = Profile(trips.schema)
         try:
@@ -75,20 +73,20 @@ def _preview(path: Path, request: MonthRequest, rows: int | None, head: int) -> 
                 first += _plain_rows(batch.slice(0, head - len(first)))
                 profile.add(batch)
                 tell_progress(f"Reading {path.name}", file.fraction_read())
-        except TooManyBadRows as error:
+        except TooManyBadRows as error:  # which comes before the end if that cannot change it
             would_fail = error.message
     tell_progress(f"Reading {path.name}", 1.0)
     seconds = time.perf_counter() - started
-    return Preview(first, profile.columns(), trips.counts, file.rows, not file.cut, would_fail, seconds)
+    return Preview(first, profile.columns(), trips.counts, file.rows, file.is_whole, would_fail, seconds)
 
 
 @dataclass
 class FirstRows:
-    """A trip file that ends after so many rows (None: where the file ends); ``cut`` says whether there were more."""
+    """A trip file that ends after so many rows (None: where the file ends); ``is_whole`` once all of it was read."""
 
     file: TripFile
     limit: int | None
-    cut: bool = False
+    is_whole: bool = False
 
     @property
     def column_names(self) -> list[str]:
@@ -103,12 +101,12 @@ class FirstRows:
         left = self.limit
         for batch in self.file.batches():
             if left is not None and batch.num_rows > left:
-                self.cut = True
                 if left:
                     yield batch.slice(0, left)
                 return
             yield batch
             left = None if left is None else left - batch.num_rows
+        self.is_whole = True
 
     def take_ragged(self) -> list[RaggedLine]:
         """The ragged lines met since the last call."""

@@ -20,8 +20,7 @@ from flows.tasks_lake import work_dir
 from flows.tlc.errors import TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import LoadReport
-from flows.tlc.schema import schema_of
-from flows.transform.conform import plan_conform
+from flows.transform.conform import plan_file
 from flows.transform.homework import HomeworkStream
 from flows.transform.stream import TripStream
 
@@ -75,7 +74,7 @@ def _homework(months: _Months) -> Iterator[HomeworkStream]:
         for request, file, downloaded in months:
             with about_month(request, file.url):
                 trip_file = opened.enter_context(open_trip_file(downloaded.path))
-                conformer = plan_conform(schema_of(request.dataset), request.month, trip_file.column_names)
+                conformer = plan_file(trip_file, request)
             streams.append(TripStream(trip_file, conformer, on_rejected=lambda _batch: None))
         yield HomeworkStream(streams)
 

@@ -23,8 +23,7 @@ from flows.task_policy import OUTSIDE, about_month, discarding_damaged
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import Layout, lake_object, manifest_object
 from flows.tlc.report import LoadReport
-from flows.tlc.schema import schema_of
-from flows.transform.conform import plan_conform
+from flows.transform.conform import plan_file
 from flows.transform.stream import TripStream
 
 
@@ -65,9 +64,7 @@ def load_into_lake(
         open_trip_file(downloaded.path) as trip_file,
         rejected_spill() as rejected,
     ):
-        conformer = plan_conform(
-            schema_of(request.dataset), request.month, trip_file.column_names, new_columns=request.new_columns
-        )
+        conformer = plan_file(trip_file, request)
         trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
         report = lake_month.load_month(
             open_lake(),

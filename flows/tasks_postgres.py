@@ -29,8 +29,7 @@ from flows.tlc.dataset import Source
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import ZONES_PATH
 from flows.tlc.report import LoadReport
-from flows.tlc.schema import schema_of
-from flows.transform.conform import plan_conform
+from flows.transform.conform import plan_file
 from flows.transform.stream import TripStream
 
 
@@ -67,9 +66,7 @@ def load_into_postgres(
         rejected_spill() as rejected,
         postgres_connected() as connection,
     ):
-        conformer = plan_conform(
-            schema_of(request.dataset), request.month, trip_file.column_names, new_columns=request.new_columns
-        )
+        conformer = plan_file(trip_file, request)
         trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
         report = postgres.load_month(connection, load, trips, rejected, force=force, on_progress=bar.update)
         _fill_zones(connection, request.source)

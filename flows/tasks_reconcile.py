@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 from prefect import task
@@ -31,7 +31,7 @@ from flows.tlc.reconciliation import MonthComparison
 from flows.tlc.report import LoadReport, Target
 from flows.tlc.schema import schema_of
 from flows.tlc.totals import Totals
-from flows.transform.conform import plan_conform
+from flows.transform.conform import plan_file
 from flows.transform.stream import TripStream
 from flows.transform.totals import sum_trips
 
@@ -114,7 +114,7 @@ def sum_source_file(
             discarding_damaged(downloaded),
             open_trip_file(downloaded.path) as trip_file,
         ):
-            conformer = plan_conform(schema, request.month, trip_file.column_names, new_columns="keep")
+            conformer = plan_file(trip_file, replace(request, new_columns="keep"))
             trips = TripStream(trip_file, conformer, lambda _rejected: None, rules, max_unloadable_share=1.0)
             conformed[rules] = sum_trips(schema, trips)
             rows = trips.counts.rows_read

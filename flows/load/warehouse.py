@@ -116,7 +116,7 @@ class WarehouseLoad:
     def schema(self) -> Schema:
         """The dataset's columns, with those of the manifest that no schema file declares as texts."""
         declared = schema_of(self.dataset)
-        return keeping(declared, [name for name in self.manifest.columns if name not in declared.names])
+        return keeping(declared, {name: name for name in self.manifest.columns if name not in declared.names})
 
     @property
     def objects(self) -> list[ManifestObject]:

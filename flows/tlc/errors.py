@@ -9,7 +9,7 @@ TripLoadError                  a month could not be loaded (carries dataset, mon
 │   └── NotTripFile            what came is not a trip file: an error page, a Git LFS pointer, half a file
 ├── SchemaError                the file's columns are not the declared ones
 │   ├── UnknownColumn          a column that no schema file declares
-│   └── MissingColumn          a column without which no row can be loaded
+│   └── MissingColumn          a column that the files of that month have
 ├── TooManyBadRows             more rows than allowed cannot be loaded at all
 ├── CheckFailed                an assertion on the loaded result does not hold
 │   └── MonthsDiffer           places do not have the same of a month: what differs where
@@ -99,7 +99,7 @@ class UnknownColumn(SchemaError):
 
 
 class MissingColumn(SchemaError):
-    """A column without which no row can be loaded."""
+    """A column that the files of that month have, and this one has not."""
 
 
 class TooManyBadRows(TripLoadError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from flows.tlc.column import Column, Role, folded
 from flows.tlc.dataset import Dataset, read_toml
+from flows.tlc.lacking import FileFormat, Lacking, missing_columns, read_lacking
 from flows.tlc.month import Month
 from flows.tlc.schema_file import check_keys, check_unique, read_columns
 
@@ -37,13 +38,16 @@ class Schema:
     """The columns of a dataset's conformed table, in order; the last, ``source_month``, is written by the load.
 
     ``ignored`` are columns of the source that are left out on purpose; ``ignored_beside`` are left out of a file that
-    also has the other one. Names at the source are compared without blanks around them and whatever their case.
+    also has the other one. Names at the source are compared without blanks around them and whatever their case (but
+    exactly in ``ignored_beside``, if the two are the same otherwise).
+    ``lacking`` are the kinds of files that have fewer columns than the others of their months.
     """
 
     dataset: Dataset
     columns: tuple[Column, ...]
     ignored: tuple[str, ...] = ()
     ignored_beside: Mapping[str, str] = field(default_factory=dict, hash=False)
+    lacking: tuple[Lacking, ...] = ()
 
     @cached_property
     def arrow(self) -> pa.Schema:
@@ -81,8 +85,15 @@ class Schema:
         name = folded(source_name)
         if name in {folded(ignored) for ignored in self.ignored}:
             return True
-        rivals = {folded(other) for one, other in self.ignored_beside.items() if folded(one) == name}
-        return bool(rivals & {folded(other) for other in beside})
+        pairs = [(one, other) for one, other in self.ignored_beside.items() if folded(one) == name]
+        return any(
+            folded(other) in map(folded, beside) if folded(other) != name else source_name == one and other in beside
+            for one, other in pairs
+        )
+
+    def missing(self, month: Month, present: Collection[str], file_format: FileFormat | None = None) -> list[Column]:
+        """The columns that a file of ``month`` should have and that are not among those ``present``, in order."""
+        return missing_columns(self.trip_columns, self.lacking, month, present, file_format)
 
     def version(self, month: Month) -> str:
         """12 hex characters that change with whatever changes the values loaded from a file of ``month``.
@@ -124,14 +135,20 @@ def missing_words() -> tuple[str, ...]:
 
 def build_schema(dataset: Dataset, own: Mapping[str, Any], shared: Mapping[str, Any], file: str) -> Schema:
     """The schema that a parsed schema file and the shared one declare; ``file`` is for the messages of ValueError."""
-    check_keys(own, ("dataset", "ignored", "ignored_beside", "column"), file)
+    check_keys(own, ("dataset", "ignored", "ignored_beside", "lacking", "column"), file)
     if own.get("dataset") != dataset:
         raise ValueError(f"{file}: dataset is {own.get('dataset')!r}, expected '{dataset}'")
     columns = read_columns([*own.get("column", ()), *shared["column"]], file)
     for column in columns[: -len(shared["column"])]:
         if not column.source_names:
             raise ValueError(f"{file}: column '{column.name}': 'source_names' is missing: nothing would ever fill it")
-    schema = Schema(dataset, columns, tuple(own.get("ignored", ())), dict(own.get("ignored_beside", {})))
+    schema = Schema(
+        dataset,
+        columns,
+        (*own.get("ignored", ()), *shared.get("ignored", ())),
+        dict(own.get("ignored_beside", {})),
+        read_lacking(own.get("lacking", ()), [column.name for column in columns], file),
+    )
     check_unique(schema.names, "the name", file)
     source_names = [*schema.ignored, *(name for column in columns for name in column.source_names)]
     check_unique(map(folded, source_names), "the source name", file)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -48,11 +50,54 @@ def test_missing_pickup_column_is_named_with_what_the_file_has() -> None:
         plan_conform(GREEN, MONTH, ["VendorID", "trip_distance"])
 
 
-def test_two_columns_that_are_one_are_refused() -> None:
-    with pytest.raises(SchemaError, match=r"'VendorID' and 'vendorid' are both 'vendor_id'"):
-        plan_conform(GREEN, MONTH, [PICKUP, "VendorID", "vendorid"])
-    with pytest.raises(SchemaError, match="airport_fee"):
-        plan_conform(YELLOW, MONTH, ["tpep_pickup_datetime", "airport_fee", "Airport_fee"])
+def test_two_columns_that_are_one_give_the_value_of_either() -> None:
+    raw = pa.record_batch(
+        {PICKUP: ["2020-12-01"] * 4, "VendorID": [1, None, 2, None], "vendorid": ["1", "2", "", None]}
+    )
+    assert conform(raw).trips.column("vendor_id").to_pylist() == [1, 2, 2, None]
+
+
+def test_two_columns_that_are_one_and_differ_are_refused_with_the_line_to_add() -> None:
+    raw = pa.record_batch({"tpep_pickup_datetime": ["2020-12-01"], "airport_fee": [0.0], "Airport_fee": [1.25]})
+    with pytest.raises(
+        SchemaError, match=r"both 'airport_fee', and differ \(such as 0.0 and 1.25\).*\"Airport_fee\" = \"airport_fee\""
+    ):
+        conform(raw, YELLOW)
+    chosen = replace(YELLOW, ignored_beside={"Airport_fee": "airport_fee"})
+    assert conform(raw, chosen).trips.column("airport_fee").to_pylist() == [0.0]
+    alone = raw.drop_columns(["airport_fee"])
+    assert conform(alone, chosen).trips.column("airport_fee").to_pylist() == [1.25]
+
+
+def test_unfit_value_in_either_of_two_columns_rejects_its_row() -> None:
+    raw = pa.record_batch({PICKUP: ["2020-12-01"] * 2, "VendorID": [1, 2], "vendorid": ["one", "2"]})
+    assert list(conform(raw).unloadable) == [0]
+
+
+@pytest.mark.parametrize("new_columns", ["fail", "keep"])
+@pytest.mark.parametrize("nothing", [[None, None], [b"", b" "], ["", None]])
+def test_columns_without_a_name_are_left_out_if_they_are_empty(new_columns, nothing) -> None:
+    raw = pa.RecordBatch.from_arrays(
+        [pa.array(["2020-12-01"] * 2), pa.array(nothing), pa.array(nothing)], names=[PICKUP, "", " "]
+    )
+    assert tuple(conform(raw, new_columns=new_columns).trips.schema.names) == GREEN.names
+
+
+@pytest.mark.parametrize("new_columns", ["fail", "keep"])
+@pytest.mark.parametrize("values", [[None, "2.5"], [b"", b"2.5"], [None, 2.5]])
+def test_a_value_in_a_column_without_a_name_is_refused_with_its_place(new_columns, values) -> None:
+    raw = pa.RecordBatch.from_arrays([pa.array(["2020-12-01"] * 2), pa.array(values)], names=[PICKUP, ""])
+    with pytest.raises(SchemaError, match=r"column 2 of the file has no name and values such as '2.5'.*'ignored'"):
+        conform(raw, new_columns=new_columns)
+    wanted = replace(GREEN, ignored=("",))
+    assert conform(raw, wanted, new_columns=new_columns).trips.num_rows == 2
+
+
+@pytest.mark.parametrize("schema", [schema_of(dataset) for dataset in Dataset], ids=lambda schema: schema.dataset)
+@pytest.mark.parametrize("index", ["__index_level_0__", "Unnamed: 0", "unnamed: 0 "])
+def test_the_index_of_pandas_is_left_out_of_every_dataset(schema, index) -> None:
+    names = [*schema.role("pickup").source_names[:1], index]
+    assert plan_conform(schema, MONTH, names, new_columns="keep").schema == schema
 
 
 def test_column_left_out_beside_another_counts_when_alone() -> None:
@@ -88,6 +133,16 @@ def test_kept_columns_become_texts_before_the_month() -> None:
 def test_kept_column_may_not_take_anothers_name(names) -> None:
     with pytest.raises(SchemaError, match="another column is called already"):
         plan_conform(GREEN, MONTH, [PICKUP, *names], new_columns="keep")
+
+
+@pytest.mark.parametrize(
+    "name", ["ctid", "XMIN", "tableoid", "rowid", "Pickup Date", "_PARTITIONTIME", "_TABLE_SUFFIX", "1st", "9" * 80]
+)
+def test_a_name_that_a_target_cannot_have_is_another_in_all(name) -> None:
+    kept = kept_name(name)
+    assert kept.startswith("kept_")
+    assert kept == kept_name(kept)
+    assert len(kept) <= 60
 
 
 @pytest.mark.parametrize("name", ["", "  ", "ö" * 80, "x" * 80, '"; drop table x', "1st", "a\x00b"])
