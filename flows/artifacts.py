@@ -106,6 +106,8 @@ def _summary(report: LoadReport, place: str) -> str:
 | downloaded | {report.bytes_read / 1e6:,.1f} MB |
 | time | {report.seconds:,.1f} s{speed} |
 
+{f"Look at it: {report.warning}." if report.warning else ""}
+
 Where: {place}
 
 From: {report.source_url} ({report.source_etag or "no version"})

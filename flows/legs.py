@@ -16,10 +16,13 @@ from flows.api_to_gcs import api_to_gcs
 from flows.api_to_postgres import api_to_postgres
 from flows.gcs_to_bigquery import gcs_to_bigquery
 from flows.parameters import LayoutName
-from flows.tlc.errors import SchemaError, SourceError, TripLoadError
+from flows.tlc.errors import SchemaError, SourceError, TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.outcome import LegOutcome, MonthOutcome
 from flows.tlc.report import TARGETS, LoadReport, Target
+
+# What the file is at fault for, whatever the target.
+_OF_THE_FILE = (SourceError, SchemaError, TooManyBadRows)
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class LegChoice:
 def load_legs(request: MonthRequest, choice: LegChoice, only: Collection[Target] = TARGETS) -> MonthOutcome:
     """Load the month into the chosen targets that are in ``only``; an error of one leg is told in the outcome.
 
-    Where the file itself could not be had or read, the other leg that needs it is not tried again. The warehouse's leg
-    is skipped where the lake's failed: it would load what the lake had before.
+    If the file itself could not be had or read, or too many of its rows cannot be loaded, the other leg that needs it
+    is not tried: it would fail alike. The warehouse's leg is skipped if the lake's failed: it would load what the lake
+    had before.
     """
     legs: dict[Target, LegOutcome] = {}
     no_file: str | None = None
@@ -49,7 +53,7 @@ def load_legs(request: MonthRequest, choice: LegChoice, only: Collection[Target]
                 legs[target] = LegOutcome.of(_LEGS[target](request, choice))
             except TripLoadError as error:  # else the run's time is over, not the leg's
                 legs[target] = _failed(target, request, error)
-                no_file = legs[target].sentence if isinstance(error, SourceError | SchemaError) else None
+                no_file = legs[target].sentence if isinstance(error, _OF_THE_FILE) else None
     return MonthOutcome(dataset=str(request.dataset), month=str(request.month), legs=list(legs.values()))
 
 

@@ -82,22 +82,22 @@ def _preview(
             first += _plain_rows(batch.slice(0, head - len(first)))
             profile.add(batch)
             tell_progress(f"Reading {name}", file.fraction_read())
-    except TooManyBadRows as error:
+    except TooManyBadRows as error:  # which comes before the end if that cannot change it
         would_fail = error.message
-    if not would_fail and not file.cut and trips.counts.nothing_loaded:
+    if not would_fail and file.is_whole and trips.counts.nothing_loaded:
         would_fail = f"{trips.counts.nothing_loaded}, expected trips."
     tell_progress(f"Reading {name}", 1.0)
     seconds = time.perf_counter() - started
-    return Preview(first, profile.columns(), trips.counts, file.rows, not file.cut, would_fail, seconds)
+    return Preview(first, profile.columns(), trips.counts, file.rows, file.is_whole, would_fail, seconds)
 
 
 @dataclass
 class FirstRows:
-    """A trip file that ends after so many rows (None: where the file ends); ``cut`` says whether there were more."""
+    """A trip file that ends after so many rows (None: where the file ends); ``is_whole`` once all of it was read."""
 
     file: TripFile
     limit: int | None
-    cut: bool = False
+    is_whole: bool = False
 
     @property
     def column_names(self) -> list[str]:
@@ -112,12 +112,12 @@ class FirstRows:
         left = self.limit
         for batch in self.file.batches():
             if left is not None and batch.num_rows > left:
-                self.cut = True
                 if left:
                     yield batch.slice(0, left)
                 return
             yield batch
             left = None if left is None else left - batch.num_rows
+        self.is_whole = True
 
     def take_ragged(self) -> list[RaggedLine]:
         """The ragged lines met since the last call."""

@@ -60,6 +60,8 @@ def _publish(report: LoadReport, place: str, key: str | None) -> None:
         *(f"{rows:,}" for rows in (report.rows_read, report.rows_loaded, report.rows_rejected, report.rows_flagged)),
         report.seconds,
     )
+    if report.warning:
+        get_run_logger().warning("%s %s → %s: %s", report.dataset, report.month, report.target, report.warning)
     with shown_if_possible("The load is done, its artifacts are not there"):
         publish_report(report, place, key)
     if _is_news(report, key):

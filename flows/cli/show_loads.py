@@ -20,6 +20,8 @@ def show_month(terminal: Terminal, outcome: MonthOutcome) -> None:
     for word, counts in (("rejected", rules.rejected_by_rule), ("flagged", rules.flagged_by_rule)) if rules else ():
         if counts:
             terminal.show(f"{word}: " + ", ".join(f"{rule} {rows:,}" for rule, rows in counts.items()))
+    if rules and rules.warning:
+        terminal.note(f"{title}: {rules.warning}.")
     if "not_published" in outcome.statuses.values():
         terminal.note(_why_not_published(outcome))
     terminal.answer(outcome.model_dump(mode="json"))

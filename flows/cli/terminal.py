@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,8 @@ class Terminal:
     def answer(self, value: Any) -> None:
         """Write the answer for machines, where that was asked for."""
         if self.as_json:
-            self.out.out(json.dumps(value, default=str, ensure_ascii=False, indent=2), highlight=False)
+            text = json.dumps(_finite(value), default=str, ensure_ascii=False, indent=2, allow_nan=False)
+            self.out.out(text, highlight=False)
 
     def note(self, sentence: str) -> None:
         """Say what is worth knowing meanwhile."""
@@ -66,6 +68,15 @@ class Terminal:
     def fail(self, sentence: str) -> None:
         """Say in one line why it failed, and what to do."""
         self.err.print(Text(" ".join(sentence.split()), style="red"), soft_wrap=True)
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with null for the numbers that JSON does not know: NaN and the infinite ones."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager

@@ -52,3 +52,13 @@ class LoadReport(BaseModel):
     @property
     def rows_per_second(self) -> float:
         return self.rows_read / self.seconds if self.seconds else 0.0
+
+    @property
+    def warning(self) -> str | None:
+        """What somebody should look at, though the month is loaded; None if there is nothing."""
+        if 0 < self.rows_loaded == self.flagged_by_rule.get("pickup_outside_month"):
+            return (
+                f"every one of the {self.rows_loaded:,} trips was picked up outside {self.month}: the source may have "
+                "the file of another month under this name"
+            )
+        return None

@@ -52,7 +52,8 @@ _WORDS: dict[Measure, str] = {
 def differences(found: Totals, expected: Totals) -> dict[Measure, str]:
     """What differs, in words, by measure. What one of the two does not know is no difference.
 
-    Counts and times have to be equal, sums within the tolerances above: the order of additions is free.
+    Counts and times have to be equal, sums within the tolerances above: the order of additions is free. Sums that are
+    no number, because an infinite value is in them, are equal to each other.
     """
     differing: dict[Measure, str] = {}
     for measure in _MEASURES:
@@ -71,6 +72,8 @@ def in_one_sentence(differing: dict[Measure, str], *, but: Collection[Measure] =
 
 def _is_same(one: float | datetime, other: float | datetime, rows: int) -> bool:
     if isinstance(one, float) and isinstance(other, float):
+        if math.isnan(one) or math.isnan(other):
+            return math.isnan(one) and math.isnan(other)
         return math.isclose(one, other, rel_tol=rows * TOLERANCE_PER_ROW, abs_tol=ABSOLUTE_TOLERANCE)
     return one == other
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -26,6 +27,7 @@ from flows.transform.columns import (
     united,
     unknown_columns,
 )
+from flows.transform.faults import Unfit
 from flows.transform.fit import fit_values
 from flows.transform.rejected import plain_value
 
@@ -37,10 +39,13 @@ class Conformed:
     """A conformed batch, row for row that of the raw one, and the rows in it that cannot be loaded.
 
     ``unloadable`` has position → (rule, detail). In ``trips`` those rows have a null where a value did not fit.
+    ``unfit`` are the values that do not fit, by column; ``missing`` the rows without one, by required column.
     """
 
     trips: pa.RecordBatch
     unloadable: dict[int, tuple[str, str | None]]
+    unfit: list[Unfit] = field(default_factory=list)
+    missing: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -65,22 +70,26 @@ class Conformer:
         for place in self.nameless:
             check_nameless(raw, place, self.schema)
         unloadable: dict[int, tuple[str, str | None]] = {}
+        found: list[Unfit] = []
+        missing: Counter[str] = Counter()
         arrays = []
         for column, position in zip(self.schema.columns, self.positions, strict=True):
             if position is None:
                 arrays.append(_constant(self.month, column, raw.num_rows))
                 continue
-            fitted = _fit(raw, position, column, unloadable)
+            fitted = _fit(raw, position, column, unloadable, found)
             for twin in self.twins.get(position, ()):
                 names = raw.schema.names[position], raw.schema.names[twin]
-                fitted = united(fitted, _fit(raw, twin, column, unloadable), column, names, self.schema)
+                fitted = united(fitted, _fit(raw, twin, column, unloadable, found), column, names, self.schema)
             if column.required and fitted.null_count:
                 for row in pc.indices_nonzero(fitted.is_null()).to_pylist():
-                    unloadable.setdefault(row, (MISSING_PICKUP, None))
+                    if row not in unloadable:
+                        unloadable[row] = (MISSING_PICKUP, None)
+                        missing[column.name] += 1
             arrays.append(fitted)
         # Without the schema's "not null": rows that break it are still here, and leave before the load.
         nullable = pa.schema([pa.field(field.name, field.type) for field in self.schema.arrow])
-        return Conformed(pa.RecordBatch.from_arrays(arrays, schema=nullable), unloadable)
+        return Conformed(pa.RecordBatch.from_arrays(arrays, schema=nullable), unloadable, found, missing)
 
 
 def plan_file(file: TripFile, request: MonthRequest, *, may_lack: bool = False) -> Conformer:
@@ -148,12 +157,21 @@ def keeping(schema: Schema, kept: Mapping[str, str]) -> Schema:
 
 
 def _fit(
-    raw: pa.RecordBatch, position: int, column: Column, unloadable: dict[int, tuple[str, str | None]]
+    raw: pa.RecordBatch,
+    position: int,
+    column: Column,
+    unloadable: dict[int, tuple[str, str | None]],
+    found: list[Unfit],
 ) -> pa.Array[Any]:
-    """The raw column in the type of ``column``; rows with a value that does not fit go to ``unloadable``."""
-    fitted, unfit = fit_values(raw.column(position), column)
-    for row in unfit:
-        value = plain_value(raw.column(position)[row])
+    """The raw column in the type of ``column``; values that do not fit go to ``unloadable``, by row, and ``found``."""
+    values = raw.column(position)
+    fitted, rows = fit_values(values, column)
+    if rows:
+        unfit = Unfit(column, values.type)
+        found.append(unfit)
+    for row in rows:
+        value = plain_value(values[row])
+        unfit.add(value)
         unloadable.setdefault(row, (UNFIT_VALUE, f"{column.name}: {value!r} is no {column.type}"))
     return fitted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,12 @@ from flows.tlc.rules import MAX_UNLOADABLE_SHARE, UNLOADABLE
 from flows.transform.check import Check, checks_for
 from flows.transform.conform import Conformer
 from flows.transform.days import DayCounts
+from flows.transform.faults import Faults
+from flows.transform.looks_like import shown_value
 from flows.transform.rejected import rejected_lines, rejected_rows
+
+# Rows of a CSV file before its length tells how many there can be.
+_ROWS_TO_JUDGE_BY = 200_000
 
 
 @dataclass
@@ -51,8 +57,8 @@ class TripStream:
     """Conformed batches of one file, once through. ``on_rejected`` gets the rejected rows batch by batch.
 
     ``counts`` and ``days`` (the loaded rows by pickup date) are true once the stream has ended. ``schema`` is that of
-    the batches. Raises TooManyBadRows at the end where more than ``max_unloadable_share`` of the rows cannot be loaded
-    at all.
+    the batches. Raises TooManyBadRows if more than ``max_unloadable_share`` of the rows cannot be loaded at all, as
+    soon as that is certain.
     """
 
     file: TripFile
@@ -67,6 +73,7 @@ class TripStream:
         assert pickup is not None, "every dataset has a pickup time"
         self.days = DayCounts(month.first_day, month.plus(1).first_day)
         self._pickup = pickup.name
+        self._faults = Faults()
 
     @property
     def schema(self) -> pa.Schema:
@@ -77,15 +84,17 @@ class TripStream:
         for raw in self.file.batches():
             self._reject_ragged()
             trips = self._conform_and_check(raw, checks)
+            self._check_unloadable(self._most_rows(), "the first ")
             if trips.num_rows:
                 yield trips
         self._reject_ragged()
-        self._check_unloadable()
+        self._check_unloadable(self.counts.rows_read)
 
     def _conform_and_check(self, raw: pa.RecordBatch, checks: tuple[Check, ...]) -> pa.RecordBatch:
         first_row = self.counts.rows_read + 1
         self.counts.rows_read += raw.num_rows
         conformed = self.conformer.conform(raw)
+        self._faults.add(conformed.unfit, conformed.missing)
         rejected = dict(conformed.unloadable)
         broken: list[tuple[str, Any]] = []
         for check in checks:
@@ -120,6 +129,9 @@ class TripStream:
             batch = rejected_lines(lines)
             self.counts.rows_read += len(lines)
             self.counts.rejected.update(batch.column("rule").to_pylist())
+            self._faults.add_lines(
+                f"{shown_value(line.text)} ({line.fields} fields, not {line.expected})" for line in lines
+            )
             self.on_rejected(batch)
 
     def _flag(self, broken: list[tuple[str, Any]]) -> None:
@@ -132,15 +144,25 @@ class TripStream:
         if any_broken is not None:
             self.counts.rows_flagged += pc.sum(any_broken).as_py()
 
-    def _check_unloadable(self) -> None:
+    def _most_rows(self) -> float:
+        """How many rows the file can have at most, as far as that is known."""
+        read = self.counts.rows_read
+        if self.file.rows is not None:
+            return self.file.rows if self.file.rows > read else math.inf  # the end is near, which tells all
+        # The rest of a CSV file would need twice as many rows a byte as what was read: no file of trips has that. Until
+        # then what is read ahead (two blocks, of at most 70,000 rows each) hides how far the rows are.
+        return 2 * read / self.file.fraction_read() if read >= _ROWS_TO_JUDGE_BY else math.inf
+
+    def _check_unloadable(self, most_rows: float, first: str = "") -> None:
         bad, read = self.counts.rows_unloadable, self.counts.rows_read
-        if bad > self.max_unloadable_share * read:
+        if bad > self.max_unloadable_share * most_rows:
             worst = ", ".join(
                 f"{self.counts.rejected[rule]:,} {rule}" for rule in UNLOADABLE if self.counts.rejected[rule]
             )
             raise TooManyBadRows(
-                f"{bad:,} of {read:,} rows cannot be loaded ({worst}); at most {self.max_unloadable_share:.1%} may. "
-                "The target is as it was. Look at the file's first lines: its columns may have shifted."
+                f"{bad:,} of {first}{read:,} rows cannot be loaded ({worst}); at most {self.max_unloadable_share:.1%} "
+                f"may: {self._faults.sentence()}. The target is as it was. "
+                f"{self._faults.remedy(self.conformer.schema.dataset)}"
             )
 
 

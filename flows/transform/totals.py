@@ -54,11 +54,18 @@ def join_totals(schema: Schema, parts: Iterable[Totals]) -> Totals:
     columns = TotalsColumns.of(schema)
     return Totals(
         rows,
-        math.fsum(amounts) if columns.amount else None,
-        math.fsum(distances) if columns.distance else None,
+        _add(amounts) if columns.amount else None,
+        _add(distances) if columns.distance else None,
         first,
         last,
     )
+
+
+def _add(numbers: list[float]) -> float:
+    try:
+        return math.fsum(numbers)
+    except (ValueError, OverflowError):  # infinite values, which older loads let in, or sums beyond the largest double
+        return sum(numbers)
 
 
 def _sum_batch(columns: TotalsColumns, batch: pa.RecordBatch) -> Totals:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from prefect.client.orchestration import get_client
 
+from deployments.local.months import make_month
 from flows import backfill, load_month
 from flows.artifacts_months import plan_sentence
 from flows.tasks_plan import plan_months
@@ -85,6 +89,21 @@ def test_failing_month_stops_no_other_and_the_run_says_which_and_why(environment
     row = table_of("backfill-green")[1]
     assert (row["→ postgres"], row["→ gcs"], row["→ bigquery"]) == ("failed", "failed", "skipped")
     assert "HTML page" in row["what to do"]
+
+
+def test_month_with_too_many_bad_rows_is_read_once_for_all_its_targets(environment: Path, database, year, site) -> None:
+    month = make_month(Dataset.green, year[5], ROWS, dirt=False)
+    times = pa.array(["12/01/2018 12:29:37 AM"] * ROWS)
+    content = io.BytesIO()
+    pq.write_table(month.set_column(1, month.schema.names[1], times), content)
+    site.put(path_of(year[5]), content.getvalue())
+    site.forget_requests()
+    with pytest.raises(MonthsFailed, match=r"lpep_pickup_datetime has 2,000 values such as .*a US date") as error:
+        backfill(**RANGE | {"start_month": "2018-12", "end_month": "2018-12"}, targets=["postgres", "gcs"])
+    legs = error.value.report.months[0].legs
+    assert [leg.status for leg in legs] == ["failed", "failed"]
+    assert legs[0].sentence == legs[1].sentence
+    assert [request.method for request in site.requests if request.path == path_of(year[5])].count("HEAD") == 1
 
 
 def test_run_again_after_a_failure_loads_only_what_is_missing(environment, database, year, year_files, site) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
 from flows.cli.app import app
+from flows.cli.terminal import Terminal
 
 
 def preview(*arguments: str | Path) -> Result:
@@ -136,3 +139,20 @@ def test_wrong_usage_is_told_before_anything_begins(arguments: list[str], words:
     result = CliRunner().invoke(app, arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in " ".join(result.stderr.split())
+
+
+def test_answer_for_machines_is_json_whatever_the_numbers(capsys) -> None:
+    Terminal(as_json=True).answer({"sums": [math.nan, (1.5, -math.inf)], "none": {"at all": math.inf}})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "sums": [None, [1.5, None]],
+        "none": {"at all": None},
+    }
+
+
+def test_texts_without_utf8_are_shown_and_rejected(tlc: Path, tmp_path: Path) -> None:
+    table = pq.read_table(tlc / "cdn/trip-data/green_tripdata_2023-12.parquet").slice(0, 400)
+    flags = pa.array([b"N\xe9", *[b"N"] * 399]).view(pa.string())
+    path = tmp_path / "green_tripdata_2023-12.parquet"
+    pq.write_table(table.set_column(3, "store_and_fwd_flag", flags), path)
+    seen = as_json("--file", path)
+    assert (seen["rows_read"], seen["rejected_by_rule"]) == (400, {"unfit_value": 1})

@@ -29,3 +29,11 @@ def test_rows_per_second_of_no_time_are_none() -> None:
 def test_unknown_words_are_refused(wrong) -> None:
     with pytest.raises(ValidationError):
         LoadReport(**BASE | wrong)
+
+
+def test_report_warns_of_a_file_of_another_month() -> None:
+    counts = {"rows_read": 10, "rows_loaded": 9, "rows_rejected": 1}
+    warned = LoadReport(**BASE, **counts, flagged_by_rule={"pickup_outside_month": 9}).warning
+    assert warned.startswith("every one of the 9 trips was picked up outside 2020-12")
+    assert LoadReport(**BASE, **counts, flagged_by_rule={"pickup_outside_month": 8}).warning is None
+    assert LoadReport(**BASE).warning is None

@@ -66,3 +66,9 @@ def test_words() -> None:
     assert str(Totals(2, 1.5, None)) == "2 rows, sum of totals 1.50"
     found = differences(changed(rows=1, amounts=1.0), TOTALS)
     assert in_one_sentence(found, but=["rows"]) == "sum of totals 1.00, not 1,234,567.89"
+
+
+def test_no_number_is_the_same_as_no_number_and_differs_from_any_other() -> None:
+    nan = changed(amounts=math.nan)
+    assert differences(nan, changed(amounts=math.nan)) == {}
+    assert list(differences(nan, TOTALS)) == ["amounts"] == list(differences(TOTALS, nan))

@@ -36,17 +36,23 @@ class RowsInMemory:
 
     batches_of_rows: list[pa.RecordBatch]
     ragged: dict[int, list[RaggedLine]] = field(default_factory=dict)
+    rows: int | None = None
+    batches_read: int = 0
     _met: list[RaggedLine] = field(default_factory=list)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         for number, batch in enumerate(self.batches_of_rows):
             self._met += self.ragged.get(number, [])
+            self.batches_read = number + 1
             yield batch
         self._met += self.ragged.get(-1, [])
 
     def take_ragged(self) -> list[RaggedLine]:
         met, self._met = self._met, []
         return met
+
+    def fraction_read(self) -> float:
+        return self.batches_read / len(self.batches_of_rows)
 
 
 def batch_of(rows: list[list[str | None]]) -> pa.RecordBatch:
@@ -111,6 +117,83 @@ def test_more_than_one_percent_unloadable_rows_fail(bad, fails) -> None:
             run(file, share=0.01)
     else:
         assert run(file, share=0.01)[0].rejected.total() == bad
+
+
+@pytest.mark.parametrize(("bad_from", "batches_read"), [(0, 2), (300, 5)])
+def test_month_ends_once_its_bad_rows_are_too_many_for_all_of_it(bad_from, batches_read) -> None:
+    rows = [GOOD] * bad_from + [changed(passenger_count="many")] * 1_700
+    file = RowsInMemory([batch_of(rows[start : start + 100]) for start in range(0, 10_000, 100)], rows=10_000)
+    with pytest.raises(TooManyBadRows, match=r"^\d+ of the first [\d,]+ rows cannot be loaded"):
+        run(file, share=0.01)
+    assert file.batches_read == batches_read
+
+
+def test_csv_file_ends_once_its_bad_rows_are_too_many_for_all_that_it_can_have() -> None:
+    batch, bad = batch_of([GOOD] * 10_000), batch_of([changed(passenger_count="many")] * 10_000)
+    file = RowsInMemory([bad] * 3 + [batch] * 497)
+    assert run(file, share=0.01)[0].rows_rejected == 30_000
+    file = RowsInMemory([bad] * 50)
+    with pytest.raises(TooManyBadRows, match=r"^200,000 of the first 200,000 rows"):
+        run(file, share=0.01)
+
+
+SPOILT = [
+    ({"lpep_pickup_datetime": "12/01/2020 12:29:37 AM"}, "'12/01/2020 12:29:37 AM' (a US date; expected YYYY-MM-DD"),
+    ({"lpep_pickup_datetime": "2020-12-01T05:29:37Z"}, "(a time with a zone; expected YYYY-MM-DD hh:mm:ss, New York"),
+    ({"lpep_pickup_datetime": "1606782577"}, "'1606782577' (an epoch number; expected"),
+    ({"lpep_pickup_datetime": "2020-02-30 00:00:00"}, "(no time of any calendar; expected"),
+    ({"lpep_pickup_datetime": "yesterday"}, "'yesterday' (a word; expected"),
+    ({"passenger_count": "many"}, "passenger_count has 10 values such as 'many' (a word; expected a whole number"),
+    ({"passenger_count": "1.5"}, "(a number with a fraction; expected a whole number from -32,768 to 32,767)"),
+    ({"passenger_count": "70000"}, "(a number too large for its type; expected"),
+    ({"total_amount": "1,234.50"}, "(a number with commas between thousands; expected a number)"),
+    ({"total_amount": "12,50"}, "(a number with a decimal comma;"),
+    ({"total_amount": "$12.50"}, "(an amount with its currency;"),
+    ({"total_amount": "-Infinity"}, "(an infinite number;"),
+    ({"total_amount": "0x1F"}, "(a hexadecimal number;"),
+    ({"total_amount": "x" * 1_000}, f"such as '{'x' * 40}…' (a word;"),
+    ({"lpep_pickup_datetime": None}, "lpep_pickup_datetime has no value in 10 rows"),
+]
+
+
+@pytest.mark.parametrize(("values", "words"), SPOILT, ids=lambda value: str(value)[:40])
+def test_error_names_column_value_and_what_it_looks_like(values, words) -> None:
+    file = RowsInMemory([batch_of([changed(**values)] * 5 + [GOOD]), batch_of([changed(**values)] * 5)])
+    with pytest.raises(TooManyBadRows) as caught:
+        run(file, share=0.01)
+    assert words in str(caught.value)
+    assert "shifted" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_error_names_lines_and_different_values_once() -> None:
+    rows = [changed(passenger_count=count) for count in ("two", "two", "three", "four")]
+    file = RowsInMemory([batch_of(rows)], {0: [RaggedLine(2, 7, 5, "1,2,3,4,5,6,7")] * 3})
+    with pytest.raises(TooManyBadRows) as caught:
+        run(file, share=0.01)
+    assert "passenger_count has 4 values such as 'two' and 'three' (a word; expected" in str(caught.value)
+    assert "3 lines that are no rows, such as '1,2,3,4,5,6,7' (7 fields, not 5)" in str(caught.value)
+
+
+def test_error_guesses_shifted_columns_only_if_many_have_other_values() -> None:
+    rows = [["2020-12-05 10:00:00", "1", "one", "x", "y"]] * 4
+    with pytest.raises(TooManyBadRows, match=r"so have 2 more columns.*its columns may have shifted") as caught:
+        run(RowsInMemory([batch_of(rows)]), share=0.01)
+    assert "vendor_id has 4 values such as '2020-12-05 10:00:00' (a time;" in str(caught.value)
+
+
+def test_error_says_where_new_words_are_declared() -> None:
+    schema, names = schema_of(Dataset.yellow), ["Trip_Pickup_DateTime", "Payment_Type"]
+    words = pa.record_batch([["2009-01-05 10:00:00"] * 2, ["Barter", "CASH"]], names=names)
+    with pytest.raises(TooManyBadRows, match=r"'Barter' \(a word;.* text_codes of payment_type in flows/tlc/schemas/y"):
+        run(RowsInMemory([words]), share=0.01, schema=schema, month=Month(2009, 1), names=names)
+
+
+def test_error_names_the_zone_of_typed_times() -> None:
+    schema, names = schema_of(Dataset.green), ["lpep_pickup_datetime"]
+    times = pa.record_batch([pa.array([0, 1], pa.timestamp("us", "UTC"))], names=names)
+    with pytest.raises(TooManyBadRows, match=r"lpep_pickup_datetime .*its times have the time zone UTC; expected"):
+        run(RowsInMemory([times]), share=0.01, schema=schema, names=names)
 
 
 def test_dropped_rules_do_not_count_as_bad_rows() -> None:

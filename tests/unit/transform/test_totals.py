@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pytest
 
 from flows.tlc.dataset import Dataset
 from flows.tlc.schema import schema_of
-from flows.tlc.totals import Totals
+from flows.tlc.totals import Totals, differences
 from flows.transform.totals import TotalsColumns, join_totals, sum_trips
 
 
@@ -48,3 +49,11 @@ def test_nothing_is_zero_and_what_the_dataset_lacks_is_unknown() -> None:
     assert sum_trips(schema_of(Dataset.green), []) == Totals(0, 0.0, 0.0)
     assert sum_trips(schema_of(Dataset.green), [batch((1, None, None))]).amounts == 0.0
     assert sum_trips(schema_of(Dataset.fhv), []) == Totals(0, None, None)
+
+
+def test_infinite_values_add_up_to_no_number_in_whatever_order() -> None:
+    schema, infinite = schema_of(Dataset.green), float("inf")
+    totals = sum_trips(schema, [batch((1, infinite, 1e308)), batch((1, -infinite, 1e308))])
+    assert math.isnan(totals.amounts)
+    assert totals.distances == infinite
+    assert differences(totals, totals) == {}
