@@ -18,7 +18,14 @@ from typing import IO
 import psutil
 from filelock import FileLock
 
-from blocks.postgres_access import SHORT, PostgresFailed, forget_socket_folder, let_in_owner_only, runs_as, socket_folder
+from blocks.postgres_access import (
+    SHORT,
+    PostgresFailed,
+    forget_socket_folder,
+    let_in_owner_only,
+    runs_as,
+    socket_folder,
+)
 
 # A killed server replays its log before it is ready.
 _START_SECONDS = 60
