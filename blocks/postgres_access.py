@@ -67,6 +67,13 @@ def socket_folder(folder: Path) -> Path:
     return link
 
 
+def forget_socket_folder(folder: Path) -> None:
+    """Remove the link to ``folder``, if there is one."""
+    if (link := socket_folder(folder)) != folder:
+        link.unlink()
+        link.parent.rmdir()
+
+
 def _made_own(place: Path) -> bool:
     """Whether the folder is there, ours, and closed to others; it is made if it is not there."""
     with suppress(FileExistsError):

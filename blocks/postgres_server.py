@@ -18,7 +18,14 @@ from typing import IO
 import psutil
 from filelock import FileLock
 
-from blocks.postgres_access import SHORT, PostgresFailed, let_in_owner_only, runs_as, socket_folder
+from blocks.postgres_access import (
+    SHORT,
+    PostgresFailed,
+    forget_socket_folder,
+    let_in_owner_only,
+    runs_as,
+    socket_folder,
+)
 
 # A killed server replays its log before it is ready.
 _START_SECONDS = 60
@@ -65,6 +72,7 @@ def start_server(folder: Path, programs: Path) -> Path:
 
 def stop_server(folder: Path) -> bool:
     """End the server; False if it did not run."""
+    folder = folder.resolve()
     process = postgres_process(folder)
     if process is None:
         return False
@@ -74,6 +82,7 @@ def stop_server(folder: Path) -> bool:
         if time.monotonic() > deadline:
             raise RuntimeError(f"Postgres, process {process.pid}, does not end. Its log is {folder / 'log'}.")
         time.sleep(0.05)
+    forget_socket_folder(folder)
     return True
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -90,7 +91,7 @@ def _apply(parts: Parts, api: str) -> Iterator[str]:
 def what_next(api: str, logs: Path, seconds: float) -> str:
     """What a user may do now, for the terminal."""
     settings = Settings()
-    prefect = Path(sys.executable).with_name("prefect")
+    prefect = shlex.quote(str(Path(sys.executable).with_name("prefect")))
     return f"""Ready after {seconds:.0f} s.
 
   UI       {api.removesuffix("/api")}
