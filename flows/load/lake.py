@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import ValidationError
+
 from flows.load.manifest import Manifest
 from flows.tlc.dataset import Dataset
+from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import manifest_object
 from flows.tlc.month import Month
 
@@ -101,6 +104,14 @@ class Lake(Protocol):
         """Wait for the turn of what ``key`` names and hold it; raises TargetBusy where it never comes."""
         ...
 
+    def staging(self, prefix: str) -> AbstractContextManager[None]:
+        """Hold what is below ``prefix``, a load's own temporary objects, so that no other load clears it."""
+        ...
+
+    def is_staging(self, prefix: str) -> bool:
+        """Whether another load that lives holds ``prefix``; always False where that cannot be told (Cloud Storage)."""
+        ...
+
     def read_manifest(self, dataset: Dataset, month: Month) -> Manifest | None:
         """The month's manifest; None where the lake does not have the month."""
         ...
@@ -108,5 +119,19 @@ class Lake(Protocol):
 
 def read_manifest(lake: Lake, dataset: Dataset, month: Month) -> Manifest | None:
     """The month's manifest; None where the lake does not have the month."""
-    content = lake.read(manifest_object(dataset, month))
-    return None if content is None else Manifest.model_validate_json(content)
+    name = manifest_object(dataset, month)
+    content = lake.read(name)
+    return None if content is None else parse_manifest(content, lake.url_of(name))
+
+
+def parse_manifest(content: bytes, url: str) -> Manifest:
+    """The manifest that these bytes are; raises TargetMismatch if they are none."""
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise TargetMismatch(
+            f"{url} is no manifest that this version reads: {first['msg']}{f' ({where})' if where else ''}. Remove it "
+            "and write the month anew with api_to_gcs and force=True."
+        ) from error
