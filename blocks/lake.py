@@ -7,9 +7,10 @@ import os
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from prefect_gcp import GcpCredentials, GcsBucket
+
+from blocks.lake_url import bucket_and_prefix
 
 __all__ = ["GcpCredentials", "GcsBucket", "bucket_block", "gcp_credentials", "is_made_up", "storage_client"]
 
@@ -20,8 +21,8 @@ _NOBODY = "nobody@emulator.invalid"
 
 def bucket_block(url: str, credentials: GcpCredentials) -> GcsBucket:
     """The block for ``gs://bucket[/prefix]``."""
-    parts = urlsplit(url)
-    return GcsBucket(bucket=parts.netloc, gcp_credentials=credentials, bucket_folder=parts.path.strip("/"))
+    bucket, prefix = bucket_and_prefix(url)
+    return GcsBucket(bucket=bucket, gcp_credentials=credentials, bucket_folder=prefix)
 
 
 def gcp_credentials(project: str | None, service_account_file: Path | None) -> GcpCredentials:

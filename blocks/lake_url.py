@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from prefect.filesystems import LocalFileSystem
+
+from flows.tlc.errors import ParameterError
+from flows.tlc.file_url import url_to_path
 
 LakeKind = Literal["bucket", "folder"]
 BUCKET: LakeKind = "bucket"
@@ -13,15 +15,24 @@ FOLDER: LakeKind = "folder"
 
 
 def lake_kind(url: str) -> LakeKind:
-    """Whether the lake is in a bucket or in a folder; raises ValueError where the URL is of neither form."""
-    parts = urlsplit(url)
-    if parts.scheme == "gs" and parts.netloc:
+    """Whether the lake is in a bucket or in a folder; raises ParameterError where the URL is of neither form."""
+    if bucket_and_prefix(url)[0]:
         return BUCKET
-    if parts.scheme == "file" and not parts.netloc and parts.path.strip("/"):
+    if url_to_path(url) is not None:
         return FOLDER
-    raise ValueError(f"TLC_LAKE_URL={url}: write gs://bucket, gs://bucket/prefix or file:///path.")
+    raise ParameterError(f"TLC_LAKE_URL={url}: write gs://bucket, gs://bucket/prefix or file:///path.")
+
+
+def bucket_and_prefix(url: str) -> tuple[str, str]:
+    """The two of ``gs://bucket[/prefix]``, the second without slashes at its ends; both empty for any other URL.
+
+    Nothing is an escape in it, as in Google's own tools: object names may have any character.
+    """
+    scheme, _, rest = url.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    return (bucket, prefix.strip("/")) if scheme.lower() == "gs" else ("", "")
 
 
 def folder_block(url: str) -> LocalFileSystem:
     """The block for ``file:///path``."""
-    return LocalFileSystem(basepath=urlsplit(url).path)
+    return LocalFileSystem(basepath=str(url_to_path(url)))

@@ -20,6 +20,7 @@ from blocks.saved import data_once_a_run, may_be_saved, once_a_run, saved_names
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 from blocks.warehouse_url import TRIP_WAREHOUSE, duckdb_path, warehouse_url
+from flows.tlc.file_url import path_to_url
 
 
 def _postgres() -> Block:
@@ -36,7 +37,7 @@ def _gcp() -> Block:
 
 
 def _lake_url() -> str:
-    return Settings().lake_url or f"file://{Settings().local_dir.absolute() / 'lake'}"
+    return Settings().lake_url or path_to_url(Settings().local_dir.absolute() / "lake")
 
 
 def _lake() -> Block:

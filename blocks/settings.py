@@ -64,9 +64,15 @@ class Settings(BaseSettings):
         default_factory=lambda: user_cache_path("nyc-taxi-flows"), description="Where downloads are kept"
     )
     cache_gib: float = Field(20, ge=0, description="GiB of downloads that are kept; those used last")
+    file_gib: float = Field(8, gt=0, description="GiB that one file may have; the largest real one has 0.6")
     local_dir: Path = Field(default_factory=local_folder, description="Where the embedded servers keep their data")
 
     @property
     def cache_bytes(self) -> int:
         """``cache_gib`` in bytes."""
         return int(self.cache_gib * 1024**3)
+
+    @property
+    def file_bytes(self) -> int:
+        """``file_gib`` in bytes."""
+        return int(self.file_gib * 1024**3)

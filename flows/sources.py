@@ -45,7 +45,14 @@ def source_block(source: Source) -> TripDataSource:
 def download_to_cache(client: httpx.Client, file: SourceFile, on_progress: Progress | None = None) -> Downloaded:
     """The file in the cache, of the place and size that the settings name; see ``download``."""
     settings = Settings()
-    return download(client, file, settings.cache_dir, keep_bytes=settings.cache_bytes, on_progress=on_progress)
+    return download(
+        client,
+        file,
+        settings.cache_dir,
+        keep_bytes=settings.cache_bytes,
+        on_progress=on_progress,
+        max_bytes=settings.file_bytes,
+    )
 
 
 @contextmanager

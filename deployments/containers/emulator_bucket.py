@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit
 
 from google.api_core.exceptions import Conflict
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from blocks.lake import EMULATOR
-from blocks.lake_url import BUCKET, lake_kind
+from blocks.lake_url import BUCKET, bucket_and_prefix, lake_kind
 from blocks.settings import Settings
 
 
@@ -21,7 +20,7 @@ def main() -> None:
         raise SystemExit(f"{EMULATOR} is not set: a real bucket is made by Terraform or gcloud, not here.")
     if lake_kind(url) != BUCKET:
         raise SystemExit(f"TLC_LAKE_URL={url} is no bucket: to use the emulator, set it to gs://some-name.")
-    name = urlsplit(url).netloc
+    name, _ = bucket_and_prefix(url)
     client = storage.Client(project="emulator", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call] # google-auth's
     try:
         client.create_bucket(name)

@@ -38,10 +38,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a file on disk; ``identity`` names its content: the ETag, or ``<length>-<sha256>``."""
+    """A version of a file on disk; ``identity`` names its content: the ETag, or ``<length>-<sha256>``.
+
+    ``decoded`` is its length on disk where that is not the one of its transfer.
+    """
 
     file: SourceFile
     identity: str | None = None
+    decoded: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class CacheSlot:
     def has_whole(self, kept: Version) -> bool:
         """Whether the file is there with all of the bytes that ``kept``, what is written down about it, says."""
         stat = _stat(self.path)
-        return stat is not None and stat.st_size == kept.file.length
+        return stat is not None and stat.st_size == (kept.decoded or kept.file.length)
 
     def keep(self, version: Version) -> None:
         """Make the part, whole and verified, the file. A crash at any point leaves no file with a wrong version."""
@@ -117,7 +121,7 @@ def read_version(path: Path) -> Version | None:
     """What is written down about ``path``; None where nothing is, or nothing readable."""
     try:
         note = json.loads(note_path(path).read_text(encoding="utf-8"))
-        return Version(SourceFile(**note["file"]), note["identity"])
+        return Version(SourceFile(**note["file"]), note["identity"], note.get("decoded"))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

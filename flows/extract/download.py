@@ -2,7 +2,8 @@
 
 Begin here: ``find_file`` says whether the file is there and which version, ``download`` brings it. The parts:
 ``request`` (one request), ``patience`` (when to try again), ``transfer`` (a download over many requests), ``part``
-(its unfinished file), ``verify`` (is it what its name says), ``cache`` (where files lie, and how many).
+(its unfinished file), ``content_encoding`` (what a server did to it for the transfer), ``verify`` (is it what its name
+says), ``cache`` (where files lie, and how many).
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from pathlib import Path
 import httpx
 
 from flows.extract.cache import CacheSlot, Version, discard, disk_errors, make_room, prune
+from flows.extract.content_encoding import undo_encoding
 from flows.extract.part import Part
 from flows.extract.patience import Patience
 from flows.extract.request import plain_url
 from flows.extract.source_file import SourceFile, find_file, find_files
-from flows.extract.transfer import Progress, Transfer
+from flows.extract.transfer import MAX_BYTES, Progress, Transfer, too_long
 from flows.extract.verify import verify_file
 from flows.tlc.errors import NotTripFile
 
@@ -65,6 +67,7 @@ def download(
     keep_bytes: int,
     on_progress: Progress | None = None,
     patience: Patience | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Downloaded:
     """The file, from the cache if that has this version, else from the source: whole and verified.
 
@@ -73,7 +76,8 @@ def download(
     the bytes on disk and the file's length (None if unknown), at each MiB and at the end. The cache is pruned to
     ``keep_bytes`` before a download.
 
-    Raises SourceUnavailable, SourceBlocked, SourceChanged, NotTripFile, or TargetUnavailable for the cache's disk.
+    Raises SourceUnavailable, SourceBlocked, SourceChanged, NotTripFile, SourceError for a file of more than
+    ``max_bytes``, or TargetUnavailable for the cache's disk.
     """
     patience = patience or Patience()
     slot = CacheSlot.of(cache_dir, file.url)
@@ -84,12 +88,14 @@ def download(
         if cached is not None:
             return Downloaded(slot.path, cached, 0, slot.path.stat().st_size)
         part = Part(slot, file)
+        if (file.length or 0) > max_bytes:
+            raise too_long(file.where, max_bytes)
         make_room(cache_dir, max((file.length or 0) - part.size, 0), keep_bytes, file.url)
-        transfer = Transfer(client, file, part, patience, on_progress)
-        version = _bring_whole(transfer, slot, patience)
+        transfer = Transfer(client, file, part, patience, on_progress, max_bytes)
+        version = _bring_whole(transfer, slot, patience, max_bytes)
         with disk_errors(slot.path, file.url):
             identity = version.etag or _length_and_checksum(slot.part)
-            slot.keep(Version(version, identity))
+            slot.keep(Version(version, identity, part.size if part.size != version.length else None))
         seen_at = None if version.is_surely(file) else transfer.asked_at
         return Downloaded(slot.path, identity, transfer.bytes_read, part.size, seen_at)
 
@@ -107,11 +113,12 @@ def known_identity(file: SourceFile, cache_dir: Path) -> str | None:
         return slot.identity_of(file)
 
 
-def _bring_whole(transfer: Transfer, slot: CacheSlot, patience: Patience) -> SourceFile:
+def _bring_whole(transfer: Transfer, slot: CacheSlot, patience: Patience, max_bytes: int) -> SourceFile:
     """Download and verify; what came whole but wrong is downloaded from zero a few times before that is an error."""
     for starts_left in reversed(range(patience.fresh_starts + 1)):
         try:
             version = transfer.run()
+            undo_encoding(transfer.part, slot.path.name, version, max_bytes)
             verify_file(slot.part, slot.path.name, plain_url(version.url))
         except NotTripFile as wrong:
             transfer.start_afresh()

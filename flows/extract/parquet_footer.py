@@ -31,8 +31,9 @@ def read_footer(
     """Rows, first and last pickup by the file's own footer, whatever the rows hold; sums are None.
 
     Pickups are None where the file has no statistics of them, or has them as text. None in all where the server tells
-    no length or gives no ranges: then nothing is known without a download. Raises SourceUnavailable, SourceBlocked,
-    SourceChanged where the source has another version than ``file`` by now, NotTripFile where it is no Parquet.
+    no length, encodes the file or gives no ranges: then nothing is known without a download. Raises SourceUnavailable,
+    SourceBlocked, SourceChanged where the source has another version than ``file`` by now, NotTripFile where it is no
+    Parquet.
     """
     patience = patience or Patience()
     if file.length is None:
@@ -40,9 +41,13 @@ def read_footer(
     tail = _fetch_tail(client, file, min(FIRST_BYTES, file.length), patience)
     if tail is None:
         return None
+    if file.encoding and not tail.endswith(PARQUET_MAGIC):  # the end of the encoded body
+        return None
     needed = _footer_bytes(file, tail)
     if needed > len(tail):
-        tail = _fetch_tail(client, file, needed, patience) or b""
+        tail = _fetch_tail(client, file, needed, patience)
+        if tail is None:
+            return None
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
     except (pa.ArrowException, OSError) as error:  # Arrow's word for a footer that it cannot parse
@@ -66,7 +71,7 @@ def _no_parquet(file: SourceFile, why: str) -> NotTripFile:
 
 
 def _fetch_tail(client: httpx.Client, file: SourceFile, length: int, patience: Patience) -> bytes | None:
-    """The file's last ``length`` bytes; None where the server gives no ranges."""
+    """The file's last ``length`` bytes; None where the server gives no ranges of it."""
     attempts = Attempts(plain_url(file.url), patience)
     while True:
         try:
@@ -86,10 +91,14 @@ def _ask_for_tail(client: httpx.Client, file: SourceFile, length: int, patience:
         if response.status_code != HTTPStatus.PARTIAL_CONTENT:
             raise refusal(file.url, response)
         now = SourceFile.described_by(file.url, response)
+        if now.encoding != file.encoding:
+            return None
         if (now.length, now.etag) != (file.length, file.etag):
             raise _changed(file)
         tail = b"".join(read_body(response, patience))
     if len(tail) != length:
+        if now.encoding:
+            return None
         raise TryAgain(f"{len(tail):,} of {length:,} bytes came")
     return tail
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 from flows.extract.cache import FULL, CacheSlot, Version, disk_errors, note_path, read_version, write_version
@@ -24,6 +28,11 @@ class Part:
         self._sink: BinaryIO | None = None
         self.origin = _resumable_origin(slot, wanted)
         self.size = slot.part.stat().st_size if self.origin else 0
+
+    @property
+    def path(self) -> Path:
+        """Where it is on disk."""
+        return self._slot.part
 
     @property
     def is_whole(self) -> bool:
@@ -58,6 +67,20 @@ class Part:
         assert self.origin is not None
         self.origin = replace(self.origin, length=self.size)
 
+    def decode(self, undo: Callable[[BinaryIO], Iterator[bytes]]) -> None:
+        """Replace what has arrived by what ``undo`` makes of it; a kill halfway leaves a part that is begun anew.
+
+        Raises what ``undo`` raises, and then has changed nothing.
+        """
+        with disk_errors(self._slot.path, self._url), tempfile.TemporaryFile(dir=self._slot.path.parent) as plain:
+            with self._slot.part.open("rb") as encoded:
+                plain.writelines(undo(encoded))
+            note_path(self._slot.part).unlink(missing_ok=True)
+            plain.seek(0)
+            with self._slot.part.open("wb") as part:
+                shutil.copyfileobj(plain, part)
+            self.size = plain.tell()
+
     def drop(self) -> None:
         """Forget what has arrived."""
         with disk_errors(self._slot.path, self._url):
@@ -79,6 +102,6 @@ class Part:
 def _resumable_origin(slot: CacheSlot, wanted: SourceFile) -> SourceFile | None:
     """The version of a part left behind, if the source can be asked for the rest of just that version."""
     left = read_version(slot.part)
-    if left is None or not slot.part.exists() or left.file.where != wanted.where or left.file.strong_etag is None:
+    if left is None or not slot.part.exists() or left.file.where != wanted.where or left.file.resumable_by is None:
         return None
     return left.file if wanted.etag in (None, left.file.etag) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Self
 
@@ -20,6 +20,7 @@ ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 # Requests at a time while many files are asked for: a browser's six would be no more polite, and 500 months take a
 # few seconds.
 AT_ONCE = 4
+_LENGTH_DIGITS = 19  # of 9 exbibytes
 HEAD_REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
 
 
@@ -27,24 +28,29 @@ HEAD_REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.
 class SourceFile:
     """One version of a file at a source; ``length`` in bytes, the rest as the server wrote it, None where it did not.
 
-    ``url`` is the one asked for, not the one that it redirects to.
+    ``url`` is the one asked for, not the one that it redirects to. ``encoding`` is the Content-Encoding: ``length``
+    and ``etag`` are then of the encoded body.
     """
 
     url: str
     etag: str | None
     length: int | None
     last_modified: str | None
+    encoding: str | None = None
 
     @classmethod
     def described_by(cls, url: str, response: httpx.Response) -> Self:
-        """The version that a 200 or 206 response is (a piece) of."""
+        """The version that a 200 or 206 response is (a piece) of. Raises TryAgain if its length is no file's."""
         content_range = response.headers.get("Content-Range", "")
         total = content_range.rpartition("/")[2] if content_range else response.headers.get("Content-Length", "")
+        if len(total) > _LENGTH_DIGITS:
+            raise TryAgain(f"it announced a length of {len(total):,} digits")
         return cls(
             url=url,
             etag=response.headers.get("ETag"),
             length=int(total) if total.isdecimal() else None,
             last_modified=response.headers.get("Last-Modified"),
+            encoding=response.headers.get("Content-Encoding"),
         )
 
     @property
@@ -57,13 +63,24 @@ class SourceFile:
         """The ETag where it promises the same bytes; a weak one promises only the same meaning."""
         return None if self.etag is None or self.etag.startswith("W/") else self.etag
 
+    @property
+    def resumable_by(self) -> str | None:
+        """The ETag with which a download may go on halfway: not of a body that is encoded while it is sent."""
+        return self.strong_etag if self.encoding is None or self.length is not None else None
+
     def is_surely(self, other: SourceFile) -> bool:
         """Whether both are the same version beyond doubt: by ETag, else by length and Last-Modified together."""
-        if self.length != other.length and None not in (self.length, other.length):
+        if self.encoding == other.encoding and not may_equal(self.length, other.length):
             return False
         if self.etag or other.etag:
             return self.etag == other.etag
-        return None not in (self.length, self.last_modified) and self.last_modified == other.last_modified
+        is_known = None not in (self.length, self.last_modified) and self.encoding == other.encoding
+        return is_known and self.last_modified == other.last_modified
+
+
+def may_equal(one: int | None, other: int | None) -> bool:
+    """Whether two lengths are the same, as far as both are known."""
+    return one == other or None in (one, other)
 
 
 @dataclass(frozen=True)
@@ -141,7 +158,13 @@ def _probe(client: httpx.Client, url: str, patience: Patience) -> _Probe:
         try:
             seen = _ask(client, "HEAD", url, patience)
             # A signed URL is signed for one method, and some servers know no HEAD: ask for one byte instead.
-            return _ask(client, "GET", url, patience) if seen.status in HEAD_REFUSED else seen
+            if seen.status in HEAD_REFUSED:
+                return _ask(client, "GET", url, patience)
+            if seen.file is None or seen.file.length != 0:
+                return seen
+            # No trip file is empty, but to some servers every HEAD is. If GET does not tell either, the download does.
+            asked = _ask(client, "GET", url, patience)
+            return asked if asked.file else replace(seen, file=replace(seen.file, length=None))
         except TryAgain as failure:
             attempts.failed(failure)
 

@@ -13,11 +13,13 @@ import httpx
 from flows.extract.part import Part
 from flows.extract.patience import Attempts, Patience, TryAgain
 from flows.extract.request import UNBLOCK, open_response, plain_url, read_body, refusal
-from flows.extract.source_file import ABSENT, SourceFile
-from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged
+from flows.extract.source_file import ABSENT, SourceFile, may_equal
+from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceError
 
 Progress = Callable[[int, int | None], None]
 REPORT_BYTES = 1024**2  # between two calls of on_progress
+# The largest file of the catalogue has 0.6 GB; a body without an announced length would else have no end.
+MAX_BYTES = 8 * 1024**3
 
 
 class Transfer:
@@ -33,6 +35,7 @@ class Transfer:
         part: Part,
         patience: Patience,
         on_progress: Progress | None = None,
+        max_bytes: int = MAX_BYTES,
     ):
         self.part = part
         self.bytes_read = 0
@@ -45,13 +48,15 @@ class Transfer:
         self._changes = 0
         self._furthest = part.size
         self._on_progress = on_progress
+        self._max_bytes = max_bytes
         self._reported = -REPORT_BYTES
 
     def run(self) -> SourceFile:
         """Download what is missing; returns the version that the part is now the whole of.
 
         Raises SourceUnavailable, SourceBlocked or SourceChanged when patience is at its end, NotTripFile where
-        another number of bytes came than was announced, TargetUnavailable where the disk fails.
+        another number of bytes came than was announced, SourceError where they are too many, TargetUnavailable where
+        the disk fails.
         """
         while not self.part.is_whole:
             try:
@@ -71,7 +76,7 @@ class Transfer:
 
     def _request_rest(self) -> None:
         resumed = self.part.origin if self.part.size and self.part.origin else None
-        etag = resumed.strong_etag if resumed else None
+        etag = resumed.resumable_by if resumed else None
         headers = {"Range": f"bytes={self.part.size}-", "If-Range": etag} if etag else {}
         self.asked_at = datetime.now(UTC)
         with open_response(self._client, "GET", self._wanted.url, self._patience, headers) as response:
@@ -93,7 +98,8 @@ class Transfer:
     def _check_continues(self, resumed: SourceFile, response: httpx.Response) -> None:
         """Make sure that a 206 goes on where the part ends, in the same version: servers ignore If-Range."""
         origin = SourceFile.described_by(self._wanted.url, response)
-        if origin.etag != resumed.etag or not _may_equal(origin.length, resumed.length):
+        same = (origin.etag, origin.encoding) == (resumed.etag, resumed.encoding)
+        if not same or not may_equal(origin.length, resumed.length):
             self._count_change()
             self.start_afresh()
             raise TryAgain("the file changed while it was downloaded")
@@ -126,18 +132,26 @@ class Transfer:
 
     def _receive(self, response: httpx.Response) -> None:
         self._report()
+        assert self.part.origin is not None
+        self._check_bound(self.part.origin.length or 0)
         for piece in read_body(response, self._patience):
             self.bytes_read += len(piece)
+            self._check_bound(self.part.size + len(piece))
             self.part.append(piece)
             self._report()
-        assert self.part.origin is not None
         if self.part.origin.length is None:
             self.part.end()
         elif not self.part.is_whole:
             raise TryAgain(f"it sent {self.part.origin.length - self.part.size:,} bytes fewer than it announced")
 
+    def _check_bound(self, length: int) -> None:
+        if length > self._max_bytes:
+            self.part.drop()
+            raise too_long(self._where, self._max_bytes)
+
     def _check_length(self, origin: SourceFile) -> None:
-        announced = self._wanted.length if self._wanted.etag and self._wanted.etag == origin.etag else None
+        is_same = self._wanted.etag and (self._wanted.etag, self._wanted.encoding) == (origin.etag, origin.encoding)
+        announced = self._wanted.length if is_same else None
         for expected in (origin.length, announced):
             if expected is not None and expected != self.part.size:
                 raise NotTripFile(
@@ -157,5 +171,10 @@ class Transfer:
             self._on_progress(size, length)
 
 
-def _may_equal(one: int | None, other: int | None) -> bool:
-    return one == other or None in (one, other)
+def too_long(where: str, max_bytes: int) -> SourceError:
+    """The error for what is longer than any trip file."""
+    return SourceError(
+        f"{where} is longer than {max_bytes / 1024**3:g} GiB, expected a trip file: the largest has 0.6. See what the "
+        "source delivers there; if that is right, set TLC_FILE_GIB to more and run again.",
+        url=where,
+    )

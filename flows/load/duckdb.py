@@ -33,6 +33,8 @@ from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.tlc.totals import Totals
 
+# How the error begins that another process has the file open; what follows are paths, which may say anything.
+_IS_OPEN = "IO Error: Could not set lock on file "
 # Memory that DuckDB takes at most, whatever the month's size; beyond, it uses the disk. 18 million rows take 8 s with
 # 1 GB and 24 s with 400 MB. Rows need no order, and keeping one costs memory.
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "1GB", "preserve_insertion_order": False}
@@ -127,7 +129,7 @@ class DuckDbWarehouse:
             try:
                 return duckdb.connect(self.path, config=SETTINGS)
             except duckdb.IOException as error:
-                if "lock" not in str(error):
+                if not str(error).startswith(_IS_OPEN):
                     raise
                 if time.monotonic() > deadline:
                     raise self._busy(str(error).splitlines()[0]) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+
 import duckdb
 
 from flows.load.duckdb_files import lake_folder
@@ -19,7 +21,7 @@ def create_lake_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, la
     Columns that no file has yet are null in it. Raises TargetMismatch where the lake has no day folders.
     """
     days = lake_folder(days_url(lake_url, dataset))
-    files = literal(f"{days}/{DAY_KEY}=*/*.parquet")
+    files = literal(f"{glob.escape(str(days))}/{DAY_KEY}=*/*.parquet")
     source = (
         f"read_parquet({files}, union_by_name = true, hive_partitioning = true, hive_types = {{'{DAY_KEY}': DATE}})"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 
 import duckdb
@@ -9,18 +10,20 @@ import duckdb
 from flows.load.duckdb_tables import literal
 from flows.load.warehouse import WarehouseLoad
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
+from flows.tlc.file_url import url_to_path
 
 
 def lake_folder(lake_url: str) -> Path:
     """The folder that a ``file://`` lake is. Raises ParameterError for a lake on Cloud Storage."""
-    if not lake_url.startswith("file://"):
+    folder = url_to_path(lake_url)
+    if folder is None:
         raise ParameterError(
             f"a DuckDB file is filled from a lake in a folder, and the lake is {lake_url}. Either load it into "
             "BigQuery (TLC_WAREHOUSE_URL=bigquery://project/dataset?location=…), or copy it once (gcloud storage rsync "
             f"--recursive {lake_url} /path), set TLC_LAKE_URL=file:///path, run 'python -m blocks.register', and load "
             "from there."
         )
-    return Path(lake_url.removeprefix("file://"))
+    return folder
 
 
 def month_files(load: WarehouseLoad) -> list[Path]:
@@ -42,7 +45,7 @@ def month_files(load: WarehouseLoad) -> list[Path]:
 
 def read_parquet(files: list[Path]) -> str:
     """The SQL that reads them, columns by name; the folders' ``pickup_date`` is no column of the table."""
-    names = ", ".join(literal(str(path)) for path in files)
+    names = ", ".join(literal(glob.escape(str(path))) for path in files)
     return f"read_parquet([{names}], hive_partitioning = false)"
 
 

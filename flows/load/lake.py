@@ -104,6 +104,14 @@ class Lake(Protocol):
         """Wait for the turn of what ``key`` names and hold it; raises TargetBusy where it never comes."""
         ...
 
+    def staging(self, prefix: str) -> AbstractContextManager[None]:
+        """Hold what is below ``prefix``, a load's own temporary objects, so that no other load clears it."""
+        ...
+
+    def is_staging(self, prefix: str) -> bool:
+        """Whether another load that lives holds ``prefix``; always False where that cannot be told (Cloud Storage)."""
+        ...
+
     def read_manifest(self, dataset: Dataset, month: Month) -> Manifest | None:
         """The month's manifest; None where the lake does not have the month."""
         ...
@@ -124,6 +132,6 @@ def parse_manifest(content: bytes, url: str) -> Manifest:
         wrong = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, wrong["loc"]))
         raise TargetMismatch(
-            f"{url} is no manifest: {f'{where}: ' if where else ''}{wrong['msg']}. Remove it, and load the month into "
-            "the lake again."
+            f"{url} is no manifest: {f'{where}: ' if where else ''}{wrong['msg']}. Remove it, and write the "
+            "month again with api_to_gcs and force=True."
         ) from error

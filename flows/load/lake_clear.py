@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from flows.load.lake import TEMPORARY, Lake
 from flows.load.manifest import Manifest
 
 _WORKERS = 8
+
+logger = logging.getLogger(__name__)
 
 
 def home_name(key: str, name: str) -> str | None:
@@ -24,12 +27,26 @@ def has_leftovers(lake: Lake, key: str) -> bool:
     return bool(lake.list(f"{TEMPORARY}{key}/"))
 
 
-def clear_temporary(lake: Lake, key: str, manifest: Manifest, *, before: Manifest | None = None) -> None:
-    """Leave of the month what ``manifest`` names, and nothing else; ``before`` is the manifest that it replaced.
+def clear_or_warn(
+    lake: Lake, key: str, manifest: Manifest, *, before: Manifest | None = None, own: str | None = None
+) -> None:
+    """``clear_temporary``; the version stands, so what cannot be removed fails no load: the next one removes it."""
+    try:
+        clear_temporary(lake, key, manifest, before=before, own=own)
+    except Exception:
+        logger.warning("%s stands in the lake; what it replaced could not all be removed yet", key, exc_info=True)
 
-    Only in turn. Temporary objects go last: until then their names say what else a killed load may have left.
+
+def clear_temporary(
+    lake: Lake, key: str, manifest: Manifest, *, before: Manifest | None = None, own: str | None = None
+) -> None:
+    """Leave of the month what ``manifest`` names, and what other loads that live have sent; ``own`` is this load's id.
+
+    ``before`` is the manifest that it replaced. Only in turn. Temporary objects go last: until then their names say
+    what else a killed load may have left.
     """
-    homes = {item: home for item in lake.list(f"{TEMPORARY}{key}/") if (home := home_name(key, item.name))}
+    items = lake.list(f"{TEMPORARY}{key}/")
+    homes = {item: home for item in items if (home := home_name(key, item.name))}
     named = _names(manifest)
     touched = set(homes.values())
     touched |= {name for name in _names(before) if not name.startswith(TEMPORARY)}
@@ -41,7 +58,20 @@ def clear_temporary(lake: Lake, key: str, manifest: Manifest, *, before: Manifes
 
     with ThreadPoolExecutor(_WORKERS, "clear") as pool:
         list(pool.map(remove_named, sorted(touched - named)))
-        list(pool.map(lake.delete, [item for item in homes if item.name not in named]))
+        loads = {load_id for item in items if (load_id := _load_id(key, item.name))}
+        living = {load_id for load_id in loads - {own} if lake.is_staging(f"{TEMPORARY}{key}/{load_id}/")}
+        list(
+            pool.map(
+                lake.delete,
+                [item for item in homes if item.name not in named and _load_id(key, item.name) not in living],
+            )
+        )
+
+
+def _load_id(key: str, name: str) -> str | None:
+    """The load that a temporary object is of; None for the mark of a turn."""
+    load_id, slash, _ = name.removeprefix(f"{TEMPORARY}{key}/").partition("/")
+    return load_id if slash else None
 
 
 def names_temporary(manifest: Manifest) -> bool:

@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +17,20 @@ from filelock import FileLock, Timeout
 
 from flows.load.lake import TEMPORARY, LakeObject, ObjectChanged, Turn, read_manifest
 from flows.load.lake_crc32c import crc32c_of, crc32c_of_file
+from flows.load.lake_folder_disk import GONE, link_or_copy, lock_in_new_folder, make_folder, sync, unless_gone
 from flows.load.manifest import Manifest
+from flows.load.work_disk import FULL
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetLocked, TargetUnavailable
+from flows.tlc.file_url import path_to_url
 from flows.tlc.month import Month
 
 # Replacing a month takes milliseconds: who waits this long waits for a process that hangs.
 TURN_SECONDS = 600.0
 # Where who has the turn writes what is to be renamed: whatever is there when the turn begins was left by a kill.
 _LOCK = ".lock"
+# Beside a load's temporary objects, locked while it lives.
+_MARK = "lock"
 _UNFINISHED = f"{TEMPORARY}unfinished"
 
 
@@ -45,10 +50,10 @@ class FolderLake:
 
     @property
     def url(self) -> str:
-        return f"file://{self.root.absolute()}"
+        return path_to_url(self.root.absolute())
 
     def url_of(self, name: str) -> str:
-        """``file:///…`` with the name as it is: DuckDB and pyarrow decode no %3D."""
+        """``file:///…`` with the name as it is."""
         return f"{self.url}/{name}"
 
     def path_of(self, name: str) -> Path:
@@ -58,32 +63,34 @@ class FolderLake:
     def find(self, name: str) -> LakeObject | None:
         """See Lake."""
         path = self.path_of(name)
-        try:
-            return LakeObject(name, path.stat().st_size, crc32c_of_file(path))
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
+        with self._disk_errors(name, "read"):
+            try:
+                return LakeObject(name, path.stat().st_size, crc32c_of_file(path))
+            except (*GONE, IsADirectoryError):
+                return None
 
     def list(self, prefix: str) -> list[LakeObject]:
-        """See Lake."""
+        """See Lake. What goes while it is listed is another load's, and not listed."""
         found = []
-        for folder, _, files in os.walk(self.root / prefix.rpartition("/")[0]):
-            for file in files:
-                if file == _LOCK:
-                    continue
-                path = Path(folder, file)
-                name = path.relative_to(self.root).as_posix()
-                if name.startswith(prefix):
-                    found.append(LakeObject(name, path.stat().st_size, None))
+        with self._disk_errors(prefix, "read"):
+            for folder, _, files in os.walk(self.root / prefix.rpartition("/")[0], onerror=unless_gone):
+                for file in files:
+                    path = Path(folder, file)
+                    name = path.relative_to(self.root).as_posix()
+                    if file != _LOCK and name.startswith(prefix):
+                        with suppress(FileNotFoundError):
+                            found.append(LakeObject(name, path.stat().st_size, None))
         return sorted(found, key=lambda item: item.name)
 
     def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes | None:
         """See Lake."""
-        try:
-            with self.path_of(name).open("rb") as file:
-                file.seek(start)
-                return file.read(-1 if length is None else length)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        with self._disk_errors(name, "read"):
+            try:
+                with self.path_of(name).open("rb") as file:
+                    file.seek(start)
+                    return file.read(-1 if length is None else length)
+            except GONE:
+                return None
 
     def read_current(self, name: str) -> tuple[bytes, None] | None:
         """See Lake."""
@@ -93,20 +100,16 @@ class FolderLake:
     def upload(self, path: Path, name: str, crc32c: str) -> LakeObject:
         """See Lake."""
         with self._placing(name) as unfinished:
-            _link_or_copy(path, unfinished)
-            _sync(unfinished)
+            link_or_copy(path, unfinished)
+            sync(unfinished)
             if crc32c_of_file(unfinished) != crc32c:
                 raise TargetUnavailable(f"{self.url_of(name)} is damaged on disk: its CRC32C is not {crc32c}.")
         return LakeObject(name, path.stat().st_size, crc32c)
 
     def copy(self, source: LakeObject, name: str, *, replaces: int | None) -> LakeObject:  # noqa: ARG002
         """See Lake."""
-        original = self.path_of(source.name)
         with self._placing(name) as unfinished:
-            try:
-                _link_or_copy(original, unfinished)
-            except FileNotFoundError as error:
-                raise ObjectChanged(self.url_of(source.name)) from error
+            link_or_copy(self.path_of(source.name), unfinished)
             if unfinished.stat().st_size != source.bytes:
                 raise ObjectChanged(self.url_of(source.name))
         return LakeObject(name, source.bytes, source.crc32c)
@@ -115,7 +118,7 @@ class FolderLake:
         """See Lake."""
         with self._placing(name) as unfinished:
             unfinished.write_bytes(content)
-            _sync(unfinished)
+            sync(unfinished)
         return LakeObject(name, len(content), crc32c_of(content))
 
     def delete(self, found: LakeObject) -> None:
@@ -123,11 +126,7 @@ class FolderLake:
         path = self.path_of(found.name)
         with self._disk_errors(found.name):
             path.unlink(missing_ok=True)
-        for folder in path.relative_to(self.root).parents:
-            try:
-                (self.root / folder).rmdir()
-            except OSError:  # not empty, or gone: the rest is somebody's
-                return
+        self._remove_empty(path.parent)
 
     @contextmanager
     def turn(self, key: str) -> Iterator[Turn]:
@@ -148,61 +147,74 @@ class FolderLake:
         finally:
             lock.release()
 
+    @contextmanager
+    def staging(self, prefix: str) -> Iterator[None]:
+        """See Lake. The kernel's lock tells that the load lives; the file that is locked keeps the folder there."""
+        mark = self.path_of(f"{prefix}{_MARK}")
+        with self._disk_errors(prefix):
+            lock = lock_in_new_folder(mark)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # the next load of the month removes what is left
+                mark.unlink(missing_ok=True)
+                self._remove_empty(mark.parent)
+            lock.release()
+
+    def is_staging(self, prefix: str) -> bool:
+        """See Lake."""
+        mark = self.path_of(f"{prefix}{_MARK}")
+        try:
+            with self._disk_errors(prefix), suppress(*GONE), FileLock(mark, timeout=0):
+                mark.unlink()
+                self._remove_empty(mark.parent)
+        except Timeout:
+            return True
+        return False
+
     def read_manifest(self, dataset: Dataset, month: Month) -> Manifest | None:
         """See Lake."""
         return read_manifest(self, dataset, month)
 
+    def _remove_empty(self, folder: Path) -> None:
+        """Remove the folder if it is empty, and those above it that this leaves empty."""
+        with suppress(OSError):  # not empty, or gone: the rest is somebody's
+            while folder.is_relative_to(self.root):
+                folder.rmdir()
+                folder = folder.parent
+
     @contextmanager
     def _placing(self, name: str) -> Iterator[Path]:
-        """A path for what is unfinished; at the end it becomes the object, whole."""
+        """A path for what is unfinished; at the end it becomes the object, whole.
+
+        Raises ObjectChanged if what it is made of, or its place, is taken away meanwhile.
+        """
         path = self.path_of(name)
         # Beside a temporary object it goes with that one's folder, whoever clears it.
         folder = path.parent if name.startswith(TEMPORARY) else self.root / _UNFINISHED
         unfinished = folder / uuid.uuid4().hex
         with self._disk_errors(name):
-            _make_folder(path.parent)
-            _make_folder(folder)
             try:
-                yield unfinished
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
-            _sync(path.parent)
+                make_folder(path.parent)
+                make_folder(folder)
+                try:
+                    yield unfinished
+                    unfinished.replace(path)
+                finally:
+                    unfinished.unlink(missing_ok=True)
+                sync(path.parent)
+            except FileNotFoundError as error:
+                raise ObjectChanged(self.url_of(name)) from error
 
     @contextmanager
-    def _disk_errors(self, name: str) -> Iterator[None]:
+    def _disk_errors(self, name: str, done: str = "written") -> Iterator[None]:
         try:
             yield
+        except Timeout:  # an OSError too, and for the caller
+            raise
         except OSError as error:
+            what = "Free space there, or give" if error.errno in FULL else "Give"
             raise TargetUnavailable(
-                f"{self.url_of(name)} cannot be written: {error.strerror or error}. Free space there, or give this "
-                "user the right to write, and run again; the month is as it was."
+                f"{self.url_of(name)} cannot be {done}: {error.strerror or error}. {what} this user the right to "
+                f"{'read' if done == 'read' else 'write'}, and run again; the month is as it was."
             ) from error
-
-
-def _make_folder(folder: Path) -> None:
-    for _ in range(5):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return
-        except FileNotFoundError:  # another writer's `delete` just removed the empty parent
-            continue
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except FileNotFoundError:
-        raise
-    except OSError:  # another disk, or one without links
-        shutil.copyfile(source, target)
-        _sync(target)
-
-
-def _sync(path: Path) -> None:
-    """Have what is written survive a loss of power."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,7 +8,7 @@ that a broken connection costs one chunk, and a timeout is that of a chunk, not 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from flows.load.lake_gcs_errors import gcs_errors
 from flows.load.lake_gcs_turn import take_turn
 from flows.load.manifest import Manifest
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import TargetUnavailable
+from flows.tlc.errors import TargetError, TargetUnavailable
 from flows.tlc.month import Month
 
 CHUNK_BYTES = 8 << 20
@@ -141,7 +141,7 @@ class GcsLake:
                 blob.delete(if_generation_match=found.generation, **self._patience)
         except ObjectChanged:
             return
-        except Exception as error:
+        except TargetError as error:
             if not isinstance(error.__cause__, api.NotFound):
                 raise
 
@@ -150,6 +150,14 @@ class GcsLake:
         """See Lake. It is an object that only one writer can make; one that stays as it is was left by a kill."""
         with take_turn(self, f"{TEMPORARY}{key}/turn", self.takeover_seconds) as turn:
             yield turn
+
+    def staging(self, prefix: str) -> AbstractContextManager[None]:  # noqa: ARG002
+        """See Lake: who finds its temporary objects gone sends them again."""
+        return nullcontext()
+
+    def is_staging(self, prefix: str) -> bool:  # noqa: ARG002
+        """See Lake."""
+        return False
 
     def read_manifest(self, dataset: Dataset, month: Month) -> Manifest | None:
         """See Lake."""
@@ -191,7 +199,7 @@ class GcsLake:
                 content = blob.download_as_bytes(
                     checksum=None if any(span.values()) else "auto", **span, **self._patience
                 )
-        except Exception as error:
+        except TargetError as error:
             if isinstance(error.__cause__, api.NotFound) and not self._bucket_is_missing(error.__cause__):
                 return None
             raise

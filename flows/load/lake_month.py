@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.load.lake import TEMPORARY, Lake
-from flows.load.lake_clear import clear_temporary, has_leftovers
+from flows.load.lake_clear import clear_or_warn, has_leftovers
 from flows.load.lake_encode import encode_month, encode_rejected
 from flows.load.lake_publish import Replacement, publish, standing
 from flows.load.lake_workspace import workspace
@@ -52,7 +52,7 @@ def find_load(
             now, _ = standing(lake, manifest_object(request.dataset, request.month))
             if now is None or not _is_standing(now, request.content_key(source_etag), layouts):
                 return None
-            clear_temporary(lake, key, now)
+            clear_or_warn(lake, key, now)
     return _unchanged(manifest)
 
 

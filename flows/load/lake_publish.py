@@ -32,7 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flows.load.lake import ABSENT, TEMPORARY, Lake, LakeObject, ObjectChanged, Turn, parse_manifest
-from flows.load.lake_clear import clear_temporary, names_temporary
+from flows.load.lake_clear import clear_or_warn, names_temporary
 from flows.load.manifest import Manifest, ManifestObject
 from flows.load.parquet_file import ParquetFile
 from flows.tlc.errors import TargetBusy
@@ -60,9 +60,14 @@ class Replacement:
     describe: Callable[[list[ManifestObject]], Manifest]
     load_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
+    @property
+    def staging(self) -> str:
+        """What the names of all of this load's temporary objects begin with."""
+        return f"{TEMPORARY}{self.key}/{self.load_id}/"
+
     def temporary(self, kind: str, name: str) -> str:
         """The temporary name for a version's object: ``kind`` is ``new`` or ``old``."""
-        return f"{TEMPORARY}{self.key}/{self.load_id}/{kind}/{name}"
+        return f"{self.staging}{kind}/{name}"
 
 
 def publish(replacement: Replacement) -> tuple[Manifest, bool]:
@@ -70,14 +75,15 @@ def publish(replacement: Replacement) -> tuple[Manifest, bool]:
 
     Raises TargetBusy where other writers keep coming in between, TargetUnavailable and TargetError.
     """
-    for attempt in range(_TRIES):
-        try:
-            staged = _stage(replacement)
-            with replacement.lake.turn(replacement.key) as turn:
-                return _replace(replacement, staged, turn)
-        except ObjectChanged as error:
-            logger.info("another load of %s was here first (%s): once more", replacement.key, error)
-            time.sleep(random.uniform(0, 0.2) * 2**attempt)  # noqa: S311 - no secret
+    with replacement.lake.staging(replacement.staging):
+        for attempt in range(_TRIES):
+            try:
+                staged = _stage(replacement)
+                with replacement.lake.turn(replacement.key) as turn:
+                    return _replace(replacement, staged, turn)
+            except ObjectChanged as error:
+                logger.info("another load of %s was here first (%s): once more", replacement.key, error)
+                time.sleep(random.uniform(0, 0.2) * 2**attempt)  # noqa: S311 - no secret
     raise TargetBusy(f"other loads of {replacement.key} kept coming in between. Run again when they have ended.")
 
 
@@ -116,7 +122,7 @@ def _replace(replacement: Replacement, staged: list[LakeObject], turn: Turn) -> 
     manifest, generation = standing(lake, name)
     if manifest is not None and replacement.stays(manifest):
         if not names_temporary(manifest):  # else the objects under their own names would go, which some read by name
-            clear_temporary(lake, replacement.key, manifest)
+            clear_or_warn(lake, replacement.key, manifest, own=replacement.load_id)
         return manifest, False
     if manifest is not None and (kept := _keep_old(replacement, manifest)) is not None:
         generation = lake.write(name, _as_json(kept), replaces=generation).generation
@@ -124,7 +130,7 @@ def _replace(replacement: Replacement, staged: list[LakeObject], turn: Turn) -> 
     turn.check()
     new = replacement.describe(placed)
     lake.write(name, _as_json(new), replaces=generation)
-    clear_temporary(lake, replacement.key, new, before=manifest)
+    clear_or_warn(lake, replacement.key, new, before=manifest, own=replacement.load_id)
     return new, True
 
 

@@ -342,12 +342,6 @@ class TestWrongContent:
         site.fail(CSV, (NoLength(), Cut(1_000_000)))
         assert fetch(CSV).path.read_bytes() == csv_gz
 
-    @pytest.mark.parametrize(("path", "says"), [(PARQUET, "a gzip stream, expected a Parquet"), (CSV, "a gzip stream")])
-    def test_a_body_that_is_compressed_once_more_is_noticed(self, fetch, site, path, says):
-        site.fail(path, GzipEncoded(), method=None, times=None)
-        with pytest.raises(NotTripFile, match=says):
-            fetch(path)
-
 
 class TestCache:
     def test_the_same_version_is_not_asked_for_again(self, fetch, site, parquet):

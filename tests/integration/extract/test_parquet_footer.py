@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.faults import Answer
+from deployments.local.faults import Answer, GzipEncoded, IgnoreRange
 from deployments.local.months import make_month
 from deployments.local.site import TripSite
-from flows.extract.parquet_footer import read_footer
+from flows.extract.parquet_footer import FIRST_BYTES, read_footer
 from flows.extract.patience import Patience
 from flows.extract.source_file import SourceFile, find_file
 from flows.tlc.dataset import Dataset
@@ -90,6 +90,26 @@ def test_a_server_without_ranges_says_nothing(client, site: TripSite) -> None:
     site.fail(PATH, Answer(200, b"the whole file"))
     assert read_footer(client, file, GREEN, patience=QUICK) is None
     assert read_footer(client, SourceFile(file.url, None, None, None), GREEN, patience=QUICK) is None
+
+
+def test_a_server_that_stops_giving_ranges_says_nothing(client, site: TripSite) -> None:
+    site.put(PATH, in_parquet(make_month(Dataset.green, Month(2020, 12), 3_000), row_group_size=50))
+    file = found(client, site)
+    first = client.get(file.url, headers={"Range": f"bytes={file.length - FIRST_BYTES}-{file.length - 1}"})
+    site.fail(PATH, Answer(206, first.content, dict(first.headers)), IgnoreRange())
+    assert read_footer(client, file, GREEN, patience=QUICK) is None
+
+
+def test_a_server_that_encodes_says_nothing_unless_it_is_a_label_only(client, site: TripSite) -> None:
+    site.fail(PATH, GzipEncoded(), method=None, times=None)
+    assert read(client, site) is None
+    site.heal(PATH)
+    file = found(client, site)
+    site.fail(PATH, GzipEncoded())
+    assert read_footer(client, file, GREEN, patience=QUICK) is None
+    site.heal(PATH)
+    site.fail(PATH, GzipEncoded(compress=False), method=None, times=None)
+    assert read(client, site).rows == 83_130
 
 
 def test_passing_failures_are_tried_again_and_others_end(client, site: TripSite) -> None:
