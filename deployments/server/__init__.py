@@ -1,0 +1,1 @@
+"""Bringing a Prefect server to what the checkout says: blocks, pools, limits, deployments, automations."""

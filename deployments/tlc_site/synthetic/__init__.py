@@ -1,0 +1,1 @@
+"""Made-up months that look like TLC's."""

@@ -1,0 +1,1 @@
+"""Comparing one month in all of its places: pure decisions on plain values."""

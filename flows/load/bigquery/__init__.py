@@ -1,0 +1,1 @@
+"""BigQuery: one load job a month."""

@@ -1,0 +1,1 @@
+"""Writing Parquet files with bounded memory."""

@@ -1,0 +1,1 @@
+"""Postgres: one partition a month."""

@@ -1,0 +1,1 @@
+"""A file's first rows and profile, without loading."""
