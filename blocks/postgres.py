@@ -11,7 +11,7 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDr
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from blocks.embedded import embedded_socket, start_postgres
+from blocks.embedded_postgres import embedded_socket, start_postgres
 
 # A server that is gone, or takes nothing more of what it is sent, is noticed within three minutes: TCP alone would wait
 # for a quarter of an hour, for hours, or for ever.

@@ -13,7 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.filesystems import LocalFileSystem
 
 from blocks.alerts import alert_webhook
-from blocks.embedded import start_postgres
+from blocks.embedded_postgres import start_postgres
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
 from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
 from blocks.saved import data_once_a_run, may_be_saved, once_a_run, saved_names

@@ -17,9 +17,9 @@ from flows.parameters import (
     layouts_of,
     month_request,
 )
-from flows.task_policy import about_month
-from flows.tasks import download_month, find_month, finished_report, not_published_report, publish
-from flows.tasks_lake import find_in_lake, lake_place, load_into_lake
+from flows.tasks.lake import find_in_lake, lake_place, load_into_lake
+from flows.tasks.policy import about_month
+from flows.tasks.source import download_month, find_month, finished_report, not_published_report, publish
 from flows.tlc.dataset import Source
 from flows.tlc.report import LoadReport
 

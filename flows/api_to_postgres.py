@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from flows.parameters import DatasetName, DropRules, Force, MonthName, NewColumnsChoice, SourceName, month_request
-from flows.task_policy import about_month
-from flows.tasks import download_month, find_month, finished_report, not_published_report, publish
-from flows.tasks_postgres import find_in_postgres, load_into_postgres
+from flows.tasks.policy import about_month
+from flows.tasks.postgres import find_in_postgres, load_into_postgres
+from flows.tasks.source import download_month, find_month, finished_report, not_published_report, publish
 from flows.tlc.dataset import Source
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.artifacts_months import plan_rows, publish_backfill, publish_plan
-from flows.legs import LegChoice
-from flows.months_at_once import Crew
+from flows.decide.outcome import BackfillReport, failure_sentence
+from flows.many_months.outcomes import load_all, outcomes_of
+from flows.many_months.runner import Crew
+from flows.many_months.targets import LegChoice
 from flows.parameters import (
     DaskAddress,
     DatasetName,
@@ -28,13 +29,12 @@ from flows.parameters import (
     month_range,
     month_request,
 )
-from flows.task_policy import located
-from flows.tasks_months import load_all, outcomes_of
-from flows.tasks_plan import plan_months
+from flows.tasks.plan import plan_months
+from flows.tasks.policy import located
 from flows.tlc.dataset import Source
 from flows.tlc.errors import MonthsFailed
-from flows.tlc.outcome import BackfillReport, failure_sentence
 from flows.tlc.report import TARGETS
+from flows.ui.months import plan_rows, publish_backfill, publish_plan
 
 
 def _run_name() -> str:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from flows.parameters import DatasetName, Force, MonthName, month_request
-from flows.task_policy import about_month
-from flows.tasks import finished_report, publish
-from flows.tasks_warehouse import load_into_warehouse, not_in_lake_report
+from flows.tasks.policy import about_month
+from flows.tasks.source import finished_report, publish
+from flows.tasks.warehouse import load_into_warehouse, not_in_lake_report
 from flows.tlc.dataset import Source
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport

@@ -9,9 +9,9 @@ from prefect import flow
 from pydantic import AfterValidator, Field
 
 from flows.parameters import MonthText, month_request, shown_as
-from flows.task_policy import about_month, located
-from flows.tasks import download_month, find_month, finished_report, publish
-from flows.tasks_green_taxi import load_green_taxi, write_green_taxi_to_lake
+from flows.tasks.green_taxi import load_green_taxi, write_green_taxi_to_lake
+from flows.tasks.policy import about_month, located
+from flows.tasks.source import download_month, find_month, finished_report, publish
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import SourceUnavailable
 from flows.tlc.report import LoadReport

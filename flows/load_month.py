@@ -7,8 +7,9 @@ from datetime import datetime
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.artifacts_months import publish_month
-from flows.legs import LegChoice, load_legs
+from flows.decide.outcome import MonthOutcome
+from flows.many_months.slots import month_slot
+from flows.many_months.targets import LegChoice, load_legs
 from flows.parameters import (
     DatasetName,
     DropRules,
@@ -20,13 +21,12 @@ from flows.parameters import (
     TargetNames,
     month_request,
 )
-from flows.task_policy import about_month
-from flows.tasks_slots import month_slot
+from flows.tasks.policy import about_month
 from flows.tlc.dataset import Source
 from flows.tlc.errors import MonthsFailed
 from flows.tlc.month import newest_month
-from flows.tlc.outcome import MonthOutcome
 from flows.tlc.report import TARGETS
+from flows.ui.months import publish_month
 
 
 def _run_name() -> str:

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from flows.decide.reconcile.observed import CheckSource
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.errors import ParameterError
 from flows.tlc.identity import MonthRequest, NewColumns
 from flows.tlc.locations import LAYOUTS, Layout
 from flows.tlc.month import MONTH_PATTERN, Month, months_between, newest_month
-from flows.tlc.place import CheckSource
 from flows.tlc.report import TARGETS, Target
 from flows.tlc.rules import rules
 

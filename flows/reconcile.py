@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.artifacts_reconcile import publish_reconciliation
+from flows.decide.reconcile.observed import CheckSource
+from flows.decide.reconcile.result import ReconcileReport
 from flows.parameters import CheckSourceChoice, ComparedTargets, DatasetName, FirstLoadedMonth, LastLoadedMonth
-from flows.task_policy import located
-from flows.tasks_plan import read_ledgers
-from flows.tasks_reconcile import Ledgers, Scope, compare_months
+from flows.tasks.plan import read_ledgers
+from flows.tasks.policy import located
+from flows.tasks.reconcile import Ledgers, Scope, compare_months
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.errors import MonthsDiffer, ParameterError
 from flows.tlc.month import Month, months_between
-from flows.tlc.place import CheckSource
-from flows.tlc.reconciliation import ReconcileReport
 from flows.tlc.report import TARGETS, Target
+from flows.ui.reconcile import publish_reconciliation
 
 
 def _run_name() -> str:

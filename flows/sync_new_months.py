@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from flows.artifacts_months import publish_plan, publish_sync, sync_sentence
-from flows.legs import LegChoice
-from flows.months_at_once import Crew
+from flows.decide.new_months import first_not_out
+from flows.decide.outcome import SyncReport, failure_sentence
+from flows.many_months.outcomes import load_all, outcomes_of
+from flows.many_months.runner import Crew
+from flows.many_months.targets import LegChoice
 from flows.parameters import DatasetNames, FromMonth, MaxParallel, RecheckMonths, RunOnWorkers, TargetNames
-from flows.task_policy import located
-from flows.tasks_months import load_all, outcomes_of
-from flows.tasks_plan import plan_news
+from flows.tasks.plan import plan_news
+from flows.tasks.policy import located
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import MonthsFailed, TripLoadError
 from flows.tlc.month import Month, newest_month
-from flows.tlc.news import first_not_out
-from flows.tlc.outcome import SyncReport, failure_sentence
 from flows.tlc.report import TARGETS
+from flows.ui.months import publish_plan, publish_sync, sync_sentence
 
 
 @flow(

@@ -15,10 +15,10 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from sqlalchemy.engine import make_url
 
-from blocks.embedded import start_postgres, stop_postgres
+from blocks.embedded_postgres import start_postgres, stop_postgres
 from blocks.settings import make_private
-from deployments.declared import PROJECT
-from deployments.local.site import TripSite
+from deployments.server.declared import PROJECT
+from deployments.tlc_site.site import TripSite
 from tests.servers.postgres_process import prefect_database
 from tests.servers.prefect_process import PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver

@@ -13,11 +13,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from blocks.embedded import start_postgres
+from blocks.embedded_postgres import start_postgres
 from blocks.register import register_blocks
 from blocks.settings import Settings
-from deployments.local.stand_in import stand_in_site
-from deployments.local.three_answers import three_answers
+from deployments.local.compare_targets import three_answers
+from deployments.tlc_site.fake_tlc_site import stand_in_site
 from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery
 from flows.tlc.report import LoadReport
 

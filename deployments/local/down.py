@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
-from blocks.embedded import postgres_folder, postgres_process, stop_postgres
+from blocks.embedded_postgres import postgres_folder, postgres_process, stop_postgres
 from blocks.settings import Settings, make_private
 from deployments.local.environment import demo_folder, temporary_folder
-from deployments.local.parts import SERVER, SITE
 from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import Processes, end
+from deployments.local.services import SERVER, SITE
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 from blocks.settings import SERVER_STARTUP_SECONDS, Settings, make_private
-from deployments.declared import PROJECT
+from deployments.server.declared import PROJECT
 
 __all__ = ["SERVER_STARTUP_SECONDS", "use_local_environment"]
 

@@ -42,7 +42,7 @@ class Parts:
 
         def command(port: int) -> list[str]:
             arguments = ["--folder", str(folder), "--port", str(port)]
-            return [sys.executable, "-m", "deployments.local.stand_in", *arguments]
+            return [sys.executable, "-m", "deployments.tlc_site.fake_tlc_site", *arguments]
 
         note = self._listening(SITE, command, wanted_port=0, path="/", seconds=60)
         return f"http://{HOST}:{note.port}"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from blocks.embedded import postgres_folder, postgres_process
+from blocks.embedded_postgres import postgres_folder, postgres_process
 from blocks.settings import Settings
 from deployments.local.environment import demo_folder
-from deployments.local.parts import SERVER, SITE, WORKER
 from deployments.local.ports import HOST
 from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import Note, Processes
+from deployments.local.services import SERVER, SITE, WORKER
 
 POSTGRES = "postgres"
 DATABASE = "database"  # of Prefect's server

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from blocks.embedded import PostgresFailed, start_postgres
+from blocks.embedded_postgres import PostgresFailed, start_postgres
 from blocks.settings import Settings, make_private
 from blocks.shown_url import without_secrets
 from deployments.local.environment import demo_folder, keep_private, platform_environment
-from deployments.local.parts import SITE, WORKER_RUNS, PartFailed, Parts
 from deployments.local.process import Processes
+from deployments.local.services import SITE, WORKER_RUNS, PartFailed, Parts
 
 PREFECT_PORT = 4200
 TARGETS = ("TLC_POSTGRES_URL", "TLC_LAKE_URL", "TLC_WAREHOUSE_URL")
@@ -76,7 +76,7 @@ def _start_what_it_needs_not(parts: Parts, data: Path, *, demo: bool) -> None:
 def _apply(parts: Parts, api: str) -> Iterator[str]:
     """Blocks, work pool, worker, limits and deployments; a line for each."""
     # Imported now that the environment is set: Prefect reads it when it is imported.
-    applying = importlib.import_module("deployments.apply")
+    applying = importlib.import_module("deployments.server.apply")
     pool = applying.ensure_work_pool()
     worker = parts.ensure_worker(api, pool)
     log = parts.processes.log_file("deploy")

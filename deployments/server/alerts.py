@@ -20,8 +20,8 @@ from prefect.automations import (
 from prefect.client.schemas.objects import StateType
 
 from blocks.events import MONTH_LOADED, RECONCILE_DIFFERS
-from deployments.alert_payload import RUN_LINK, RUN_NAME, STATE_MESSAGE, STATE_NAME, slack_payload
-from deployments.declared import declared_deployments
+from deployments.server.alert_payload import RUN_LINK, RUN_NAME, STATE_MESSAGE, STATE_NAME, slack_payload
+from deployments.server.declared import declared_deployments
 
 # Whose automations they are: those with this tag are made, changed and removed here, all others are left alone.
 MANAGED = "managed-by:deployments/automations.py"

@@ -15,10 +15,16 @@ from tempfile import NamedTemporaryFile
 
 from blocks.limits import ensure_limits
 from blocks.register import chosen_before, register_blocks
-from deployments.automations import apply_automations
-from deployments.declared import PROJECT, declared_deployments, declared_for_pool
-from deployments.out_of_reach import BLOCKS, NothingToLoadInto, leave_out, out_of_reach, places_of_this_machine
-from deployments.schedules import remove_undeclared_schedules
+from deployments.server.automations import apply_automations
+from deployments.server.declared import PROJECT, declared_deployments, declared_for_pool
+from deployments.server.schedules import remove_undeclared_schedules
+from deployments.server.unreachable_targets import (
+    BLOCKS,
+    NothingToLoadInto,
+    leave_out,
+    out_of_reach,
+    places_of_this_machine,
+)
 from deployments.work_pools import DEFAULT_POOL, POOLS, ensure_work_pool
 
 

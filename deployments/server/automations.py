@@ -21,7 +21,7 @@ from prefect.settings import get_current_settings
 
 from blocks.names import ALERTS
 from blocks.settings import Settings
-from deployments.automation_definitions import MANAGED, MONTH_AWAITED, Patience, managed_automations
+from deployments.server.alerts import MANAGED, MONTH_AWAITED, Patience, managed_automations
 
 # A run is silent after so many missed heartbeats: one may be lost, two may be late on a busy machine.
 MISSED_HEARTBEATS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect.client.orchestration import get_client
 
-from deployments.declared import declared_deployments
+from deployments.server.declared import declared_deployments
 
 
 def remove_undeclared_schedules() -> list[str]:

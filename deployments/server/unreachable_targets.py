@@ -14,7 +14,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from blocks.names import LAKE, POSTGRES, WAREHOUSE
 from blocks.register import is_given, variables_of
 from blocks.saved import saved_names
-from deployments.declared import declared_deployments
+from deployments.server.declared import declared_deployments
 from deployments.work_pools import DEFAULT_POOL
 from flows.tlc.report import TARGETS, Target
 

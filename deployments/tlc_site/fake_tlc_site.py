@@ -1,6 +1,6 @@
 """The stand-in for the TLC site and its mirror, with months made up on demand; as a process of its own, too.
 
-``python -m deployments.local.stand_in --folder DIR --port 8088`` keeps the months that it has made below ``DIR``.
+``python -m deployments.tlc_site.fake_tlc_site --folder DIR --port 8088`` keeps the months that it has made in ``DIR``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from deployments.local.months import generate
-from deployments.local.site import TripSite, serve_until_ended
+from deployments.tlc_site.site import TripSite, serve_until_ended
+from deployments.tlc_site.synthetic.months import generate
 
 
 def stand_in_site(folder: Path, port: int = 0) -> TripSite:
@@ -21,7 +21,7 @@ def stand_in_site(folder: Path, port: int = 0) -> TripSite:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until interrupted or terminated."""
-    parser = argparse.ArgumentParser(prog="python -m deployments.local.stand_in", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deployments.tlc_site.fake_tlc_site", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the months are kept")
     parser.add_argument("--port", type=int, default=8088, help="port on 127.0.0.1; 0 takes a free one")
     options = parser.parse_args(arguments)

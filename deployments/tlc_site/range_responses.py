@@ -11,7 +11,7 @@ from email.message import Message
 from email.utils import formatdate
 from pathlib import Path
 
-from deployments.local.faults import Change, Fault, GzipEncoded, IgnoreRange, NoEtag, Truncate, WeakEtag
+from deployments.tlc_site.faults import Change, Fault, GzipEncoded, IgnoreRange, NoEtag, Truncate, WeakEtag
 
 CHUNK_BYTES = 256 * 1024
 

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from deployments.local.answers import Content, Reply
-from deployments.local.faults import Cut, Fault, NoLength, Stall, Throttle, WrongLength
+from deployments.tlc_site.faults import Cut, Fault, NoLength, Stall, Throttle, WrongLength
+from deployments.tlc_site.range_responses import Content, Reply
 
 NOT_MODIFIED = 304
 

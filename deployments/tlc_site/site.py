@@ -1,6 +1,6 @@
 """A web server on loopback that stands in for the TLC site and its CSV mirror, with faults on demand.
 
-``python -m deployments.local.site --folder DIR --port 8088`` serves ``DIR/trip-data/…`` and ``DIR/misc/…``.
+``python -m deployments.tlc_site.site --folder DIR --port 8088`` serves ``DIR/trip-data/…`` and ``DIR/misc/…``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from email.message import Message
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from deployments.local.answers import Content, Reply, reply_to
-from deployments.local.faults import Answer, Change, Fault
-from deployments.local.server import FaultyServer, SiteRequest
+from deployments.tlc_site.faults import Answer, Change, Fault
+from deployments.tlc_site.range_responses import Content, Reply, reply_to
+from deployments.tlc_site.server import FaultyServer, SiteRequest
 
 ACCESS_DENIED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
@@ -149,7 +149,7 @@ class TripSite:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve folders until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m deployments.local.site", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deployments.tlc_site.site", description=__doc__)
     parser.add_argument("--folder", type=Path, action="append", default=[], help="serve this folder (repeatable)")
     parser.add_argument("--port", type=int, default=8088, help="port on 127.0.0.1; 0 takes a free one")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Query the lake without loading it: ``python -m flows.external_tables green`` makes ``green_trips_lake``.
+"""Query the lake without loading it: ``python -m flows.cli.external_tables green`` makes ``green_trips_lake``.
 
 In BigQuery an external table over the day folders of the layout ``partitioned``, in a DuckDB file a view. Months that
 are written later are in it without another run; a new column needs one. Requires: the blocks ``tlc-lake`` and
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from flows.targets import open_lake, open_warehouse
+from flows.tasks.connect import open_lake, open_warehouse
 from flows.tlc.dataset import Dataset
 
 
@@ -22,7 +22,7 @@ def create_external_tables(datasets: Sequence[Dataset]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m flows.external_tables", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m flows.cli.external_tables", description=__doc__.splitlines()[0])
     parser.add_argument("dataset", nargs="+", choices=list(Dataset), type=Dataset)
     for name in create_external_tables(parser.parse_args(arguments).dataset):
         print(name)  # noqa: T201 - the command's output

@@ -46,9 +46,9 @@ def plan(
         requests = [parameters.month_request(dataset, month, source, drop_rules, new_columns) for month in months]
         chosen = options.chosen_targets(targets)
         with blocks_read(terminal, *_TARGET_BLOCKS, *_SOURCE_BLOCKS):
-            from flows.artifacts_months import plan_rows, plan_sentence  # noqa: PLC0415 - Prefect takes two seconds
             from flows.cli.tables import table_of  # noqa: PLC0415
-            from flows.tasks_plan import and_followed, ask_source, plans_of, read_ledgers  # noqa: PLC0415
+            from flows.tasks.plan import and_followed, ask_source, plans_of, read_ledgers  # noqa: PLC0415
+            from flows.ui.months import plan_rows, plan_sentence  # noqa: PLC0415 - Prefect takes two seconds
 
             with terminal.waiting("Reading what stands in the targets …"):
                 ledgers = read_ledgers.fn(dataset, and_followed(chosen))

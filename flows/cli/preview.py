@@ -73,7 +73,7 @@ def preview(
             request = _request(dataset, month, source, drop_rules, new_columns)
             path, where = _from_source(terminal, request, offline=offline)
         from flows.cli.show_preview import show_preview  # noqa: PLC0415 - Arrow and pandas take a second
-        from flows.preview import preview_file  # noqa: PLC0415
+        from flows.preview.preview import preview_file  # noqa: PLC0415
 
         with progress_shown(terminal):
             seen = preview_file(path, request, rows=None if all_rows else rows, head=head, is_verified=file is None)
@@ -125,7 +125,7 @@ def _from_source(terminal: Terminal, request: MonthRequest, *, offline: bool) ->
     """The month's file on disk, and where it is from; ends the command where it is not published."""
     block = MIRROR_SOURCE if request.source is Source.mirror else TLC_SOURCE
     with blocks_read(terminal, block):
-        from flows.preview_source import cached_month, fetch_month, url_of  # noqa: PLC0415 - Prefect takes two seconds
+        from flows.tasks.local_file import cached_month, fetch_month, url_of  # noqa: PLC0415 - Prefect takes two seconds
 
         with progress_shown(terminal):
             found = cached_month(request) if offline else fetch_month(request)

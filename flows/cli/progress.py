@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flows.cli.terminal import Terminal
-from flows.progress import watched_by
+from flows.ui.progress import watched_by
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -11,7 +11,7 @@ from flows.cli import options
 from flows.cli.exit_codes import ExitCode
 from flows.cli.run import before_prefect, run_flow
 from flows.cli.terminal import answering
-from flows.tlc.place import CheckSource
+from flows.decide.reconcile.observed import CheckSource
 from flows.tlc.report import TARGETS
 
 FirstLoadedMonth = Annotated[str | None, options.month_option(parameters.FirstLoadedMonth)]

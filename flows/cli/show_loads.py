@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.artifacts_months import backfill_sentence, outcome_rows, sync_sentence
 from flows.cli.tables import table_of
 from flows.cli.terminal import Terminal
-from flows.tlc.outcome import BackfillReport, LegOutcome, MonthOutcome, SyncReport
+from flows.decide.outcome import BackfillReport, LegOutcome, MonthOutcome, SyncReport
+from flows.ui.months import backfill_sentence, outcome_rows, sync_sentence
 
 _NUMBERS = ("rows", "read", "loaded", "rejected", "flagged", "seconds")
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from flows.cli.tables import shown, table_of
 from flows.cli.terminal import Terminal
-from flows.preview import Preview
+from flows.preview.preview import Preview
+from flows.preview.profile import ColumnProfile
 from flows.tlc.column import Column
 from flows.tlc.identity import MonthRequest
 from flows.tlc.rules import UNLOADABLE, rules
 from flows.tlc.schema import schema_of
-from flows.transform.profile import ColumnProfile
 
 # Values of a column that are named, and the length to which each is cut.
 _NAMED = 3

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flows.artifacts_reconcile import comparison_rows
 from flows.cli.tables import table_of
 from flows.cli.terminal import Terminal
-from flows.tlc.reconciliation import ReconcileReport
+from flows.decide.reconcile.result import ReconcileReport
 from flows.tlc.report import TARGETS
+from flows.ui.reconcile import comparison_rows
 
 _NUMBERS = ("source", *TARGETS, "sum of totals", "sum of distances")
 

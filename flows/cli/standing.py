@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.tasks_plan import and_followed, ask_source, read_ledgers
+from flows.decide.freshness import Freshness, freshness_of
+from flows.decide.plan import AtSource, Standing
+from flows.decide.reconcile.observed import source_of
+from flows.tasks.plan import and_followed, ask_source, read_ledgers
 from flows.tlc.dataset import Dataset, Source
-from flows.tlc.freshness import Freshness, freshness_of
 from flows.tlc.month import Month
-from flows.tlc.place import source_of
-from flows.tlc.plan import AtSource, Standing
 from flows.tlc.report import TARGETS, Target
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from flows.decide.new_months import same_version
+from flows.decide.plan import AtSource, Standing
+from flows.decide.reconcile.observed import source_of
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.month import Month
-from flows.tlc.news import same_version
-from flows.tlc.place import source_of
-from flows.tlc.plan import AtSource, Standing
 
 Freshness = Literal["current", "other rules", "behind the lake", "stale", "incomplete", "not at source", "not compared"]
 MEANING: dict[Freshness, str] = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
+from flows.decide.plan import AtSource, Standing
+from flows.decide.reconcile.observed import asked_again
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import month_file_name
 from flows.tlc.month import Month, months_between
-from flows.tlc.place import asked_again
-from flows.tlc.plan import AtSource, Standing
 from flows.tlc.report import Target
 
 # A month comes 1.5 to 4 months after its end, so where nothing is loaded yet the newest one is among so many.

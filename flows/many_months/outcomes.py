@@ -7,14 +7,14 @@ from contextlib import closing
 
 from prefect import get_run_logger
 
-from flows.artifacts import ProgressBar
-from flows.legs import LegChoice
-from flows.months_at_once import Crew, load_planned
-from flows.months_elsewhere import check_deployed, settled
-from flows.tasks_plan import read_ledgers
-from flows.tlc.outcome import LegOutcome, LegStatus, MonthOutcome
-from flows.tlc.plan import MonthPlan
+from flows.decide.outcome import LegOutcome, LegStatus, MonthOutcome
+from flows.decide.plan import MonthPlan
+from flows.many_months.runner import Crew, load_planned
+from flows.many_months.targets import LegChoice
+from flows.many_months.work_pool import check_deployed, settled
+from flows.tasks.plan import read_ledgers
 from flows.tlc.report import TARGETS, Target
+from flows.ui.report import ProgressBar
 
 
 def load_all(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> list[MonthOutcome]:

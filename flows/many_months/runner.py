@@ -17,14 +17,14 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.legs import LegChoice, load_legs
-from flows.months_elsewhere import load_month_elsewhere
-from flows.no_month_begins import why_none_begins
+from flows.decide.outcome import LegOutcome, MonthOutcome
+from flows.decide.plan import MonthPlan
+from flows.many_months.targets import LegChoice, load_legs
+from flows.many_months.work_pool import load_month_elsewhere
+from flows.many_months.work_pool_idle import why_none_begins
 from flows.parameters import RunOn
-from flows.stopping import stopping_together
 from flows.tlc.errors import ParameterError
-from flows.tlc.outcome import LegOutcome, MonthOutcome
-from flows.tlc.plan import MonthPlan
+from flows.ui.cancellation import stopping_together
 
 # Seconds without a month's end after which a backfill on a work pool looks whether any has begun.
 SILENCE_SECONDS = 60.0

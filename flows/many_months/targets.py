@@ -14,11 +14,11 @@ from prefect import get_run_logger
 
 from flows.api_to_gcs import api_to_gcs
 from flows.api_to_postgres import api_to_postgres
+from flows.decide.outcome import LegOutcome, MonthOutcome
 from flows.gcs_to_bigquery import gcs_to_bigquery
 from flows.parameters import LayoutName
 from flows.tlc.errors import SchemaError, SourceError, TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
-from flows.tlc.outcome import LegOutcome, MonthOutcome
 from flows.tlc.report import TARGETS, LoadReport, Target
 
 # What the file is at fault for, whatever the target.

@@ -17,12 +17,12 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
 from blocks.limits import ensure_limits
-from flows.legs import LegChoice
-from flows.stopping import LoadStopped, check_stopped
+from flows.decide.outcome import LegOutcome, LegStatus, MonthOutcome
+from flows.decide.plan import MonthPlan, Standing
+from flows.many_months.targets import LegChoice
 from flows.tlc.errors import ParameterError
-from flows.tlc.outcome import LegOutcome, LegStatus, MonthOutcome
-from flows.tlc.plan import MonthPlan, Standing
 from flows.tlc.report import Target
+from flows.ui.cancellation import LoadStopped, check_stopped
 
 DEPLOYMENT = "load-month/load-month"
 # Seconds between two looks at a run. A month takes a minute or more, and each look is a request to the server.

@@ -16,7 +16,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType, WorkPool, WorkPoolStatus
 
-from flows.months_elsewhere import DEPLOYMENT
+from flows.many_months.work_pool import DEPLOYMENT
 
 _BEGUN = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 

@@ -12,15 +12,15 @@ from typing import Any
 import pyarrow as pa
 
 from flows.extract.cached_file import open_cached
-from flows.extract.trip_file import RaggedLine, TripFile, open_trip_file
-from flows.extract.verify import verify_file
-from flows.progress import tell_progress
+from flows.extract.download.verify import verify_file
+from flows.extract.read.trip_file import RaggedLine, TripFile, open_trip_file
+from flows.preview.profile import ColumnProfile, Profile
 from flows.tlc.errors import SourceUnavailable, TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.transform.conform import plan_file
-from flows.transform.profile import ColumnProfile, Profile
 from flows.transform.rejected import plain_value
 from flows.transform.stream import Counts, TripStream
+from flows.ui.progress import tell_progress
 
 
 @dataclass(frozen=True)

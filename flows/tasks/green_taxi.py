@@ -8,20 +8,20 @@ from contextlib import ExitStack, contextmanager
 from prefect import task
 from prefect.runtime import flow_run
 
-from flows.artifacts import ProgressBar
-from flows.artifacts_days import publish_days
-from flows.extract.download import Downloaded, SourceFile
-from flows.load.green_taxi import replace_green_taxi
-from flows.load.green_taxi_lake import write_green_taxi
-from flows.sources import opened, work_dir
-from flows.targets import open_lake, postgres_connected
-from flows.task_policy import OUTSIDE, about_month, discarding_damaged
+from flows.extract.download.download import Downloaded, SourceFile
+from flows.load.lake.green_taxi import write_green_taxi
+from flows.load.postgres.green_taxi import replace_green_taxi
+from flows.tasks.connect import open_lake, postgres_connected
+from flows.tasks.policy import OUTSIDE, about_month, discarding_damaged
+from flows.tasks.sources import opened, work_dir
 from flows.tlc.errors import SourceChanged, TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import LoadReport
 from flows.transform.conform import plan_file
 from flows.transform.homework import HomeworkStream
 from flows.transform.stream import TripStream
+from flows.ui.days import publish_days
+from flows.ui.report import ProgressBar
 
 _Months = Sequence[tuple[MonthRequest, SourceFile, Downloaded]]
 

@@ -10,20 +10,20 @@ from prefect import task
 from prefect.runtime import flow_run
 
 from blocks.settings import Settings
-from flows.artifacts import ProgressBar
-from flows.artifacts_days import publish_days
-from flows.extract.download import Downloaded, SourceFile, known_identity
-from flows.load import lake_month
+from flows.extract.download.download import Downloaded, SourceFile, known_identity
+from flows.load.lake import month as lake_month
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import rejected_spill
-from flows.sources import opened, work_dir
-from flows.targets import open_lake
-from flows.task_policy import OUTSIDE, about_month, discarding_damaged
+from flows.tasks.connect import open_lake
+from flows.tasks.policy import OUTSIDE, about_month, discarding_damaged
+from flows.tasks.sources import opened, work_dir
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import Layout, lake_object, manifest_object
 from flows.tlc.report import LoadReport
 from flows.transform.conform import plan_file
 from flows.transform.stream import TripStream
+from flows.ui.days import publish_days
+from flows.ui.report import ProgressBar
 
 
 @task(name="find-in-lake", task_run_name="find {request.dataset} {request.month} in the lake", **OUTSIDE)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from blocks.settings import Settings
-from flows.extract.cache import CacheSlot, read_version
-from flows.extract.download import find_file
-from flows.extract.request import plain_url
-from flows.progress import tell_progress
-from flows.sources import download_to_cache, http_client, source_block
-from flows.task_policy import about_month
+from flows.extract.download.cache import CacheSlot, read_version
+from flows.extract.download.download import find_file
+from flows.extract.download.request import plain_url
+from flows.tasks.policy import about_month
+from flows.tasks.sources import download_to_cache, http_client, source_block
 from flows.tlc.errors import SourceUnavailable
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import known_path, month_path
+from flows.ui.progress import tell_progress
 
 
 def fetch_month(request: MonthRequest) -> Path | None:

@@ -7,18 +7,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from prefect import task
 
 from blocks.settings import Settings
-from flows.extract.download import SourceFile, find_files, known_identity
-from flows.load import lake_month, postgres
-from flows.sources import http_client, source_block
-from flows.targets import open_lake, open_warehouse, postgres_connected
-from flows.task_policy import OUTSIDE, located
+from flows.decide.new_months import Standings, asked_in_turn, months_to_ask_for, newest_only, same_version
+from flows.decide.plan import AtSource, MonthPlan, SameVersion, Standing, plan_month
+from flows.extract.download.download import SourceFile, find_files, known_identity
+from flows.load.lake import month as lake_month
+from flows.load.postgres import month as postgres
+from flows.tasks.connect import open_lake, open_warehouse, postgres_connected
+from flows.tasks.policy import OUTSIDE, located
+from flows.tasks.sources import http_client, source_block
 from flows.tlc.catalogue import expected_size
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import LAYOUTS, Layout, known_path, month_path
 from flows.tlc.month import Month
-from flows.tlc.news import Standings, asked_in_turn, months_to_ask_for, newest_only, same_version
-from flows.tlc.plan import AtSource, MonthPlan, SameVersion, Standing, plan_month
 from flows.tlc.report import TARGETS, Target
 
 

@@ -13,8 +13,8 @@ from prefect.flow_engine import FlowRunTimeoutError
 from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
-from flows.extract.download import Downloaded, discard
-from flows.extract.request import plain_url
+from flows.extract.download.download import Downloaded, discard
+from flows.extract.download.request import plain_url
 from flows.tlc.errors import (
     NotTripFile,
     PrefectUnavailable,

@@ -13,23 +13,23 @@ from prefect import task
 from prefect.runtime import flow_run
 
 from blocks.settings import Settings
-from flows.artifacts import ProgressBar, shown_if_possible
-from flows.artifacts_days import publish_days
-from flows.extract.download import Downloaded, SourceFile, find_file, known_identity
-from flows.extract.zones import read_zones
-from flows.load import postgres
+from flows.extract.download.download import Downloaded, SourceFile, find_file, known_identity
+from flows.extract.read.zones import read_zones
 from flows.load.month_load import MonthLoad
-from flows.load.postgres_zones import add_zones, has_zones
+from flows.load.postgres import month as postgres
+from flows.load.postgres.zones import add_zones, has_zones
 from flows.load.rejected_spill import rejected_spill
-from flows.sources import download_to_cache, http_client, opened, source_block, work_dir
-from flows.targets import postgres_connected
-from flows.task_policy import OUTSIDE, about_month, discarding_damaged
+from flows.tasks.connect import postgres_connected
+from flows.tasks.policy import OUTSIDE, about_month, discarding_damaged
+from flows.tasks.sources import download_to_cache, http_client, opened, source_block, work_dir
 from flows.tlc.dataset import Source
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import ZONES_PATH
 from flows.tlc.report import LoadReport
 from flows.transform.conform import plan_file
 from flows.transform.stream import TripStream
+from flows.ui.days import publish_days
+from flows.ui.report import ProgressBar, shown_if_possible
 
 
 @task(name="find-in-postgres", task_run_name="find {request.dataset} {request.month} in Postgres", **OUTSIDE)

@@ -9,30 +9,31 @@ import httpx
 from prefect import task
 
 from blocks.settings import Settings
-from flows.artifacts import ProgressBar
-from flows.extract.download import Downloaded, SourceFile, find_files, known_identity
-from flows.extract.parquet_footer import read_footer
-from flows.load import lake_totals, postgres_totals
-from flows.load.lake_totals import LakeMonth
-from flows.sources import http_client, opened, source_block
-from flows.targets import open_lake, open_warehouse, postgres_connected
-from flows.task_policy import OUTSIDE, about_month, discarding_damaged, located
-from flows.tasks import download_month, find_month
-from flows.tlc.comparison import compare_month
+from flows.decide.plan import Standing
+from flows.decide.reconcile.compare import compare_month
+from flows.decide.reconcile.observed import CheckSource, Place, SourceMonth, dropped_rules, source_of
+from flows.decide.reconcile.result import MonthComparison
+from flows.extract.download.download import Downloaded, SourceFile, find_files, known_identity
+from flows.extract.read.parquet_footer import read_footer
+from flows.load.lake import totals as lake_totals
+from flows.load.lake.totals import LakeMonth
+from flows.load.postgres import totals as postgres_totals
+from flows.tasks.connect import open_lake, open_warehouse, postgres_connected
+from flows.tasks.policy import OUTSIDE, about_month, discarding_damaged, located
+from flows.tasks.source import download_month, find_month
+from flows.tasks.sources import http_client, opened, source_block
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import NotTripFile, SourceChanged
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import known_path, manifest_object, month_path
 from flows.tlc.month import Month
-from flows.tlc.place import CheckSource, Place, SourceMonth, dropped_rules, source_of
-from flows.tlc.plan import Standing
-from flows.tlc.reconciliation import MonthComparison
 from flows.tlc.report import LoadReport, Target
 from flows.tlc.schema import schema_of
 from flows.tlc.totals import Totals
 from flows.transform.conform import plan_file
 from flows.transform.stream import TripStream
 from flows.transform.totals import sum_trips
+from flows.ui.report import ProgressBar
 
 Ledgers = Mapping[Target, Mapping[str, Standing]]
 

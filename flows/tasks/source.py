@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.announce import announce, materializing
-from flows.artifacts import ProgressBar, publish_report, shown_if_possible
-from flows.extract.download import Downloaded, SourceFile, find_file
-from flows.extract.request import plain_url
-from flows.sources import download_to_cache, http_client, source_block
-from flows.task_policy import OUTSIDE, about_month
+from flows.extract.download.download import Downloaded, SourceFile, find_file
+from flows.extract.download.request import plain_url
+from flows.tasks.policy import OUTSIDE, about_month
+from flows.tasks.sources import download_to_cache, http_client, source_block
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import known_path, month_path
 from flows.tlc.report import LoadReport, Target
+from flows.ui.events import announce, materializing
+from flows.ui.report import ProgressBar, publish_report, shown_if_possible
 
 
 @task(name="find-month", task_run_name="find {request.dataset} {request.month}", **OUTSIDE)

@@ -17,11 +17,11 @@ from blocks.names import MIRROR_SOURCE, TLC_SOURCE
 from blocks.register import load_block
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
-from flows.extract.cache import disk_errors
 from flows.extract.cached_file import open_cached
-from flows.extract.download import Downloaded, SourceFile, download, find_file
-from flows.extract.transfer import Progress
-from flows.extract.trip_file import TripFile
+from flows.extract.download.cache import disk_errors
+from flows.extract.download.download import Downloaded, SourceFile, download, find_file
+from flows.extract.download.transfer import Progress
+from flows.extract.read.trip_file import TripFile
 from flows.tlc.dataset import Source
 from flows.tlc.errors import SourceBlocked, SourceUnavailable
 

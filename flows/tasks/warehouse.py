@@ -7,15 +7,15 @@ from datetime import datetime
 from prefect import get_run_logger, task
 from prefect.runtime import flow_run
 
-from flows.artifacts_days import publish_days
-from flows.load.warehouse import WarehouseLoad, has_objects
-from flows.targets import open_lake, open_warehouse
-from flows.task_policy import OUTSIDE, about_month
+from flows.load.warehouse.protocol import WarehouseLoad, has_objects
+from flows.tasks.connect import open_lake, open_warehouse
+from flows.tasks.policy import OUTSIDE, about_month
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import manifest_object
 from flows.tlc.month import Month
 from flows.tlc.report import LoadReport
+from flows.ui.days import publish_days
 
 
 @task(name="load-into-warehouse", task_run_name="load {dataset} {month} into the warehouse", **OUTSIDE)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.extract.trip_file import TripFile
+from flows.extract.read.trip_file import TripFile
 from flows.tlc.errors import TooManyBadRows
 from flows.tlc.rules import MAX_UNLOADABLE_SHARE, UNLOADABLE
 from flows.transform.check import Check, checks_for

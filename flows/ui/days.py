@@ -8,10 +8,10 @@ from datetime import date
 
 from prefect.artifacts import create_image_artifact
 
-from flows.artifacts import artifact_key, shown_if_possible
-from flows.days_chart import draw_days
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.report import LoadReport
+from flows.ui.days_chart import draw_days
+from flows.ui.report import artifact_key, shown_if_possible
 
 
 def publish_days(report: LoadReport, rows_by_day: Mapping[date, int], key: str | None = None) -> None:

@@ -10,10 +10,10 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.artifacts import shown_if_possible
-from flows.tlc.outcome import BackfillReport, LegOutcome, MonthOutcome, SyncReport
-from flows.tlc.plan import MonthPlan
+from flows.decide.outcome import BackfillReport, LegOutcome, MonthOutcome, SyncReport
+from flows.decide.plan import MonthPlan
 from flows.tlc.report import Target
+from flows.ui.report import shown_if_possible
 
 _ARROW = "→ "
 

@@ -11,10 +11,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from blocks.events import RECONCILE_DIFFERS
-from flows.artifacts import shown_if_possible
-from flows.tlc.reconciliation import MonthComparison, ReconcileReport
+from flows.decide.reconcile.result import MonthComparison, ReconcileReport
 from flows.tlc.report import Target
 from flows.tlc.totals import Totals
+from flows.ui.report import shown_if_possible
 
 
 @task(name="publish-reconciliation", cache_policy=NO_CACHE, persist_result=False)

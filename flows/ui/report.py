@@ -15,10 +15,10 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from flows.progress import tell_progress
-from flows.stopping import check_stopped
 from flows.tlc.report import LoadReport
 from flows.tlc.rules import UNLOADABLE, rules
+from flows.ui.cancellation import check_stopped
+from flows.ui.progress import tell_progress
 
 # Seconds between two updates of a progress bar: each costs the load some 20 ms.
 PROGRESS_SECONDS = 2.0

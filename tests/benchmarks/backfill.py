@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deployments.local.faults import Throttle
-from deployments.local.months import write_parquet
-from deployments.local.site import TripSite
-from deployments.local.zones import zone_lookup
+from deployments.tlc_site.faults import Throttle
+from deployments.tlc_site.site import TripSite
+from deployments.tlc_site.synthetic.months import write_parquet
+from deployments.tlc_site.synthetic.zones import zone_lookup
 from flows.tlc.catalogue import catalogue_month, expected_size
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.locations import ZONES_PATH, month_path

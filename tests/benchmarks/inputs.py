@@ -37,7 +37,7 @@ def month_file(rows: int) -> Path:
 _GENERATE = """
 import sys
 from pathlib import Path
-from deployments.local.months import write_parquet
+from deployments.tlc_site.synthetic.months import write_parquet
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 write_parquet(Dataset("yellow"), Month.parse(sys.argv[3]), Path(sys.argv[1]), rows=int(sys.argv[2]))

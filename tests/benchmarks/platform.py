@@ -25,9 +25,9 @@ from prefect.client.schemas.objects import FlowRun
 from rich.console import Console
 from rich.table import Table
 
-from deployments.local.faults import Stall
-from deployments.local.site import TripSite
-from deployments.local.stand_in import stand_in_site
+from deployments.tlc_site.fake_tlc_site import stand_in_site
+from deployments.tlc_site.faults import Stall
+from deployments.tlc_site.site import TripSite
 from tests.benchmarks.inputs import FOLDER, SHARED
 from tests.e2e.platform import Platform, platform_up, wait_for
 from tests.servers.webhook_receiver import WebhookReceiver

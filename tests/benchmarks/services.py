@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from blocks.embedded import start_postgres, stop_postgres
+from blocks.embedded_postgres import start_postgres, stop_postgres
 from deployments.local.prefect_database import prefect_database_folder, start_prefect_database
 from tests.benchmarks.inputs import CHECKOUT, MONTH
 

@@ -7,8 +7,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from deployments.local.site import TripSite
-from deployments.local.zones import zone_lookup
+from deployments.tlc_site.site import TripSite
+from deployments.tlc_site.synthetic.zones import zone_lookup
 from flows.tlc.locations import ZONES_PATH
 
 

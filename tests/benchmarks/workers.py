@@ -17,7 +17,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.client.schemas.objects import FlowRun
 
 from deployments.work_pools import DEFAULT_POOL
-from flows.months_elsewhere import DEPLOYMENT
+from flows.many_months.work_pool import DEPLOYMENT
 from tests.benchmarks.inputs import CHECKOUT
 
 # Months submitted at once: more than there are workers, so that none of them waits for the backfill's next look.

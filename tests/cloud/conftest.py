@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from flows.load.bigquery import BigQueryWarehouse
+from flows.load.bigquery.month import BigQueryWarehouse
 from tests.integration.warehouse.lake_months import WrittenLake
 from tests.integration.warehouse.rigs import BigQueryRig
 

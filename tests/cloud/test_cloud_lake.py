@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.load.lake_gcs import GcsLake
+from flows.load.lake.gcs import GcsLake
 from tests.integration.lake.conftest import days_file, loader  # noqa: F401 - fixtures of the scenarios
 from tests.integration.lake.test_load_month import (
     test_a_layout_that_is_lacking_is_no_unchanged_and_one_that_is_there_stays,  # noqa: F401

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.local.site import TripSite
+from deployments.tlc_site.site import TripSite
 from tests.e2e.platform import Platform, platform_up
 from tests.servers.webhook_receiver import WebhookReceiver
 

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.declared import PROJECT
 from deployments.local.process import Processes
+from deployments.server.declared import PROJECT
 from tests.servers.webhook_receiver import WebhookReceiver
 
 pytestmark = pytest.mark.timeout(600)

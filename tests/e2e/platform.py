@@ -20,11 +20,11 @@ import psycopg2
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from blocks.embedded import start_postgres
-from deployments.declared import PROJECT
+from blocks.embedded_postgres import start_postgres
 from deployments.local.environment import platform_environment
 from deployments.local.process import Processes
-from deployments.local.site import TripSite
+from deployments.server.declared import PROJECT
+from deployments.tlc_site.site import TripSite
 from deployments.work_pools import DEFAULT_POOL
 from tests.e2e.server_log import server_errors
 from tests.servers.webhook_receiver import WebhookReceiver

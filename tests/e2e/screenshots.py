@@ -9,8 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from deployments.declared import PROJECT
-from deployments.local.stand_in import stand_in_site
+from deployments.server.declared import PROJECT
+from deployments.tlc_site.fake_tlc_site import stand_in_site
 from tests.e2e.browser import HOW_TO_GET_IT, Ui, find_chromium, ui_in_browser
 from tests.e2e.platform import Platform, platform_up
 from tests.servers.webhook_receiver import WebhookReceiver

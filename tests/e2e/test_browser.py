@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 
-from deployments.declared import declared_deployments
+from deployments.server.declared import declared_deployments
 from tests.e2e.browser import HOW_TO_GET_IT, Ui, find_chromium, ui_in_browser
 from tests.e2e.platform import Platform
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.local.site import TripSite
+from deployments.tlc_site.site import TripSite
 from tests.servers.composed import Composed
 from tests.servers.postgres_process import OPEN
 

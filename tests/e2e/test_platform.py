@@ -23,12 +23,12 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.states import Cancelling
 
 import flows
-from blocks.embedded import postgres_process
+from blocks.embedded_postgres import postgres_process
 from blocks.limits import LIMITS
-from deployments.declared import declared_deployments
-from deployments.local.faults import Stall
 from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import MARK
+from deployments.server.declared import declared_deployments
+from deployments.tlc_site.faults import Stall
 from tests.e2e.platform import PATIENCE, Platform, wait_for
 
 pytestmark = pytest.mark.timeout(900)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.local.months import write_parquet
-from deployments.local.site import TripSite
+from deployments.tlc_site.site import TripSite
+from deployments.tlc_site.synthetic.months import write_parquet
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.locations import month_path
 from flows.tlc.month import Month, months_between

@@ -19,8 +19,8 @@ from blocks.register import BUILDERS, load_lake, register_blocks
 from blocks.trip_data_source import TripDataSource
 from blocks.warehouse import TripWarehouse
 from flows import api_to_gcs
-from flows.load.manifest import Manifest
-from flows.targets import open_lake
+from flows.load.lake.manifest import Manifest
+from flows.tasks.connect import open_lake
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 from tests.servers.gcs import FakeGcs, GcsWire

@@ -23,7 +23,7 @@ from flows import (
     load_month,
     reconcile,
 )
-from flows.progress import watched_by
+from flows.ui.progress import watched_by
 from tests.servers.prefect_process import PrefectServer
 
 WORDS = (
@@ -93,7 +93,7 @@ def forgetful(environment: Path, tmp_path: Path) -> Iterator[None]:
 def test_months_are_loaded_though_nothing_can_be_shown(
     forgetful: None, database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("flows.artifacts.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("flows.ui.report.PROGRESS_SECONDS", 0.0)
     with watched_by(fail):
         outcome = load_month("green", "2020-12")
     assert outcome.statuses == {"postgres": "loaded", "gcs": "loaded", "bigquery": "loaded"}

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from prefect.client.orchestration import get_client
 
-from deployments.local.months import make_month
+from deployments.tlc_site.synthetic.months import make_month
 from flows import backfill, load_month
-from flows.artifacts_months import plan_sentence
-from flows.tasks_plan import plan_months
+from flows.tasks.plan import plan_months
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import MonthsFailed, ParameterError
 from flows.tlc.identity import MonthRequest
+from flows.ui.months import plan_sentence
 from tests.flows.conftest import ROWS, path_of
 
 RANGE = {"dataset": "green", "start_month": "2018-11", "end_month": "2019-02"}

@@ -19,8 +19,8 @@ from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 from prefect.utilities.callables import parameter_schema
 
-from deployments.local.faults import Throttle
-from deployments.local.months import write_parquet
+from deployments.tlc_site.faults import Throttle
+from deployments.tlc_site.synthetic.months import write_parquet
 from flows import backfill
 from flows.load_month import load_month
 from flows.tlc.dataset import Dataset
@@ -40,7 +40,7 @@ def environment_of_a_process() -> dict[str, str]:
     return os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url), "PREFECT_LOGGING_LEVEL": "INFO"}
 
 
-IMPATIENT = "import flows.months_at_once; flows.months_at_once.SILENCE_SECONDS = 2.0; "
+IMPATIENT = "import flows.many_months.runner; flows.many_months.runner.SILENCE_SECONDS = 2.0; "
 
 
 def start_backfill(log: Path, **parameters: object) -> subprocess.Popen[bytes]:

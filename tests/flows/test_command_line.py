@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_API_URL
 from typer.testing import CliRunner, Result
 
 from blocks.names import TLC_SOURCE
-from deployments.local.site import TripSite
+from deployments.tlc_site.site import TripSite
 from flows.cli.app import app
 from flows.cli.run import CONSOLE_LEVEL, STARTUP_SECONDS
 

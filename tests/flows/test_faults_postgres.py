@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from deployments.local.faults import Answer, Cut, Stall, Throttle
+from deployments.tlc_site.faults import Answer, Cut, Stall, Throttle
 from flows import api_to_postgres
-from flows.extract.patience import Patience
-from flows.tasks import download_month, find_month
-from flows.tasks_postgres import find_in_postgres, load_into_postgres
+from flows.extract.download.retry import Patience
+from flows.tasks.postgres import find_in_postgres, load_into_postgres
+from flows.tasks.source import download_month, find_month
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceUnavailable, TargetUnavailable
 
 pytestmark = pytest.mark.timeout(120)

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery, green_taxi_etl, load_month
-from flows.tasks import download_month, find_month
-from flows.tasks_lake import find_in_lake, load_into_lake
-from flows.tasks_postgres import load_into_postgres
-from flows.tasks_warehouse import load_into_warehouse
+from flows.tasks.lake import find_in_lake, load_into_lake
+from flows.tasks.postgres import load_into_postgres
+from flows.tasks.source import download_month, find_month
+from flows.tasks.warehouse import load_into_warehouse
 from flows.tlc.errors import MonthsFailed, TripLoadError
 
 pytestmark = pytest.mark.timeout(180)

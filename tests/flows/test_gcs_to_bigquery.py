@@ -15,8 +15,8 @@ from blocks.names import WAREHOUSE
 from blocks.register import BUILDERS, load_block, register_blocks
 from blocks.warehouse import TripWarehouse
 from flows import api_to_gcs, gcs_to_bigquery
-from flows.external_tables import main as external_tables
-from flows.load.manifest import Manifest
+from flows.cli.external_tables import main as external_tables
+from flows.load.lake.manifest import Manifest
 from flows.tlc.errors import ParameterError
 from flows.tlc.locations import manifest_object
 from tests.integration.warehouse.lake_months import Put, WrittenLake, folder_put

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows import green_taxi_etl
-from flows.extract.cache import CacheSlot
+from flows.extract.download.cache import CacheSlot
 from flows.tlc.errors import CheckFailed, NotTripFile, TooManyBadRows
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import green_taxi_etl
-from flows.load.manifest import Manifest
+from flows.load.lake.manifest import Manifest
 
 
 @pytest.fixture

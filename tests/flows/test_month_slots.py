@@ -17,8 +17,8 @@ from prefect.client.orchestration import SyncPrefectClient
 
 from blocks.limits import MONTHS_LIMIT
 from deployments.local.environment import platform_environment
-from deployments.local.faults import Throttle
-from deployments.local.site import TripSite
+from deployments.tlc_site.faults import Throttle
+from deployments.tlc_site.site import TripSite
 from flows.load_month import load_month
 from tests.conftest import Database
 from tests.flows.conftest import path_of

@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from deployments.local.faults import GzipEncoded
-from deployments.local.site import TripSite
+from deployments.tlc_site.faults import GzipEncoded
+from deployments.tlc_site.site import TripSite
 from flows import load_month, reconcile
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import MonthsFailed

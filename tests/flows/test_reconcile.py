@@ -13,8 +13,8 @@ from prefect.client.orchestration import get_client
 
 from blocks.events import RECONCILE_DIFFERS
 from flows import load_month, reconcile
+from flows.decide.reconcile.result import ReconcileReport
 from flows.tlc.errors import CheckFailed, ParameterError
-from flows.tlc.reconciliation import ReconcileReport
 from flows.tlc.report import TARGETS
 
 PATH = "/trip-data/green_tripdata_2020-12.parquet"

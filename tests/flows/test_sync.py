@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
-from deployments.local.faults import Answer
+from deployments.tlc_site.faults import Answer
 from flows import api_to_postgres, backfill, sync_new_months
 from flows.tlc.errors import MonthsFailed
 from flows.tlc.month import newest_month

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.local.faults import (
+from deployments.tlc_site.faults import (
     Answer,
     Change,
     Cut,
@@ -24,7 +24,7 @@ from deployments.local.faults import (
     WeakEtag,
     WrongLength,
 )
-from deployments.local.site import TripSite
+from deployments.tlc_site.site import TripSite
 
 PATH = "/trip-data/green_tripdata_2023-12.parquet"
 CONTENT = bytes(range(256)) * 40  # 10,240 bytes

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy.engine import make_url
 
-from blocks.embedded import start_postgres, stop_postgres
-from deployments.local.faults import Answer
-from deployments.local.site import TripSite
+from blocks.embedded_postgres import start_postgres, stop_postgres
+from deployments.tlc_site.faults import Answer
+from deployments.tlc_site.site import TripSite
 from tests.security.remains import of_api, of_duckdb, of_files, of_postgres, of_sqlite
 from tests.servers.prefect_process import PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver

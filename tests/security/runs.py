@@ -20,9 +20,10 @@ from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE,
 from blocks.register import register_blocks
 from blocks.trip_data_source import TripDataSource
 from blocks.warehouse import TripWarehouse
-from deployments.automations import apply_automations
-from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery, tasks
-from flows.extract.patience import Patience
+from deployments.server.automations import apply_automations
+from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery
+from flows.extract.download.retry import Patience
+from flows.tasks import source as tasks
 from flows.tlc.errors import TripLoadError
 from flows.tlc.report import LoadReport
 

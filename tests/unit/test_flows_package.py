@@ -26,7 +26,7 @@ HEAVY = TARGETS | FRAMES | {"prefect", "pyarrow", "httpx", "pydantic_settings", 
     [
         ("flows.parameters", HEAVY),
         ("flows.cli.app", HEAVY),  # all of what --help needs
-        ("flows.tasks_plan", TARGETS | FRAMES),  # plan
+        ("flows.tasks.plan", TARGETS | FRAMES),  # plan
         ("flows.cli.standing", TARGETS | FRAMES),  # status
         ("flows.api_to_postgres", GOOGLE | {"duckdb"}),
         ("flows.api_to_gcs", TARGETS | {"psycopg2"}),

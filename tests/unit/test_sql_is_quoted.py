@@ -29,18 +29,18 @@ ANYWHERE = {
     "table": A_TABLE,
 }
 TRUSTED: dict[str, dict[str, str]] = {
-    "flows/load/duckdb.py": {"columns": "joined from names that were quoted"},
-    "flows/load/duckdb_external.py": {
+    "flows/load/duckdb/month.py": {"columns": "joined from names that were quoted"},
+    "flows/load/duckdb/lake_table.py": {
         "source": "read_parquet of a path that was made a literal",
         "name": A_TABLE,
         "', '.join([*columns, DAY_KEY])": "joined from names that were quoted, and a constant",
     },
-    "flows/load/duckdb_ledger.py": {
+    "flows/load/duckdb/ledger.py": {
         "where": "written out by the callers, with parameters for the values",
         "names": DECLARED,
         "marks": "question marks",
     },
-    "flows/load/duckdb_tables.py": {
+    "flows/load/duckdb/tables.py": {
         "columns": "joined from names that were quoted and declared types",
         "column.name": DECLARED,
         "column.duckdb": DECLARED,
@@ -62,7 +62,7 @@ AS_SQL = {
 }
 # Where text is filled into a statement by str.format, and why that is safe.
 FORMATTED = {
-    "flows/load/bigquery_ledger.py": "the block takes no dataset but of letters, digits and _; Google no other project",
+    "flows/load/bigquery/ledger.py": "the block takes no dataset but of letters, digits and _; Google no other project",
 }
 
 

@@ -18,9 +18,8 @@ from prefect.flow_engine import FlowRunTimeoutError
 from prefect.states import Failed
 from prefect.task_engine import TaskRunTimeoutError
 
-from flows.load.manifest import Manifest
-from flows.stopping import LoadStopped
-from flows.task_policy import OUTSIDE, about_month, located
+from flows.load.lake.manifest import Manifest
+from flows.tasks.policy import OUTSIDE, about_month, located
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import (
     MonthsFailed,
@@ -35,6 +34,7 @@ from flows.tlc.errors import (
 )
 from flows.tlc.identity import MonthRequest
 from flows.tlc.month import Month
+from flows.ui.cancellation import LoadStopped
 
 REQUEST = MonthRequest(Dataset.green, Month(2020, 12))
 URL = "https://user:secret@host/green.parquet?token=secret"

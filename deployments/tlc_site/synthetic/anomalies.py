@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deployments.local.distributions import IntArray, Trips, times
-from deployments.local.shares import ADDED_ROWS
-from deployments.local.taxi import DISPUTE, NO_CHARGE
+from deployments.tlc_site.synthetic.anomaly_rates import ADDED_ROWS
+from deployments.tlc_site.synthetic.distributions import IntArray, Trips, times
+from deployments.tlc_site.synthetic.metered_trips import DISPUTE, NO_CHARGE
 from flows.tlc.month import Month
 
 

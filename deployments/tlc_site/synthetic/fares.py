@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deployments.local.eras import as_of
+from deployments.tlc_site.synthetic.file_formats import as_of
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 

@@ -81,4 +81,6 @@ def _layout(file_format: str, dataset: Dataset, month: Month) -> dict[str, str]:
 
 @cache
 def _eras() -> dict[str, Any]:
-    return tomllib.loads(files("deployments.local").joinpath("eras.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(
+        files("deployments.tlc_site.synthetic").joinpath("file_formats.toml").read_text(encoding="utf-8")
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deployments.local.distributions import (
+from deployments.tlc_site.synthetic.distributions import (
     BoolArray,
     FloatArray,
     Trips,
@@ -18,8 +18,8 @@ from deployments.local.distributions import (
     pickup_seconds,
     times,
 )
-from deployments.local.eras import as_of
-from deployments.local.zones import JFK, LAGUARDIA, MANHATTAN, UNKNOWN, dropoff_weights, pickup_weights
+from deployments.tlc_site.synthetic.file_formats import as_of
+from deployments.tlc_site.synthetic.zones import JFK, LAGUARDIA, MANHATTAN, UNKNOWN, dropoff_weights, pickup_weights
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deployments.local.distributions import (
+from deployments.tlc_site.synthetic.distributions import (
     SATURDAY,
     BoolArray,
     FloatArray,
@@ -21,9 +21,9 @@ from deployments.local.distributions import (
     pickup_seconds,
     times,
 )
-from deployments.local.eras import as_of
-from deployments.local.tariffs import Tariff, meter_tariff
-from deployments.local.zones import JFK, LAGUARDIA, MANHATTAN, dropoff_weights, pickup_weights
+from deployments.tlc_site.synthetic.fares import Tariff, meter_tariff
+from deployments.tlc_site.synthetic.file_formats import as_of
+from deployments.tlc_site.synthetic.zones import JFK, LAGUARDIA, MANHATTAN, dropoff_weights, pickup_weights
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 

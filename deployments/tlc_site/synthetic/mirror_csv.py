@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from deployments.local.eras import ARROW_TYPES, csv_columns, field_of
+from deployments.tlc_site.synthetic.file_formats import ARROW_TYPES, csv_columns, field_of
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 

@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from deployments.local.csv_form import write_csv
-from deployments.local.dirt import soil, with_copies
-from deployments.local.distributions import Trips, to_arrow
-from deployments.local.early import early_trips
-from deployments.local.eras import as_of, field_of, raw_schema
-from deployments.local.hired import fhv_trips, fhvhv_trips
-from deployments.local.shares import added_rows, dirt_counts
-from deployments.local.taxi import taxi_trips
-from deployments.local.zones import zone_lookup
+from deployments.tlc_site.synthetic.anomalies import soil, with_copies
+from deployments.tlc_site.synthetic.anomaly_rates import added_rows, dirt_counts
+from deployments.tlc_site.synthetic.distributions import Trips, to_arrow
+from deployments.tlc_site.synthetic.file_formats import as_of, field_of, raw_schema
+from deployments.tlc_site.synthetic.for_hire_trips import fhv_trips, fhvhv_trips
+from deployments.tlc_site.synthetic.metered_trips import taxi_trips
+from deployments.tlc_site.synthetic.mirror_csv import write_csv
+from deployments.tlc_site.synthetic.yellow_2009 import early_trips
+from deployments.tlc_site.synthetic.zones import zone_lookup
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.locations import ZONES_PATH, month_path
 from flows.tlc.month import Month

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from deployments.local.distributions import FloatArray, IntArray, Trips, Words, chance, pick_words
-from deployments.local.zones import MANHATTAN, UNKNOWN
+from deployments.tlc_site.synthetic.distributions import FloatArray, IntArray, Trips, Words, chance, pick_words
+from deployments.tlc_site.synthetic.zones import MANHATTAN, UNKNOWN
 from flows.tlc.month import Month
 
 _VENDORS = {1: "CMT", 2: "VTS", 3: "DDS"}

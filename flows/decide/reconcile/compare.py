@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from flows.decide.reconcile.observed import Place, SourceMonth, dropped_rules, source_of
+from flows.decide.reconcile.result import Difference, Kind, MonthComparison
 from flows.tlc.catalogue import catalogue_month, expected_size
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.month import Month
-from flows.tlc.place import Place, SourceMonth, dropped_rules, source_of
-from flows.tlc.reconciliation import Difference, Kind, MonthComparison
 from flows.tlc.report import LoadReport
 from flows.tlc.totals import Totals, differences, in_one_sentence
 

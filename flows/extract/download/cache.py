@@ -25,8 +25,8 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
-from flows.extract.request import plain_url
-from flows.extract.source_file import SourceFile
+from flows.extract.download.find import SourceFile
+from flows.extract.download.request import plain_url
 from flows.tlc.errors import TargetUnavailable
 
 SPARE_SECONDS = 600.0

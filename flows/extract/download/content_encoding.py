@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from flows.extract.part import Part
-from flows.extract.request import plain_url
-from flows.extract.source_file import SourceFile
-from flows.extract.transfer import too_long
-from flows.extract.verify import find_problem
+from flows.extract.download.find import SourceFile
+from flows.extract.download.part import Part
+from flows.extract.download.request import plain_url
+from flows.extract.download.transfer import too_long
+from flows.extract.download.verify import find_problem
 from flows.tlc.errors import NotTripFile
 
 _CHUNK_BYTES = 256 * 1024

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import httpx
 
-from flows.extract.cache import CacheSlot, Version, discard, disk_errors, make_room, prune
-from flows.extract.content_encoding import undo_encoding
-from flows.extract.part import Part
-from flows.extract.patience import Patience
-from flows.extract.request import plain_url
-from flows.extract.source_file import SourceFile, find_file, find_files
-from flows.extract.transfer import MAX_BYTES, Progress, Transfer, too_long
-from flows.extract.verify import verify_file
+from flows.extract.download.cache import CacheSlot, Version, discard, disk_errors, make_room, prune
+from flows.extract.download.content_encoding import undo_encoding
+from flows.extract.download.find import SourceFile, find_file, find_files
+from flows.extract.download.part import Part
+from flows.extract.download.request import plain_url
+from flows.extract.download.retry import Patience
+from flows.extract.download.transfer import MAX_BYTES, Progress, Transfer, too_long
+from flows.extract.download.verify import verify_file
 from flows.tlc.errors import NotTripFile
 
 __all__ = [

@@ -11,8 +11,8 @@ from typing import Self
 
 import httpx
 
-from flows.extract.patience import Attempts, Patience, TryAgain
-from flows.extract.request import UNBLOCK, open_response, plain_url, refusal
+from flows.extract.download.request import UNBLOCK, open_response, plain_url, refusal
+from flows.extract.download.retry import Attempts, Patience, TryAgain
 from flows.tlc.errors import SourceBlocked, SourceError
 
 FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from flows.extract.cache import FULL, CacheSlot, Version, disk_errors, note_path, read_version, write_version
-from flows.extract.source_file import SourceFile
+from flows.extract.download.cache import FULL, CacheSlot, Version, disk_errors, note_path, read_version, write_version
+from flows.extract.download.find import SourceFile
 
 
 class Part:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from flows.extract.patience import Patience, TryAgain
+from flows.extract.download.retry import Patience, TryAgain
 from flows.tlc.errors import ParameterError, SourceBlocked, SourceError, SourceUnavailable
 
 PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}

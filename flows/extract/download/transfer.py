@@ -10,10 +10,10 @@ from typing import NoReturn
 
 import httpx
 
-from flows.extract.part import Part
-from flows.extract.patience import Attempts, Patience, TryAgain
-from flows.extract.request import UNBLOCK, open_response, plain_url, read_body, refusal
-from flows.extract.source_file import ABSENT, SourceFile, may_equal
+from flows.extract.download.find import ABSENT, SourceFile, may_equal
+from flows.extract.download.part import Part
+from flows.extract.download.request import UNBLOCK, open_response, plain_url, read_body, refusal
+from flows.extract.download.retry import Attempts, Patience, TryAgain
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceError
 
 Progress = Callable[[int, int | None], None]

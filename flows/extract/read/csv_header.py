@@ -6,7 +6,7 @@ import csv
 import re
 from typing import IO, Any
 
-from flows.extract.csv_lines import field_count
+from flows.extract.read.csv_lines import field_count
 from flows.tlc.errors import NotTripFile
 
 # The longest header of TLC has 500 bytes.

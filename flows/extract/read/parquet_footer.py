@@ -10,10 +10,10 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.extract.patience import Attempts, Patience, TryAgain
-from flows.extract.request import open_response, plain_url, read_body, refusal
-from flows.extract.source_file import SourceFile
-from flows.extract.trip_file import PARQUET_MAGIC
+from flows.extract.download.find import SourceFile
+from flows.extract.download.request import open_response, plain_url, read_body, refusal
+from flows.extract.download.retry import Attempts, Patience, TryAgain
+from flows.extract.read.trip_file import PARQUET_MAGIC
 from flows.tlc.errors import NotTripFile, SourceChanged
 from flows.tlc.schema import Schema
 from flows.tlc.totals import Totals

@@ -14,9 +14,9 @@ from typing import IO, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.extract.csv_header import read_header
-from flows.extract.csv_lines import field_count, lines_of, read_ahead, read_blocks, regular_lines
-from flows.extract.csv_rows import parse_lines
+from flows.extract.read.csv_header import read_header
+from flows.extract.read.csv_lines import field_count, lines_of, read_ahead, read_blocks, regular_lines
+from flows.extract.read.csv_rows import parse_lines
 from flows.tlc.errors import NotTripFile
 
 # Rows of a batch: large enough that a kernel's fixed cost vanishes, small enough that a few of them in flight

@@ -23,7 +23,7 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from flows.load.warehouse import WarehouseLoad
+from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.errors import TargetUnavailable
 from flows.tlc.locations import trips_table
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from flows.load.bigquery_errors import bigquery_errors
-from flows.load.bigquery_tables import BigQueryTables
-from flows.load.warehouse_external import DAY_KEY, days_url, lake_table, no_days
+from flows.load.bigquery.errors import bigquery_errors
+from flows.load.bigquery.tables import BigQueryTables
+from flows.load.warehouse.lake_table import DAY_KEY, days_url, lake_table, no_days
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.schema import bigquery_fields, schema_of

@@ -15,9 +15,9 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from flows.load.bigquery_jobs import MonthJobs
-from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import LEDGER, LEDGER_TABLE, ledger_row
+from flows.load.bigquery.jobs import MonthJobs
+from flows.load.warehouse.ledger import LEDGER, LEDGER_TABLE, ledger_row
+from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import trips_table
 from flows.tlc.report import LoadReport

@@ -19,18 +19,18 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from flows.load import bigquery_totals
-from flows.load.bigquery_errors import bigquery_errors, job_failure
-from flows.load.bigquery_external import create_lake_table
-from flows.load.bigquery_jobs import MonthJobs, Patience
-from flows.load.bigquery_ledger import MAX_BYTES_BILLED, BigQueryLedger
-from flows.load.bigquery_tables import BigQueryTables
-from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import report_of, standing_of, unchanged
+from flows.decide.plan import Standing
+from flows.load.bigquery import totals as bigquery_totals
+from flows.load.bigquery.errors import bigquery_errors, job_failure
+from flows.load.bigquery.jobs import MonthJobs, Patience
+from flows.load.bigquery.lake_table import create_lake_table
+from flows.load.bigquery.ledger import MAX_BYTES_BILLED, BigQueryLedger
+from flows.load.bigquery.tables import BigQueryTables
+from flows.load.warehouse.ledger import report_of, standing_of, unchanged
+from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
 from flows.tlc.month import Month
-from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.tlc.totals import Totals
 

@@ -9,8 +9,8 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from flows.load.bigquery_jobs import Patience
-from flows.load.warehouse_ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
+from flows.load.bigquery.jobs import Patience
+from flows.load.warehouse.ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
 from flows.tlc.errors import TargetBusy, TargetMismatch
 from flows.tlc.locations import trips_table
 from flows.tlc.schema import Schema, bigquery_fields

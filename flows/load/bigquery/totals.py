@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from flows.load.bigquery_ledger import BigQueryLedger
+from flows.load.bigquery.ledger import BigQueryLedger
 from flows.load.totals_query import totals_by_month, totals_select
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import trips_table

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from flows.load.duckdb_tables import literal
-from flows.load.warehouse import WarehouseLoad
+from flows.load.duckdb.tables import literal
+from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
 from flows.tlc.file_url import url_to_path
 

@@ -6,9 +6,9 @@ import glob
 
 import duckdb
 
-from flows.load.duckdb_files import lake_folder
-from flows.load.duckdb_tables import literal, quoted
-from flows.load.warehouse_external import DAY_KEY, days_url, lake_table, no_days
+from flows.load.duckdb.files import lake_folder
+from flows.load.duckdb.tables import literal, quoted
+from flows.load.warehouse.lake_table import DAY_KEY, days_url, lake_table, no_days
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import SCHEMA

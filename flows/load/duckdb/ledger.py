@@ -8,9 +8,9 @@ from typing import Any
 
 import duckdb
 
-from flows.load.duckdb_tables import existing_columns
-from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import LEDGER, LEDGER_TABLE, ledger_row, report_of, unchanged
+from flows.load.duckdb.tables import existing_columns
+from flows.load.warehouse.ledger import LEDGER, LEDGER_TABLE, ledger_row, report_of, unchanged
+from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport
 

@@ -17,19 +17,19 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from flows.load import duckdb_totals
-from flows.load.duckdb_errors import duckdb_errors
-from flows.load.duckdb_external import create_lake_view
-from flows.load.duckdb_files import check_columns, lake_folder, month_files, read_parquet
-from flows.load.duckdb_ledger import enter_load, last_rows, standing_load
-from flows.load.duckdb_tables import ensure_tables, existing_columns, quoted
-from flows.load.warehouse import WarehouseLoad
-from flows.load.warehouse_ledger import standing_of
+from flows.decide.plan import Standing
+from flows.load.duckdb import totals as duckdb_totals
+from flows.load.duckdb.errors import duckdb_errors
+from flows.load.duckdb.files import check_columns, lake_folder, month_files, read_parquet
+from flows.load.duckdb.lake_table import create_lake_view
+from flows.load.duckdb.ledger import enter_load, last_rows, standing_load
+from flows.load.duckdb.tables import ensure_tables, existing_columns, quoted
+from flows.load.warehouse.ledger import standing_of
+from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetBusy, TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.month import Month
-from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.tlc.totals import Totals
 

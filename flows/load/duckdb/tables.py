@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from flows.load.warehouse_ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
+from flows.load.warehouse.ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.schema import Schema

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from flows.load.duckdb_tables import existing_columns
+from flows.load.duckdb.tables import existing_columns
 from flows.load.totals_query import totals_by_month, totals_select
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import SCHEMA, trips_table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from flows.load.lake import TEMPORARY, Lake
-from flows.load.manifest import Manifest
+from flows.load.lake.manifest import Manifest
+from flows.load.lake.protocol import TEMPORARY, Lake
 
 _WORKERS = 8
 

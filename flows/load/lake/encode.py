@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from flows.load.month_load import MonthLoad
-from flows.load.parquet_days import DayFiles
-from flows.load.parquet_file import ParquetFile, RowGroups, described
-from flows.load.parquet_lanes import write_all
+from flows.load.parquet.daily_files import DayFiles
+from flows.load.parquet.fan_out import write_all
+from flows.load.parquet.file import ParquetFile, RowGroups, described
 from flows.load.rejected_spill import RejectedSpill
 from flows.tlc.errors import TargetError
 from flows.tlc.locations import Layout, lake_day_object, lake_object, rejected_object

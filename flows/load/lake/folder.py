@@ -15,10 +15,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.load.lake import TEMPORARY, LakeObject, ObjectChanged, Turn, read_manifest
-from flows.load.lake_crc32c import crc32c_of, crc32c_of_file
-from flows.load.lake_folder_disk import GONE, link_or_copy, lock_in_new_folder, make_folder, sync, unless_gone
-from flows.load.manifest import Manifest
+from flows.load.crc32c import crc32c_of, crc32c_of_file
+from flows.load.lake.folder_disk import GONE, link_or_copy, lock_in_new_folder, make_folder, sync, unless_gone
+from flows.load.lake.manifest import Manifest
+from flows.load.lake.protocol import TEMPORARY, LakeObject, ObjectChanged, Turn, read_manifest
 from flows.load.work_disk import FULL
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetLocked, TargetUnavailable

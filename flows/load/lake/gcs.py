@@ -17,11 +17,11 @@ from google.api_core import exceptions as api
 from google.api_core.retry import Retry
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from flows.load.lake import ABSENT, TEMPORARY, LakeObject, ObjectChanged, Turn, read_manifest
-from flows.load.lake_crc32c import crc32c_of
-from flows.load.lake_gcs_errors import gcs_errors
-from flows.load.lake_gcs_turn import take_turn
-from flows.load.manifest import Manifest
+from flows.load.crc32c import crc32c_of
+from flows.load.lake.gcs_errors import gcs_errors
+from flows.load.lake.gcs_lock import take_turn
+from flows.load.lake.manifest import Manifest
+from flows.load.lake.protocol import ABSENT, TEMPORARY, LakeObject, ObjectChanged, Turn, read_manifest
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetError, TargetUnavailable
 from flows.tlc.month import Month

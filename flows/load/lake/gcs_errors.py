@@ -10,7 +10,7 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-from flows.load.lake import ObjectChanged
+from flows.load.lake.protocol import ObjectChanged
 from flows.tlc.errors import TargetError, TargetUnavailable
 
 # Where the client itself asks again (google.cloud.storage.retry), running again later may do.

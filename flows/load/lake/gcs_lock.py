@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from flows.load.lake import ABSENT, Lake, LakeObject, ObjectChanged
+from flows.load.lake.protocol import ABSENT, Lake, LakeObject, ObjectChanged
 from flows.tlc.errors import TargetError, TargetLocked
 
 TURN_SECONDS = 600.0

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from flows.load.lake import Lake
-from flows.load.lake_publish import Replacement, publish
-from flows.load.lake_workspace import workspace
-from flows.load.manifest import Manifest, ManifestObject
-from flows.load.parquet_days import DayFiles
-from flows.load.parquet_file import described
-from flows.load.parquet_lanes import write_all
+from flows.load.lake.manifest import Manifest, ManifestObject
+from flows.load.lake.protocol import Lake
+from flows.load.lake.publish import Replacement, publish
+from flows.load.lake.workspace import workspace
+from flows.load.parquet.daily_files import DayFiles
+from flows.load.parquet.fan_out import write_all
+from flows.load.parquet.file import described
 from flows.tlc.errors import CheckFailed
 from flows.tlc.report import LoadReport
 from flows.transform.homework import PICKUP_DATE, HomeworkStream

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.load.lake import TEMPORARY, Lake
-from flows.load.lake_clear import clear_or_warn, has_leftovers
-from flows.load.lake_encode import encode_month, encode_rejected
-from flows.load.lake_publish import Replacement, publish, standing
-from flows.load.lake_workspace import workspace
-from flows.load.manifest import Manifest, ManifestObject
+from flows.decide.plan import Standing
+from flows.load.lake.clear import clear_or_warn, has_leftovers
+from flows.load.lake.encode import encode_month, encode_rejected
+from flows.load.lake.manifest import Manifest, ManifestObject
+from flows.load.lake.protocol import TEMPORARY, Lake
+from flows.load.lake.publish import Replacement, publish, standing
+from flows.load.lake.workspace import workspace
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import RejectedSpill
 from flows.tlc.dataset import Dataset
@@ -26,7 +27,6 @@ from flows.tlc.locations import (
     month_of_manifest,
     rejected_object,
 )
-from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.transform.stream import TripStream
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from flows.load.manifest import Manifest
+from flows.load.lake.manifest import Manifest
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import manifest_object

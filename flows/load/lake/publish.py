@@ -31,10 +31,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from flows.load.lake import ABSENT, TEMPORARY, Lake, LakeObject, ObjectChanged, Turn, parse_manifest
-from flows.load.lake_clear import clear_or_warn, names_temporary
-from flows.load.manifest import Manifest, ManifestObject
-from flows.load.parquet_file import ParquetFile
+from flows.load.lake.clear import clear_or_warn, names_temporary
+from flows.load.lake.manifest import Manifest, ManifestObject
+from flows.load.lake.protocol import ABSENT, TEMPORARY, Lake, LakeObject, ObjectChanged, Turn, parse_manifest
+from flows.load.parquet.file import ParquetFile
 from flows.tlc.errors import TargetBusy
 
 # Uploads fill the line with few; copies are one small request each.

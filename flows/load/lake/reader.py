@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from flows.load.lake import Lake, LakeObject, ObjectChanged
+from flows.load.lake.protocol import Lake, LakeObject, ObjectChanged
 
 
 class LakeFile(io.RawIOBase):

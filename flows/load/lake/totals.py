@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.load.lake import Lake, ObjectChanged
-from flows.load.lake_reader import LakeFile
-from flows.load.manifest import Manifest, ManifestObject
+from flows.load.lake.manifest import Manifest, ManifestObject
+from flows.load.lake.protocol import Lake, ObjectChanged
+from flows.load.lake.reader import LakeFile
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetBusy
 from flows.tlc.locations import Layout

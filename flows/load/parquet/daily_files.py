@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from flows.load.parquet_file import ParquetFile, RowGroups, as_date, pickup_days
+from flows.load.parquet.file import ParquetFile, RowGroups, as_date, pickup_days
 
 # Batches are split by day at once where that gives each day about that many rows, else several of them together, up to
 # the second number: a few calls for many rows, whatever the order of the file.

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.load.lake_crc32c import crc32c_of_file
+from flows.load.crc32c import crc32c_of_file
 from flows.tlc.locations import Layout
 
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -7,10 +7,10 @@ from typing import Any
 
 from psycopg2 import errors, sql
 
-from flows.load.postgres_copy import copy_batches
-from flows.load.postgres_errors import postgres_errors, transaction
-from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
-from flows.load.postgres_tables import catalogue_name, column_definition, ensure_schema, existing_columns
+from flows.load.postgres.copy import copy_batches
+from flows.load.postgres.errors import postgres_errors, transaction
+from flows.load.postgres.locks import Waiting, holding_locks, lock_in_turn
+from flows.load.postgres.tables import catalogue_name, column_definition, ensure_schema, existing_columns
 from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.schema import Schema
 from flows.transform.homework import PICKUP_DATE, HomeworkStream

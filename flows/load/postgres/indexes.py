@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from flows.load.postgres_tables import table_name
+from flows.load.postgres.tables import table_name
 from flows.tlc.locations import SCHEMA
 
 # The definition is what stands after "on <table>". Looking into the catalogue takes no lock on the table.

@@ -7,13 +7,13 @@ from typing import Any
 
 from psycopg2 import sql
 
+from flows.decide.plan import Standing
 from flows.load.month_load import MonthLoad
-from flows.load.postgres_tables import table_name
+from flows.load.postgres.tables import table_name
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import SCHEMA, partition_table, trips_table
 from flows.tlc.month import Month
-from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 
 # Rows are read as a whole (to_jsonb): a table that no load has widened yet lacks the newest columns.

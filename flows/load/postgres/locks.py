@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from flows.load.postgres_errors import LOCK_NOT_GIVEN
+from flows.load.postgres.errors import LOCK_NOT_GIVEN
 from flows.tlc.errors import TargetLocked
 
 

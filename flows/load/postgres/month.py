@@ -18,14 +18,15 @@ from typing import Any
 import pyarrow as pa
 from psycopg2 import sql
 
+from flows.decide.plan import Standing
 from flows.load.month_load import MonthLoad
-from flows.load.postgres_copy import copy_batches
-from flows.load.postgres_errors import postgres_errors, transaction
-from flows.load.postgres_indexes import make_indexes
-from flows.load.postgres_ledger import refuse_outdated, standing_load, standing_loads, write_ledger
-from flows.load.postgres_locks import Waiting, lock_in_turn
-from flows.load.postgres_swap import month_literal, new_name, swap_partition
-from flows.load.postgres_tables import (
+from flows.load.postgres.copy import copy_batches
+from flows.load.postgres.errors import postgres_errors, transaction
+from flows.load.postgres.indexes import make_indexes
+from flows.load.postgres.ledger import refuse_outdated, standing_load, standing_loads, write_ledger
+from flows.load.postgres.locks import Waiting, lock_in_turn
+from flows.load.postgres.swap import month_literal, new_name, swap_partition
+from flows.load.postgres.tables import (
     column_definition,
     ensure_tables,
     existing_columns,
@@ -37,7 +38,6 @@ from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import trips_table
-from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.transform.rejected import REJECTED_SCHEMA
 from flows.transform.stream import TripStream

@@ -6,10 +6,10 @@ from typing import Any
 
 from psycopg2 import sql
 
-from flows.load.postgres_indexes import rename_indexes
-from flows.load.postgres_ledger import is_attached
-from flows.load.postgres_locks import Waiting, holding_locks
-from flows.load.postgres_tables import add_columns, column_definition, existing_columns, missing_columns, table_name
+from flows.load.postgres.indexes import rename_indexes
+from flows.load.postgres.ledger import is_attached
+from flows.load.postgres.locks import Waiting, holding_locks
+from flows.load.postgres.tables import add_columns, column_definition, existing_columns, missing_columns, table_name
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import partition_table, trips_table
 from flows.tlc.month import Month

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from flows.load.postgres_locks import Waiting, holding_locks, lock_in_turn
+from flows.load.postgres.locks import Waiting, holding_locks, lock_in_turn
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table

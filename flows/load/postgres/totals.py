@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg2 import sql
 
-from flows.load.postgres_errors import postgres_errors
-from flows.load.postgres_tables import table_name
+from flows.load.postgres.errors import postgres_errors
+from flows.load.postgres.tables import table_name
 from flows.load.totals_query import totals_by_month, totals_select
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import SCHEMA, trips_table

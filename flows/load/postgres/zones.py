@@ -8,9 +8,9 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extras import execute_values
 
-from flows.extract.zones import Zone
-from flows.load.postgres_errors import postgres_errors
-from flows.load.postgres_tables import table_name
+from flows.extract.read.zones import Zone
+from flows.load.postgres.errors import postgres_errors
+from flows.load.postgres.tables import table_name
 
 
 def has_zones(connection: Any) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flows.load.warehouse import WarehouseLoad
-from flows.tlc.plan import Standing
+from flows.decide.plan import Standing
+from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.report import LoadReport
 
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Protocol
 
-from flows.load.lake import LakeObject
-from flows.load.manifest import Manifest, ManifestObject
+from flows.decide.plan import Standing
+from flows.load.lake.manifest import Manifest, ManifestObject
+from flows.load.lake.protocol import LakeObject
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.month import Month
-from flows.tlc.plan import Standing
 from flows.tlc.report import LoadReport
 from flows.tlc.schema import Schema, schema_of
 from flows.tlc.totals import Totals

@@ -18,12 +18,12 @@ from blocks.register import load_block
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 from flows import backfill
-from flows.extract.download import download, find_file
-from flows.extract.trip_file import open_trip_file
-from flows.load import postgres
+from flows.extract.download.download import download, find_file
+from flows.extract.read.trip_file import open_trip_file
 from flows.load.month_load import MonthLoad
+from flows.load.postgres import month as postgres
 from flows.load.rejected_spill import rejected_spill
-from flows.tasks_plan import plan_months
+from flows.tasks.plan import plan_months
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import SCHEMA, known_path, month_path

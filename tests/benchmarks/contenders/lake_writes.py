@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows.extract.trip_file import open_trip_file
-from flows.load.lake_folder import FolderLake
-from flows.load.lake_gcs import GcsLake
-from flows.load.lake_month import load_month
+from flows.extract.read.trip_file import open_trip_file
+from flows.load.lake.folder import FolderLake
+from flows.load.lake.gcs import GcsLake
+from flows.load.lake.month import load_month
 from flows.load.month_load import MonthLoad
-from flows.load.parquet_file import ROW_GROUP_BYTES, ROW_GROUP_ROWS, pickup_days, writer_options
+from flows.load.parquet.file import ROW_GROUP_BYTES, ROW_GROUP_ROWS, pickup_days, writer_options
 from flows.load.rejected_spill import rejected_spill
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest

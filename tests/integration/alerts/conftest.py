@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
-from deployments.automation_definitions import Patience
-from deployments.automations import Applied, apply_automations
+from deployments.server.alerts import Patience
+from deployments.server.automations import Applied, apply_automations
 from tests.integration.alerts.runs import hangs
 from tests.servers.postgres_process import prefect_database
 from tests.servers.prefect_process import ROOT, PrefectServer

@@ -9,8 +9,8 @@ import pytest
 from prefect.automations import Automation, DoNothing, EventTrigger, Posture
 from prefect.client.orchestration import get_client
 
-from deployments.automation_definitions import MANAGED, managed_automations
-from deployments.automations import apply_automations
+from deployments.server.alerts import MANAGED, managed_automations
+from deployments.server.automations import apply_automations
 from tests.integration.alerts.conftest import SHORT
 
 pytestmark = pytest.mark.timeout(420)

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from blocks.embedded import stop_postgres
+from blocks.embedded_postgres import stop_postgres
 from tests.servers.prefect_process import PrefectServer
 
 GIVEN = {

@@ -69,7 +69,7 @@ def test_an_api_is_always_asked(prefect: None) -> None:
 def test_a_duckdb_file_is_found_without_googles_libraries(prefect: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Saved, it wins over the environment's; they take a second of a process that needs none of them."""
     monkeypatch.setenv("TLC_WAREHOUSE_URL", "duckdb:///of/the/environment.duckdb")
-    code = "import sys, flows.targets as t; print(t.open_warehouse().place, 'prefect_gcp' in sys.modules)"
+    code = "import sys, flows.tasks.connect as t; print(t.open_warehouse().place, 'prefect_gcp' in sys.modules)"
 
     def opened() -> str:
         environment = os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url)}

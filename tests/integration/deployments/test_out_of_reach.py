@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from blocks.embedded import stop_postgres
-from deployments.declared import declared_deployments
+from blocks.embedded_postgres import stop_postgres
+from deployments.server.declared import declared_deployments
 from tests.servers.prefect_process import PrefectServer
 
 

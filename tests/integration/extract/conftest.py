@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from flows.extract.download import Downloaded, Patience, SourceFile, download, find_file
+from flows.extract.download.download import Downloaded, Patience, SourceFile, download, find_file
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
 CSV = "/green/green_tripdata_2020-12.csv.gz"

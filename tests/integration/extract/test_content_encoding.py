@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from deployments.local.faults import Answer, Cut, GzipEncoded, NoEtag, NoLength, WeakEtag
-from flows.extract.cache import read_version
-from flows.extract.download import SourceFile, known_identity
+from deployments.tlc_site.faults import Answer, Cut, GzipEncoded, NoEtag, NoLength, WeakEtag
+from flows.extract.download.cache import read_version
+from flows.extract.download.download import SourceFile, known_identity
 from flows.tlc.errors import NotTripFile, SourceError, SourceUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deployments.local.faults import (
+from deployments.tlc_site.faults import (
     Answer,
     Change,
     Cut,
@@ -24,8 +24,8 @@ from deployments.local.faults import (
     WeakEtag,
     WrongLength,
 )
-from deployments.local.site import TripSite
-from flows.extract.download import SourceFile, known_identity
+from deployments.tlc_site.site import TripSite
+from flows.extract.download.download import SourceFile, known_identity
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from deployments.local.faults import Cut
-from flows.extract.cache import CacheSlot
-from flows.extract.download import discard, prune
+from deployments.tlc_site.faults import Cut
+from flows.extract.download.cache import CacheSlot
+from flows.extract.download.download import discard, prune
 from flows.tlc.errors import SourceUnavailable
 
 FILES = {f"/misc/{name}.csv": f"{name},b\n".encode() * 1000 for name in ("one", "two", "three")}

@@ -8,8 +8,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from deployments.local.faults import Answer, Cut, NoEtag, NoLength, Stall, WeakEtag
-from deployments.local.site import TripSite
+from deployments.tlc_site.faults import Answer, Cut, NoEtag, NoLength, Stall, WeakEtag
+from deployments.tlc_site.site import TripSite
 from flows.tlc.errors import ParameterError, SourceBlocked, SourceUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"

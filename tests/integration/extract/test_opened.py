@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.faults import Throttle
-from flows.extract.cache import CacheSlot
+from deployments.tlc_site.faults import Throttle
 from flows.extract.cached_file import open_cached
-from flows.extract.download import discard
-from flows.sources import opened
+from flows.extract.download.cache import CacheSlot
+from flows.extract.download.download import discard
+from flows.tasks.sources import opened
 from flows.tlc.errors import SourceUnavailable, TargetUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
@@ -30,7 +30,7 @@ DOWNLOAD = """
 import sys
 from pathlib import Path
 import httpx
-from flows.extract.download import download, find_file
+from flows.extract.download.download import download, find_file
 url, cache = sys.argv[1], Path(sys.argv[2])
 with httpx.Client() as client:
     download(client, find_file(client, url, url), cache, keep_bytes=1024**3)

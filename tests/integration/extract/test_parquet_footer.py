@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.faults import Answer, GzipEncoded, IgnoreRange
-from deployments.local.months import make_month
-from deployments.local.site import TripSite
-from flows.extract.parquet_footer import FIRST_BYTES, read_footer
-from flows.extract.patience import Patience
-from flows.extract.source_file import SourceFile, find_file
+from deployments.tlc_site.faults import Answer, GzipEncoded, IgnoreRange
+from deployments.tlc_site.site import TripSite
+from deployments.tlc_site.synthetic.months import make_month
+from flows.extract.download.find import SourceFile, find_file
+from flows.extract.download.retry import Patience
+from flows.extract.read.parquet_footer import FIRST_BYTES, read_footer
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceUnavailable
 from flows.tlc.month import Month

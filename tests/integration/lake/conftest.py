@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.months import make_month
-from flows.extract.trip_file import open_trip_file
-from flows.load.lake import TEMPORARY, Lake
-from flows.load.lake_crc32c import crc32c_of
-from flows.load.lake_folder import FolderLake
-from flows.load.lake_gcs import RETRY, GcsLake
-from flows.load.lake_month import LAYOUTS, find_load, load_month
-from flows.load.manifest import Manifest
+from deployments.tlc_site.synthetic.months import make_month
+from flows.extract.read.trip_file import open_trip_file
+from flows.load.crc32c import crc32c_of
+from flows.load.lake.folder import FolderLake
+from flows.load.lake.gcs import RETRY, GcsLake
+from flows.load.lake.manifest import Manifest
+from flows.load.lake.month import LAYOUTS, find_load, load_month
+from flows.load.lake.protocol import TEMPORARY, Lake
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import rejected_spill
 from flows.tlc.dataset import Dataset

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.load.lake import TEMPORARY, ObjectChanged
-from flows.load.lake_crc32c import crc32c_of_file
-from flows.load.lake_folder import FolderLake
-from flows.load.lake_month import find_loads
+from flows.load.crc32c import crc32c_of_file
+from flows.load.lake.folder import FolderLake
+from flows.load.lake.month import find_loads
+from flows.load.lake.protocol import TEMPORARY, ObjectChanged
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch, TargetUnavailable
 from tests.integration.lake.conftest import GREEN, Loader, assert_tidy, assert_true, gcs_lake
@@ -24,7 +24,7 @@ STAGING = f"{TEMPORARY}trips/green/2023-12/"
 LOADS = """
 import sys
 from pathlib import Path
-from flows.load.lake_folder import FolderLake
+from flows.load.lake.folder import FolderLake
 from tests.integration.lake.conftest import Loader
 name, lake, work, times, *sources = sys.argv[1:]
 loader = Loader(FolderLake(Path(lake)), Path(work))
@@ -37,7 +37,7 @@ for number in range(int(times)):
 STAGE = """
 import sys
 from pathlib import Path
-from flows.load.lake_folder import FolderLake
+from flows.load.lake.folder import FolderLake
 lake, prefix = FolderLake(Path(sys.argv[1])), sys.argv[2]
 with lake.staging(prefix):
     if len(sys.argv) > 3:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.load.lake import ABSENT, Lake, ObjectChanged
-from flows.load.lake_crc32c import crc32c_of_file
-from flows.load.lake_gcs import GcsLake
+from flows.load.crc32c import crc32c_of_file
+from flows.load.lake.gcs import GcsLake
+from flows.load.lake.protocol import ABSENT, Lake, ObjectChanged
 from flows.tlc.errors import TargetBusy, TargetError, TargetUnavailable
 from tests.integration.lake.conftest import Loader, assert_tidy, assert_true, gcs_lake
 from tests.servers.gcs import FakeGcs, GcsWire
@@ -169,7 +169,7 @@ def test_a_turn_is_waited_for_and_taken_from_the_dead(gcs: GcsLake) -> None:
 
 
 def test_a_turn_that_never_comes_is_busy(wire: GcsWire, gcs: GcsLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.load.lake_gcs_turn.TURN_SECONDS", 0.3)
+    monkeypatch.setattr("flows.load.lake.gcs_lock.TURN_SECONDS", 0.3)
     wait = gcs_lake(wire, takeover_seconds=9)
     with gcs.turn("a"), pytest.raises(TargetBusy, match="other loads have been replacing"), wait.turn("a"):
         pass

@@ -17,9 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flows.load.lake import TEMPORARY, Lake
-from flows.load.lake_clear import names_temporary
-from flows.load.lake_folder import FolderLake
+from flows.load.lake.clear import names_temporary
+from flows.load.lake.folder import FolderLake
+from flows.load.lake.protocol import TEMPORARY, Lake
 from flows.tlc.errors import NewerLoad
 from tests.integration.lake.conftest import Loader, assert_tidy, assert_true, gcs_lake
 from tests.servers.gcs import GcsWire
@@ -79,7 +79,7 @@ def fresh(request: pytest.FixtureRequest, lake: Lake) -> Callable[[], Lake]:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Arrow's threads do not survive a fork: encode beforehand, in the thread that asks."""
-    monkeypatch.setattr("flows.load.lake_encode.write_all", write_here)
+    monkeypatch.setattr("flows.load.lake.encode.write_all", write_here)
     threads = pa.cpu_count()
     pa.set_cpu_count(1)
     yield
@@ -170,7 +170,7 @@ import sys
 from pathlib import Path
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
-from flows.load.lake_gcs import GcsLake
+from flows.load.lake.gcs import GcsLake
 url, source, work, etag = sys.argv[1:]
 client = storage.Client("p", AnonymousCredentials(), client_options={"api_endpoint": url})
 from tests.integration.lake.conftest import Loader

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.months import write_parquet
-from flows.load.lake_folder import FolderLake
+from deployments.tlc_site.synthetic.months import write_parquet
+from flows.load.lake.folder import FolderLake
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, NewerLoad, TargetBusy, TargetUnavailable, TooManyBadRows
 from flows.tlc.identity import MonthRequest
@@ -213,7 +213,7 @@ def test_temporary_files_of_a_killed_process_are_removed(loader: Loader, days_fi
 
 
 def test_a_full_disk_is_said_before_anything_is_encoded(loader: Loader, days_file, monkeypatch) -> None:
-    monkeypatch.setattr("flows.load.lake_workspace.shutil.disk_usage", lambda _path: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr("flows.load.lake.workspace.shutil.disk_usage", lambda _path: type("Usage", (), {"free": 10}))
     with pytest.raises(TargetUnavailable, match="set TLC_CACHE_DIR to a folder on a larger disk"):
         loader(days_file(1))
     assert loader.names() == []

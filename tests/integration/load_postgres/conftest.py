@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.extract.trip_file import open_trip_file
+from flows.extract.read.trip_file import open_trip_file
 from flows.load.month_load import MonthLoad
-from flows.load.postgres import load_month
-from flows.load.postgres_locks import Waiting
+from flows.load.postgres.locks import Waiting
+from flows.load.postgres.month import load_month
 from flows.load.rejected_spill import rejected_spill
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest

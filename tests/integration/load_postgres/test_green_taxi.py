@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.extract.trip_file import open_trip_file
-from flows.load.green_taxi import replace_green_taxi
-from flows.load.postgres_locks import Waiting
+from flows.extract.read.trip_file import open_trip_file
+from flows.load.postgres.green_taxi import replace_green_taxi
+from flows.load.postgres.locks import Waiting
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetBusy, TargetMismatch
 from flows.tlc.month import Month

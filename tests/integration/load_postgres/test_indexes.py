@@ -7,8 +7,8 @@ import time
 import pyarrow as pa
 import pytest
 
-from deployments.local.months import make_month
-from flows.load.postgres_locks import Waiting
+from deployments.tlc_site.synthetic.months import make_month
+from flows.load.postgres.locks import Waiting
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetError
 from flows.tlc.month import Month

@@ -14,9 +14,9 @@ import pytest
 from psycopg2 import sql
 
 from blocks.postgres import CONNECT_ARGS
-from flows.load import postgres_copy
-from flows.load.postgres_copy import copy_batches
-from flows.load.postgres_errors import postgres_errors, transaction
+from flows.load.postgres import copy as postgres_copy
+from flows.load.postgres.copy import copy_batches
+from flows.load.postgres.errors import postgres_errors, transaction
 from flows.tlc.errors import TargetUnavailable
 from tests.servers.postgres_process import open_folder, running_postgres
 from tests.servers.third_party import programs_path

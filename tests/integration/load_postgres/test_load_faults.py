@@ -15,9 +15,9 @@ import psycopg2
 import pyarrow as pa
 import pytest
 
-from deployments.local.months import make_month, write_parquet
-from flows.load.postgres import find_loads
-from flows.load.postgres_locks import Waiting, lock_in_turn
+from deployments.tlc_site.synthetic.months import make_month, write_parquet
+from flows.load.postgres.locks import Waiting, lock_in_turn
+from flows.load.postgres.month import find_loads
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import NewerLoad, TargetBusy, TargetUnavailable
 from flows.tlc.month import Month
@@ -37,9 +37,9 @@ LOAD_IN_A_PROCESS = """
 import sys
 from pathlib import Path
 import psycopg2
-from flows.extract.trip_file import open_trip_file
+from flows.extract.read.trip_file import open_trip_file
 from flows.load.month_load import MonthLoad
-from flows.load.postgres import load_month
+from flows.load.postgres.month import load_month
 from flows.load.rejected_spill import rejected_spill
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from deployments.local.months import make_month
-from flows.extract.zones import Zone
-from flows.load.postgres_zones import add_zones, has_zones
+from deployments.tlc_site.synthetic.months import make_month
+from flows.extract.read.zones import Zone
+from flows.load.postgres.zones import add_zones, has_zones
 from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetError, TargetMismatch, TooManyBadRows

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from deployments.local.months import make_month
-from flows.load.postgres_locks import Waiting
+from deployments.tlc_site.synthetic.months import make_month
+from flows.load.postgres.locks import Waiting
 from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetBusy, TargetMismatch, TooManyBadRows

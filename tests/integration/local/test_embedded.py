@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg2
 import pytest
 
-from blocks.embedded import PostgresFailed, postgres_process, start_postgres, stop_postgres
+from blocks.embedded_postgres import PostgresFailed, postgres_process, start_postgres, stop_postgres
 from deployments.local.prefect_database import prefect_database_folder, start_prefect_database
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from blocks.embedded import stop_postgres
-from deployments.local.parts import PartFailed, Parts
+from blocks.embedded_postgres import stop_postgres
 from deployments.local.ports import choose_port
 from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import MARK, Note, Processes, wait_for_end
+from deployments.local.services import PartFailed, Parts
 
 SLEEP = [sys.executable, "-c", "import time; print('started', flush=True); time.sleep(600)"]
 DEAF = [

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from flows.extract.trip_file import open_trip_file
-from flows.load import lake_month, postgres
-from flows.load.lake import Lake
-from flows.load.lake_folder import FolderLake
-from flows.load.lake_gcs import GcsLake
+from flows.extract.read.trip_file import open_trip_file
+from flows.load.lake import month as lake_month
+from flows.load.lake.folder import FolderLake
+from flows.load.lake.gcs import GcsLake
+from flows.load.lake.protocol import Lake
 from flows.load.month_load import MonthLoad
+from flows.load.postgres import month as postgres
 from flows.load.rejected_spill import rejected_spill
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest

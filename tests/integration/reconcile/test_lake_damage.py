@@ -9,13 +9,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.months import write_parquet
-from flows.load import lake_totals
-from flows.load.lake import Lake
-from flows.load.lake_crc32c import crc32c_of
-from flows.load.lake_folder import FolderLake
-from flows.load.lake_totals import LakeMonth, sum_month
-from flows.load.manifest import Manifest
+from deployments.tlc_site.synthetic.months import write_parquet
+from flows.load.crc32c import crc32c_of
+from flows.load.lake import totals as lake_totals
+from flows.load.lake.folder import FolderLake
+from flows.load.lake.manifest import Manifest
+from flows.load.lake.protocol import Lake
+from flows.load.lake.totals import LakeMonth, sum_month
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import lake_object, manifest_object
 from flows.tlc.month import Month

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.load import bigquery_totals, postgres_totals
-from flows.load.lake import Lake
-from flows.load.lake_totals import sum_month
+from flows.load.bigquery import totals as bigquery_totals
+from flows.load.lake.protocol import Lake
+from flows.load.lake.totals import sum_month
+from flows.load.postgres import totals as postgres_totals
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 from flows.tlc.totals import Totals, differences

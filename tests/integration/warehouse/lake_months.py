@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from deployments.local.months import write_parquet
-from flows.extract.trip_file import open_trip_file
-from flows.load.lake import LakeObject
-from flows.load.manifest import Manifest, ManifestObject
+from deployments.tlc_site.synthetic.months import write_parquet
+from flows.extract.read.trip_file import open_trip_file
+from flows.load.lake.manifest import Manifest, ManifestObject
+from flows.load.lake.protocol import LakeObject
 from flows.load.month_load import MonthLoad
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest

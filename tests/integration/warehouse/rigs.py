@@ -11,12 +11,12 @@ from typing import Any
 import duckdb
 from google.cloud import bigquery
 
-from flows.load.bigquery import BigQueryWarehouse
-from flows.load.bigquery_jobs import Patience
-from flows.load.duckdb import DuckDbWarehouse
-from flows.load.manifest import Manifest
-from flows.load.warehouse import Warehouse, WarehouseLoad
-from flows.load.warehouse_ledger import LEDGER
+from flows.load.bigquery.jobs import Patience
+from flows.load.bigquery.month import BigQueryWarehouse
+from flows.load.duckdb.month import DuckDbWarehouse
+from flows.load.lake.manifest import Manifest
+from flows.load.warehouse.ledger import LEDGER
+from flows.load.warehouse.protocol import Warehouse, WarehouseLoad
 from flows.tlc.report import LoadReport
 from tests.integration.warehouse.lake_months import Bucket, WrittenLake, folder_put
 from tests.servers.bigquery import BigQueryStandIn

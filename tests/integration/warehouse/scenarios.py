@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from flows.load.manifest import Manifest
+from flows.load.lake.manifest import Manifest
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.schema import schema_of

@@ -15,9 +15,9 @@ import pytest
 import sqlglot
 from google.cloud import bigquery
 
-from flows.load import bigquery_ledger
-from flows.load.bigquery_jobs import Patience
-from flows.load.manifest import Manifest
+from flows.load.bigquery import ledger as bigquery_ledger
+from flows.load.bigquery.jobs import Patience
+from flows.load.lake.manifest import Manifest
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetError, TargetMismatch, TargetUnavailable
 from flows.tlc.schema import bigquery_fields, schema_of
@@ -281,9 +281,9 @@ import sys, time
 from pathlib import Path
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
-from flows.load.bigquery import BigQueryWarehouse
-from flows.load.manifest import Manifest
-from flows.load.warehouse import WarehouseLoad
+from flows.load.bigquery.month import BigQueryWarehouse
+from flows.load.lake.manifest import Manifest
+from flows.load.warehouse.protocol import WarehouseLoad
 
 def wait():
     print("job is done", flush=True)

@@ -17,8 +17,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from flows.load.duckdb import DuckDbWarehouse
-from flows.load.manifest import Manifest
+from flows.load.duckdb.month import DuckDbWarehouse
+from flows.load.lake.manifest import Manifest
 from flows.tlc.column_types import COLUMN_TYPES
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
@@ -30,9 +30,9 @@ from tests.integration.warehouse.rigs import DuckDbRig, duckdb_rig
 LOADER = """
 import sys, time
 from pathlib import Path
-from flows.load.duckdb import DuckDbWarehouse
-from flows.load.manifest import Manifest
-from flows.load.warehouse import WarehouseLoad
+from flows.load.duckdb.month import DuckDbWarehouse
+from flows.load.lake.manifest import Manifest
+from flows.load.warehouse.protocol import WarehouseLoad
 
 def wait():
     print("rows are in", flush=True)

@@ -18,9 +18,9 @@ from blocks.lake_url import FOLDER, lake_kind
 from blocks.names import LAKE, WAREHOUSE
 from blocks.register import BUILDERS, load_duckdb_file
 from blocks.warehouse_url import duckdb_path
-from flows.load.duckdb import DuckDbWarehouse
-from flows.load.lake_folder import FolderLake
-from flows.targets import open_lake
+from flows.load.duckdb.month import DuckDbWarehouse
+from flows.load.lake.folder import FolderLake
+from flows.tasks.connect import open_lake
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetUnavailable
 from flows.tlc.file_url import path_to_url, url_to_path

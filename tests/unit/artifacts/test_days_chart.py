@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from flows.artifacts_days import days_sentences
-from flows.days_chart import draw_days
 from flows.tlc.report import LoadReport
+from flows.ui.days import days_sentences
+from flows.ui.days_chart import draw_days
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -16,8 +16,8 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.importtools import import_object
 
 import flows
-from deployments.declared import PROJECT, declared_deployments
-from deployments.deploy_steps import PACKAGE, describe_project
+from deployments.server.declared import PROJECT, declared_deployments
+from deployments.server.deploy_steps import PACKAGE, describe_project
 from deployments.work_pools import DEFAULT_POOL, POOLS
 
 DECLARED = declared_deployments()

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.extract import trip_file
-from flows.extract.trip_file import RaggedLine, open_trip_file
+from flows.extract.read import trip_file
+from flows.extract.read.trip_file import RaggedLine, open_trip_file
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import NotTripFile
 from flows.tlc.month import Month
@@ -171,7 +171,7 @@ def test_line_longer_than_any_trip_is_refused_and_the_process_ends_cleanly(tmp_p
     """A parser that reads ahead in the background still would after the error, and abort the process at its exit."""
     path = write(tmp_path, HEADER + LINE + b"1" * (8 << 20))
     code = (
-        "import sys; from pathlib import Path; from flows.extract.trip_file import open_trip_file\n"
+        "import sys; from pathlib import Path; from flows.extract.read.trip_file import open_trip_file\n"
         "with open_trip_file(Path(sys.argv[1])) as file:\n    print(sum(b.num_rows for b in file.batches()))"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from flows.extract.patience import Attempts, Patience, TryAgain
-from flows.extract.request import plain_url
-from flows.extract.source_file import SourceFile
+from flows.extract.download.find import SourceFile
+from flows.extract.download.request import plain_url
+from flows.extract.download.retry import Attempts, Patience, TryAgain
 from flows.tlc.errors import SourceBlocked, SourceUnavailable
 
 NO_WAIT = Patience(failures=3, requests=8, first_wait=0)

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.extract import trip_file
-from flows.extract.trip_file import open_trip_file
+from flows.extract.read import trip_file
+from flows.extract.read.trip_file import open_trip_file
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import NotTripFile, TooManyBadRows, UnknownColumn
 from flows.tlc.month import Month

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.extract.verify import find_problem, verify_file
+from flows.extract.download.verify import find_problem, verify_file
 from flows.tlc.errors import NotTripFile
 
 TEXT = b"VendorID,lpep_pickup_datetime\n" + b"1,2020-10-01 00:00:00\n" * 100_000

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.load.lake_clear import home_name
-from flows.load.lake_crc32c import crc32c_of, crc32c_of_file
-from flows.load.parquet_days import DayFiles
-from flows.load.parquet_file import RowGroups, described
-from flows.load.parquet_lanes import write_all
+from flows.load.crc32c import crc32c_of, crc32c_of_file
+from flows.load.lake.clear import home_name
+from flows.load.parquet.daily_files import DayFiles
+from flows.load.parquet.fan_out import write_all
+from flows.load.parquet.file import RowGroups, described
 
 SCHEMA = pa.schema([pa.field("at", pa.timestamp("us"), nullable=False), pa.field("row", pa.int64())])
 
@@ -44,7 +44,7 @@ def test_rows_in_any_order_come_to_their_days_in_their_order(tmp_path: Path, bou
 
 
 def test_a_row_group_is_written_when_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.load.parquet_file.ROW_GROUP_ROWS", 10)
+    monkeypatch.setattr("flows.load.parquet.file.ROW_GROUP_ROWS", 10)
     groups = RowGroups(tmp_path / "a", SCHEMA)
     for _ in range(7):
         groups.add(batch_of([datetime(2020, 1, 1)] * 4))

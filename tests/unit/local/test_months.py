@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.eras import csv_columns, field_of, raw_schema
-from deployments.local.months import (
+from deployments.tlc_site.synthetic.anomaly_rates import RARE, dirt_counts, dirt_shares
+from deployments.tlc_site.synthetic.file_formats import csv_columns, field_of, raw_schema
+from deployments.tlc_site.synthetic.months import (
     ROW_GROUP_ROWS,
     default_rows,
     generate,
@@ -27,7 +28,6 @@ from deployments.local.months import (
     write_csv_gz,
     write_parquet,
 )
-from deployments.local.shares import RARE, dirt_counts, dirt_shares
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.errors import ParameterError
 from flows.tlc.month import Month, months_between
@@ -61,7 +61,7 @@ def hash_of(path: Path) -> str:
 WRITE_BOTH = """
 import sys
 from pathlib import Path
-from deployments.local.months import write_csv_gz, write_parquet
+from deployments.tlc_site.synthetic.months import write_csv_gz, write_parquet
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 for dataset in Dataset:
@@ -405,7 +405,7 @@ class TestGenerate:
         path = "/trip-data/fhv_tripdata_2020-04.parquet"
         program = f"""
 from pathlib import Path
-from deployments.local.months import generate
+from deployments.tlc_site.synthetic.months import generate
 print(generate({path!r}, Path({str(tmp_path)!r})).stat().st_ino)
 """
         others = [

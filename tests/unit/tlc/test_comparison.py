@@ -7,11 +7,11 @@ from datetime import datetime
 
 import pytest
 
-from flows.tlc.comparison import compare_month
+from flows.decide.reconcile.compare import compare_month
+from flows.decide.reconcile.observed import Place, SourceMonth, dropped_rules, source_of
+from flows.decide.reconcile.result import MonthComparison, ReconcileReport
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.month import Month
-from flows.tlc.place import Place, SourceMonth, dropped_rules, source_of
-from flows.tlc.reconciliation import MonthComparison, ReconcileReport
 from flows.tlc.report import LoadReport
 from flows.tlc.totals import Totals
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flows.decide.new_months import asked_in_turn, first_not_out, months_to_ask_for, newest_only
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.month import Month, months_between, newest_month
-from flows.tlc.news import asked_in_turn, first_not_out, months_to_ask_for, newest_only
 from tests.unit.tlc.test_plan import standing
 
 NEWEST = Month(2026, 9)

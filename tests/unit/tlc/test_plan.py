@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from flows.decide.new_months import same_version
+from flows.decide.plan import AtSource, Standing, plan_month
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import LAYOUTS
 from flows.tlc.month import Month
-from flows.tlc.news import same_version
-from flows.tlc.plan import AtSource, Standing, plan_month
 from flows.tlc.report import TARGETS, LoadReport
 
 REQUEST = MonthRequest(Dataset.green, Month(2020, 12))

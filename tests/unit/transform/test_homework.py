@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.months import make_month
-from flows.extract.trip_file import open_trip_file
+from deployments.tlc_site.synthetic.months import make_month
+from flows.extract.read.trip_file import open_trip_file
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 from flows.tlc.schema import schema_of

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.eras import csv_columns, raw_schema
-from deployments.local.months import published
+from deployments.tlc_site.synthetic.file_formats import csv_columns, raw_schema
+from deployments.tlc_site.synthetic.months import published
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.errors import MissingColumn, UnknownColumn
 from flows.tlc.identity import MonthRequest

@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from deployments.local.eras import raw_schema
-from deployments.local.months import TODAY, make_month, published
-from flows.extract.trip_file import RaggedLine
+from deployments.tlc_site.synthetic.file_formats import raw_schema
+from deployments.tlc_site.synthetic.months import TODAY, make_month, published
+from flows.extract.read.trip_file import RaggedLine
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.errors import TooManyBadRows
 from flows.tlc.month import Month, months_between

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from google.cloud.bigquery import SchemaField, Table
 
-from flows.load.bigquery_tables import merged_fields
+from flows.load.bigquery.tables import merged_fields
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.schema import bigquery_fields, schema_of

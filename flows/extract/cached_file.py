@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from flows.extract.cache import CacheSlot, read_version
-from flows.extract.trip_file import TripFile, open_trip_file
+from flows.extract.download.cache import CacheSlot, read_version
+from flows.extract.read.trip_file import TripFile, open_trip_file
 
 
 def open_cached(opened: ExitStack, path: Path, identity: str | None = None) -> TripFile | None:
