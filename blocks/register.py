@@ -16,7 +16,7 @@ from blocks.alerts import alert_webhook
 from blocks.embedded_postgres import start_postgres
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
 from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
-from blocks.saved import data_once_a_run, may_be_saved, once_a_run, saved_names
+from blocks.saved import cached_block, data_once_a_run, may_be_saved, saved_names
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 from blocks.warehouse_url import TRIP_WAREHOUSE, duckdb_path, warehouse_url
@@ -188,7 +188,7 @@ def _saved(kind: type[Block], name: str) -> Any:
     if not may_be_saved(name):
         return None
     try:
-        return once_a_run(kind, name)
+        return cached_block(kind, name)
     except ValueError as error:
         if isinstance(error.__cause__, ObjectNotFound):
             return None

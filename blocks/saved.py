@@ -48,7 +48,7 @@ def saved_names() -> set[str]:
     return {document.name for document in documents if document.name}
 
 
-def once_a_run(kind: type[Block], name: str) -> Any:
+def cached_block(kind: type[Block], name: str) -> Any:
     """The saved block, from the server at most every ``KEEP_SECONDS`` in one flow run; raises what ``load`` raises.
 
     Each call has a copy of its own: blocks keep engines and connections in themselves.

@@ -18,7 +18,7 @@ from flows.parameters import (
     month_request,
 )
 from flows.tasks.lake import find_in_lake, lake_place, load_into_lake
-from flows.tasks.policy import about_month
+from flows.tasks.policy import with_month_context
 from flows.tasks.source import download_month, find_month, finished_report, not_published_report, publish
 from flows.tlc.dataset import Source
 from flows.tlc.report import LoadReport
@@ -50,7 +50,7 @@ def api_to_gcs(
     started_at = datetime.now(UTC)
     request = month_request(dataset, month, source, drop_rules, new_columns)
     layouts = layouts_of(layout)
-    with about_month(request):
+    with with_month_context(request):
         file = find_month(request)
         if file is None:
             return not_published_report(request, "gcs")

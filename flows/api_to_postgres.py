@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from flows.parameters import DatasetName, DropRules, Force, MonthName, NewColumnsChoice, SourceName, month_request
-from flows.tasks.policy import about_month
+from flows.tasks.policy import with_month_context
 from flows.tasks.postgres import find_in_postgres, load_into_postgres
 from flows.tasks.source import download_month, find_month, finished_report, not_published_report, publish
 from flows.tlc.dataset import Source
@@ -39,7 +39,7 @@ def api_to_postgres(
     """
     started_at = datetime.now(UTC)
     request = month_request(dataset, month, source, drop_rules, new_columns)
-    with about_month(request):
+    with with_month_context(request):
         file = find_month(request)
         if file is None:
             return not_published_report(request, "postgres")

@@ -9,8 +9,8 @@ from prefect.runtime import flow_run
 
 from flows.decide.outcome import BackfillReport, failure_sentence
 from flows.many_months.outcomes import load_all, outcomes_of
-from flows.many_months.runner import Crew
-from flows.many_months.targets import LegChoice
+from flows.many_months.runner import MonthRunner
+from flows.many_months.targets import LoadOptions
 from flows.parameters import (
     DaskAddress,
     DatasetName,
@@ -30,7 +30,7 @@ from flows.parameters import (
     month_request,
 )
 from flows.tasks.plan import plan_months
-from flows.tasks.policy import located
+from flows.tasks.policy import with_context
 from flows.tlc.dataset import Source
 from flows.tlc.errors import MonthsFailed
 from flows.tlc.report import TARGETS
@@ -78,9 +78,9 @@ def backfill(
     started_at = datetime.now(UTC)
     months = month_range(dataset, source, start_month, end_month, flow_run.get_scheduled_start_time())
     requests = [month_request(dataset, month, source, drop_rules, new_columns) for month in months]
-    choice, crew = LegChoice(tuple(targets), layout, force), Crew(run_on, max_parallel, dask_address)
+    choice, crew = LoadOptions(tuple(targets), layout, force), MonthRunner(run_on, max_parallel, dask_address)
     key = f"backfill-{requests[0].dataset}"
-    with located(str(requests[0].dataset)):
+    with with_context(str(requests[0].dataset)):
         plans = plan_months(requests, choice.targets, layouts=layouts_of(layout), force=force)
     publish_plan(plans, key)
     report = BackfillReport(
@@ -93,7 +93,7 @@ def backfill(
     )
     if plan_only:
         return report
-    with located(report.dataset):
+    with with_context(report.dataset):
         loaded = load_all(plans, choice, crew)
     report.months = outcomes_of(plans, loaded)
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)

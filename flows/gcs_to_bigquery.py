@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from flows.parameters import DatasetName, Force, MonthName, month_request
-from flows.tasks.policy import about_month
+from flows.tasks.policy import with_month_context
 from flows.tasks.source import finished_report, publish
 from flows.tasks.warehouse import load_into_warehouse, not_in_lake_report
 from flows.tlc.dataset import Source
@@ -33,7 +33,7 @@ def gcs_to_bigquery(dataset: DatasetName, month: MonthName, force: Force = False
     """
     started_at = datetime.now(UTC)
     request = month_request(dataset, month, Source.tlc, [])
-    with about_month(request):
+    with with_month_context(request):
         report = load_into_warehouse(request.dataset, request.month, started_at, force)
         if report is None:
             return not_in_lake_report(request.dataset, request.month)

@@ -8,9 +8,9 @@ from typing import Annotated
 from prefect import flow
 from pydantic import AfterValidator, Field
 
-from flows.parameters import MonthText, month_request, shown_as
+from flows.parameters import MonthText, help_text, month_request
 from flows.tasks.green_taxi import load_green_taxi, write_green_taxi_to_lake
-from flows.tasks.policy import about_month, located
+from flows.tasks.policy import with_context, with_month_context
 from flows.tasks.source import download_month, find_month, finished_report, publish
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import SourceUnavailable
@@ -30,7 +30,7 @@ Months = Annotated[
     list[MonthText],
     Field(min_length=1),
     AfterValidator(_once_each),
-    shown_as("Months of green trips that the mirror has, each as YYYY-MM."),
+    help_text("Months of green trips that the mirror has, each as YYYY-MM."),
 ]
 
 
@@ -50,12 +50,12 @@ def green_taxi_etl(months: Months = ["2020-10", "2020-11", "2020-12"]) -> LoadRe
     requests = [month_request(Dataset.green, month, Source.mirror, []) for month in months]
     downloads = []
     for request in requests:
-        with about_month(request):
+        with with_month_context(request):
             file = find_month(request)
             if file is None:
                 raise SourceUnavailable("the mirror does not have this month. Leave it out of `months`.")
             downloads.append((request, file, download_month(request, file)))
-    with located("green", f"{months[0]}..{months[-1]}"):
+    with with_context("green", f"{months[0]}..{months[-1]}"):
         report = load_green_taxi(downloads, _KEY)
         folder = write_green_taxi_to_lake(downloads, report)
     report = finished_report(report, started_at)

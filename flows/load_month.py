@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 
 from flows.decide.outcome import MonthOutcome
 from flows.many_months.slots import month_slot
-from flows.many_months.targets import LegChoice, load_legs
+from flows.many_months.targets import LoadOptions, load_targets
 from flows.parameters import (
     DatasetName,
     DropRules,
@@ -21,7 +21,7 @@ from flows.parameters import (
     TargetNames,
     month_request,
 )
-from flows.tasks.policy import about_month
+from flows.tasks.policy import with_month_context
 from flows.tlc.dataset import Source
 from flows.tlc.errors import MonthsFailed
 from flows.tlc.month import newest_month
@@ -63,8 +63,8 @@ def load_month(
     Requires: the blocks of the targets and of the source (`python -m blocks.register`).
     """
     request = month_request(dataset, month or _newest(), source, drop_rules, new_columns)
-    with about_month(request), month_slot():
-        outcome = load_legs(request, LegChoice(tuple(targets), layout, force))
+    with with_month_context(request), month_slot():
+        outcome = load_targets(request, LoadOptions(tuple(targets), layout, force))
     publish_month(outcome)
     if outcome.failed:
         raise MonthsFailed(

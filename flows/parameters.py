@@ -28,7 +28,7 @@ def _month_text(text: object) -> str:
     return str(Month.parse(text if isinstance(text, str) else repr(text)))
 
 
-def shown_as(text: str) -> Any:
+def help_text(text: str) -> Any:
     """The help that the UI's form shows beside a parameter. (Prefect drops a description given as such.)"""
     return Field(json_schema_extra={"description": text})
 
@@ -37,7 +37,7 @@ _MONTH_SCHEMA = {"type": "string", "pattern": MONTH_PATTERN, "examples": ["2020-
 MonthText = Annotated[str, BeforeValidator(_month_text), WithJsonSchema(_MONTH_SCHEMA)]
 
 
-def or_none(what: str, schema: dict[str, Any] | None = None) -> WithJsonSchema:
+def optional_text(what: str, schema: dict[str, Any] | None = None) -> WithJsonSchema:
     """How a text that may be left out is shown: as a choice between ``what`` (``a month``) and nothing.
 
     ``schema`` has the rules of the text. They stand beside the choice, since within it a broken one would only be told
@@ -47,32 +47,32 @@ def or_none(what: str, schema: dict[str, Any] | None = None) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"type": "string", "title": what}, {"type": "null", "title": "none"}], **rules})
 
 
-MonthOrNone = Annotated[MonthText | None, or_none("a month", _MONTH_SCHEMA)]
+MonthOrNone = Annotated[MonthText | None, optional_text("a month", _MONTH_SCHEMA)]
 DatasetName = Annotated[
-    Dataset, shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …).")
+    Dataset, help_text("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …).")
 ]
-MonthName = Annotated[MonthText, shown_as("The file's month, as YYYY-MM, for example 2020-10.")]
+MonthName = Annotated[MonthText, help_text("The file's month, as YYYY-MM, for example 2020-10.")]
 SourceName = Annotated[
-    Source, shown_as("tlc: TLC's own Parquet files; mirror: the course's CSV files, 2019-01 to 2021-07.")
+    Source, help_text("tlc: TLC's own Parquet files; mirror: the course's CSV files, 2019-01 to 2021-07.")
 ]
 RuleName = Annotated[
     str, AfterValidator(_known_rule), WithJsonSchema({"type": "string", "enum": [rule.name for rule in rules()]})
 ]
 DropRules = Annotated[
     list[RuleName],
-    shown_as("Rows that break one of these are rejected and kept as such; rows that break others are only counted."),
+    help_text("Rows that break one of these are rejected and kept as such; rows that break others are only counted."),
 ]
-Force = Annotated[bool, shown_as("Load again even where the target has this very file.")]
+Force = Annotated[bool, help_text("Load again even where the target has this very file.")]
 NewColumnsChoice = Annotated[
     NewColumns,
-    shown_as("What to do with a column that no schema file declares: fail the month, or keep it as text."),
+    help_text("What to do with a column that no schema file declares: fail the month, or keep it as text."),
 ]
 
 
 LayoutName = Literal["partitioned", "unpartitioned", "both"]
 LayoutChoice = Annotated[
     LayoutName,
-    shown_as(
+    help_text(
         "partitioned: a folder and a file for each pickup date, for queries of single days; unpartitioned: one file "
         "for the month, for everything else; both."
     ),
@@ -87,38 +87,38 @@ TargetNames = Annotated[
     list[Literal["postgres", "gcs", "bigquery"]],
     Field(min_length=1),
     AfterValidator(_once_each_in_order),
-    shown_as("Where to: postgres; gcs, the lake (a bucket or a folder); bigquery, the warehouse, from the lake."),
+    help_text("Where to: postgres; gcs, the lake (a bucket or a folder); bigquery, the warehouse, from the lake."),
 ]
 MaxParallel = Annotated[
     int,
     Field(ge=1, le=32),
-    shown_as("Months that are loaded at once. Two keep two cores busy; each takes up to 400 MB of memory."),
+    help_text("Months that are loaded at once. Two keep two cores busy; each takes up to 400 MB of memory."),
 ]
 # Where months are loaded.
 RunOn = Literal["here", "work_pool", "dask"]
 RunOnChoice = Annotated[
     Literal["here", "work_pool", "dask"],
-    shown_as(
+    help_text(
         "here: in this run's process; work_pool: each month a run of load-month, for any number of workers; dask: on "
         "the Dask cluster at dask_address."
     ),
 ]
 DaskAddress = Annotated[
     str | None,
-    or_none("an address"),
-    shown_as("The Dask scheduler, as tcp://host:port; for run_on=dask alone."),
+    optional_text("an address"),
+    help_text("The Dask scheduler, as tcp://host:port; for run_on=dask alone."),
 ]
-PlanOnly = Annotated[bool, shown_as("Say what there is to do, and do nothing.")]
+PlanOnly = Annotated[bool, help_text("Say what there is to do, and do nothing.")]
 FirstMonth = Annotated[
-    MonthOrNone, shown_as("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
+    MonthOrNone, help_text("The first month, as YYYY-MM; none: eleven before the last, a year in all.")
 ]
 LastMonth = Annotated[
     MonthOrNone,
-    shown_as("The last month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
+    help_text("The last month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
 ]
 NewestMonthName = Annotated[
     MonthOrNone,
-    shown_as("The file's month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
+    help_text("The file's month, as YYYY-MM; none: the newest one that can be out when the run is scheduled."),
 ]
 
 
@@ -130,11 +130,11 @@ DatasetNames = Annotated[
     list[Dataset],
     Field(min_length=1),
     AfterValidator(_each_once_in_order),
-    shown_as("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …)."),
+    help_text("Which trips: yellow or green taxis, fhv (black cars), fhvhv (Uber, Lyft …)."),
 ]
 FromMonth = Annotated[
     MonthOrNone,
-    shown_as(
+    help_text(
         "Load every published month from this one on, as YYYY-MM; none: what came after the newest loaded month, or, "
         "where nothing is loaded yet, the newest published one."
     ),
@@ -142,26 +142,26 @@ FromMonth = Annotated[
 RecheckMonths = Annotated[
     int,
     Field(ge=0),
-    shown_as("How many of the newest loaded months are compared with the source again; 1000 are all of them."),
+    help_text("How many of the newest loaded months are compared with the source again; 1000 are all of them."),
 ]
 WorkersRunOn = Literal["here", "work_pool"]
 RunOnWorkers = Annotated[
     WorkersRunOn,
-    shown_as("here: in this run's process; work_pool: each month a run of load-month, for any number of workers."),
+    help_text("here: in this run's process; work_pool: each month a run of load-month, for any number of workers."),
 ]
 FirstLoadedMonth = Annotated[
-    MonthOrNone, shown_as("The first month, as YYYY-MM; none: the first that any of the targets has.")
+    MonthOrNone, help_text("The first month, as YYYY-MM; none: the first that any of the targets has.")
 ]
 LastLoadedMonth = Annotated[
-    MonthOrNone, shown_as("The last month, as YYYY-MM; none: the last that any of the targets has.")
+    MonthOrNone, help_text("The last month, as YYYY-MM; none: the last that any of the targets has.")
 ]
 ComparedTargets = Annotated[
     list[Literal["postgres", "gcs", "bigquery"]],
-    shown_as("What has to be the same; none: every target that has a month of this dataset."),
+    help_text("What has to be the same; none: every target that has a month of this dataset."),
 ]
 CheckSourceChoice = Annotated[
     CheckSource,
-    shown_as(
+    help_text(
         "rows: ask the source for its version, rows and pickups, a few kB a month; sums: download each month that the "
         "cache lacks, and add it up; none: compare the targets alone."
     ),

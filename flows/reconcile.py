@@ -12,7 +12,7 @@ from flows.decide.reconcile.observed import CheckSource
 from flows.decide.reconcile.result import ReconcileReport
 from flows.parameters import CheckSourceChoice, ComparedTargets, DatasetName, FirstLoadedMonth, LastLoadedMonth
 from flows.tasks.plan import read_ledgers
-from flows.tasks.policy import located
+from flows.tasks.policy import with_context
 from flows.tasks.reconcile import Ledgers, Scope, compare_months
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.errors import MonthsDiffer, ParameterError
@@ -52,7 +52,7 @@ def reconcile(
     started_at = datetime.now(UTC)
     dataset = Dataset(dataset)
     first, last = _given_range(dataset, start_month, end_month)
-    with located(str(dataset)):
+    with with_context(str(dataset)):
         ledgers = read_ledgers(dataset, targets or TARGETS)
         scope = _scope(dataset, (first, last), targets, ledgers, check_source)
         months = compare_months(scope, ledgers, scope.months)

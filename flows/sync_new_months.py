@@ -10,11 +10,11 @@ from prefect.runtime import flow_run
 from flows.decide.new_months import first_not_out
 from flows.decide.outcome import SyncReport, failure_sentence
 from flows.many_months.outcomes import load_all, outcomes_of
-from flows.many_months.runner import Crew
-from flows.many_months.targets import LegChoice
+from flows.many_months.runner import MonthRunner
+from flows.many_months.targets import LoadOptions
 from flows.parameters import DatasetNames, FromMonth, MaxParallel, RecheckMonths, RunOnWorkers, TargetNames
-from flows.tasks.plan import plan_news
-from flows.tasks.policy import located
+from flows.tasks.plan import plan_new_months
+from flows.tasks.policy import with_context
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import MonthsFailed, TripLoadError
 from flows.tlc.month import Month, newest_month
@@ -47,12 +47,12 @@ def sync_new_months(
     started_at = datetime.now(UTC)
     newest = newest_month(flow_run.get_scheduled_start_time())
     start = Month.parse(start_month) if start_month else None
-    choice, crew = LegChoice(tuple(targets)), Crew(run_on, max_parallel)
+    choice, crew = LoadOptions(tuple(targets)), MonthRunner(run_on, max_parallel)
     report = SyncReport(targets=list(choice.targets), not_out_yet={})
     for dataset in datasets:
         try:
-            with located(str(dataset)):
-                plans = plan_news(dataset, choice.targets, start=start, newest=newest, recheck=recheck_months)
+            with with_context(str(dataset)):
+                plans = plan_new_months(dataset, choice.targets, start=start, newest=newest, recheck=recheck_months)
                 publish_plan(plans, f"sync-{dataset}")
                 report.months += outcomes_of(plans, load_all(plans, choice, crew))
         except TripLoadError as error:  # of one dataset: the others have news of their own

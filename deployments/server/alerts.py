@@ -38,7 +38,7 @@ ALERT_SENT = {"prefect.automation.action.executed", "prefect.automation.action.f
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long each silence may last before it is one. Prefect takes 10 s at least, and looks every 5 s."""
 
     heartbeat: timedelta | None  # None: runs send no heartbeats, so nothing can be said about them
@@ -46,7 +46,7 @@ class Patience:
     no_month: timedelta
 
 
-def managed_automations(patience: Patience, webhook_id: UUID | None) -> list[AutomationCore]:
+def managed_automations(patience: RetryPolicy, webhook_id: UUID | None) -> list[AutomationCore]:
     """Every automation; without a webhook, only what works without telling anybody."""
     silent = [_mark_silent_runs(patience.heartbeat)] if patience.heartbeat else []
     if webhook_id is None:

@@ -21,7 +21,7 @@ from prefect.settings import get_current_settings
 
 from blocks.names import ALERTS
 from blocks.settings import Settings
-from deployments.server.alerts import MANAGED, MONTH_AWAITED, Patience, managed_automations
+from deployments.server.alerts import MANAGED, MONTH_AWAITED, RetryPolicy, managed_automations
 
 # A run is silent after so many missed heartbeats: one may be lost, two may be late on a busy machine.
 MISSED_HEARTBEATS = 3
@@ -38,7 +38,7 @@ class Applied:
     notes: list[str] = field(default_factory=list)
 
 
-def apply_automations(patience: Patience | None = None) -> Applied:
+def apply_automations(patience: RetryPolicy | None = None) -> Applied:
     """Create what is missing, update in place what differs, remove what is ours and no longer defined.
 
     Automations of others, those without the tag ``managed-by:deployments/automations.py``, are not touched. One that
@@ -65,10 +65,10 @@ def apply_automations(patience: Patience | None = None) -> Applied:
     return applied
 
 
-def _patience() -> Patience:
+def _patience() -> RetryPolicy:
     """As the environment has it: heartbeats are Prefect's own setting, so that runs and automation agree on it."""
     beat = get_current_settings().flows.heartbeat_frequency
-    return Patience(
+    return RetryPolicy(
         heartbeat=timedelta(seconds=beat * MISSED_HEARTBEATS) if beat else None,
         late=timedelta(minutes=Settings().alert_late_minutes),
         no_month=timedelta(days=Settings().alert_no_month_days),
@@ -104,7 +104,7 @@ def _comparable(automation: AutomationCore) -> dict[str, Any]:
     return AutomationCore(**automation.model_dump()).model_dump(exclude={"owner_resource"})
 
 
-def _notes(client: SyncPrefectClient, patience: Patience, webhook_id: UUID | None) -> list[str]:
+def _notes(client: SyncPrefectClient, patience: RetryPolicy, webhook_id: UUID | None) -> list[str]:
     notes = []
     if webhook_id is None:
         notes.append(

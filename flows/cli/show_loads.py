@@ -6,7 +6,7 @@ from typing import Any
 
 from flows.cli.tables import table_of
 from flows.cli.terminal import Terminal
-from flows.decide.outcome import BackfillReport, LegOutcome, MonthOutcome, SyncReport
+from flows.decide.outcome import BackfillReport, MonthOutcome, SyncReport, TargetOutcome
 from flows.ui.months import backfill_sentence, outcome_rows, sync_sentence
 
 _NUMBERS = ("rows", "read", "loaded", "rejected", "flagged", "seconds")
@@ -41,7 +41,7 @@ def show_sync(terminal: Terminal, report: SyncReport) -> None:
     terminal.answer(report.model_dump(mode="json"))
 
 
-def _leg_row(leg: LegOutcome) -> dict[str, Any]:
+def _leg_row(leg: TargetOutcome) -> dict[str, Any]:
     row: dict[str, Any] = {"target": leg.target, "status": leg.status}
     if leg.report is not None and leg.status in ("loaded", "unchanged"):
         row |= {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.decide.freshness import Freshness, freshness_of
-from flows.decide.plan import AtSource, Standing
+from flows.decide.plan import LoadedMonth, SourceVersion
 from flows.decide.reconcile.observed import source_of
 from flows.tasks.plan import and_followed, ask_source, read_ledgers
 from flows.tlc.dataset import Dataset, Source
@@ -21,7 +21,7 @@ class StandingLoad:
     dataset: Dataset
     month: Month
     target: Target
-    load: Standing
+    load: LoadedMonth
     freshness: Freshness
 
 
@@ -67,9 +67,9 @@ def _of_dataset(
     ]
 
 
-def _ask(dataset: Dataset, loads: Sequence[Standing]) -> Mapping[tuple[Source, Month], AtSource | None]:
+def _ask(dataset: Dataset, loads: Sequence[LoadedMonth]) -> Mapping[tuple[Source, Month], SourceVersion | None]:
     """What each source has now of the months that were loaded from it."""
-    answers: dict[tuple[Source, Month], AtSource | None] = {}
+    answers: dict[tuple[Source, Month], SourceVersion | None] = {}
     for source in Source:
         months = sorted({Month.parse(load.report.month) for load in loads if source_of(load.report) is source})
         if months:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from flows.decide.new_months import same_version
-from flows.decide.plan import AtSource, Standing
+from flows.decide.plan import LoadedMonth, SourceVersion
 from flows.decide.reconcile.observed import source_of
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
@@ -25,7 +25,7 @@ MEANING: dict[Freshness, str] = {
 
 
 def freshness_of(
-    found: Standing, at_source: AtSource | None, *, asked: bool = True, lake: Standing | None = None
+    found: LoadedMonth, at_source: SourceVersion | None, *, asked: bool = True, lake: LoadedMonth | None = None
 ) -> Freshness:
     """How a load that stands compares with the source; ``lake`` is what the lake has, for a load from there.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
-from flows.decide.plan import AtSource, Standing
+from flows.decide.plan import LoadedMonth, SourceVersion
 from flows.decide.reconcile.observed import asked_again
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
@@ -16,11 +16,11 @@ from flows.tlc.report import Target
 # A month comes 1.5 to 4 months after its end, so where nothing is loaded yet the newest one is among so many.
 RECENT_MONTHS = 6
 
-Standings = Mapping[Target, Mapping[str, Standing]]
+LoadedMonths = Mapping[Target, Mapping[str, LoadedMonth]]
 
 
 def months_to_ask_for(
-    standing: Standings, *, first: Month, newest: Month, start: Month | None = None, recheck: int
+    standing: LoadedMonths, *, first: Month, newest: Month, start: Month | None = None, recheck: int
 ) -> list[Month]:
     """The months that are worth a request, oldest first.
 
@@ -43,7 +43,7 @@ def months_to_ask_for(
 
 
 def asked_in_turn(
-    dataset: Dataset, month: Month, standing: Standings, targets: Collection[Target]
+    dataset: Dataset, month: Month, standing: LoadedMonths, targets: Collection[Target]
 ) -> dict[MonthRequest, list[Target]]:
     """How the month is to be loaded, and into which of ``targets``: as it was before, by default where it was not.
 
@@ -64,7 +64,7 @@ def first_not_out(months: Mapping[Month, bool]) -> Month | None:
     return min(waited_for, default=None)
 
 
-def newest_only(months: Collection[Month], standing: Standings, start: Month | None) -> set[Month]:
+def newest_only(months: Collection[Month], standing: LoadedMonths, start: Month | None) -> set[Month]:
     """Of the published months those to load: all, but where nothing was ever loaded and no ``start`` is given the last.
 
     Otherwise a first run without a word about history would load years of it.
@@ -74,7 +74,7 @@ def newest_only(months: Collection[Month], standing: Standings, start: Month | N
     return {max(months)} if months else set()
 
 
-def same_version(request: MonthRequest, found: Standing, at_source: AtSource) -> bool:
+def same_version(request: MonthRequest, found: LoadedMonth, at_source: SourceVersion) -> bool:
     """Whether the target has the source's version of the month, or one that somebody took from elsewhere on purpose.
 
     How it was conformed does not count: a changed rule is no news at the source, and for ``backfill`` to carry out.

@@ -9,20 +9,20 @@ from pydantic import BaseModel, Field
 
 from flows.tlc.report import LoadReport, Status, Target
 
-LegStatus = Status | Literal["failed", "skipped"]
+TargetStatus = Status | Literal["failed", "skipped"]
 
 
-class LegOutcome(BaseModel):
+class TargetOutcome(BaseModel):
     """One month in one target. ``report`` is None where the leg failed, was skipped, or ran on another machine."""
 
     target: Target
-    status: LegStatus
+    status: TargetStatus
     rows_loaded: int = Field(0, description="Rows of the month that the target has now")
     sentence: str | None = Field(None, description="Why it failed or was skipped, and what to do")
     report: LoadReport | None = None
 
     @classmethod
-    def of(cls, report: LoadReport) -> LegOutcome:
+    def of(cls, report: LoadReport) -> TargetOutcome:
         """What a leg that ended well came to."""
         return cls(target=report.target, status=report.status, rows_loaded=report.rows_loaded, report=report)
 
@@ -32,7 +32,7 @@ class MonthOutcome(BaseModel):
 
     dataset: str
     month: str = Field(description="The file's month, YYYY-MM")
-    legs: list[LegOutcome]
+    legs: list[TargetOutcome]
 
     @property
     def failed(self) -> bool:
@@ -53,7 +53,7 @@ class MonthOutcome(BaseModel):
         return [leg.report for leg in self.legs if leg.report is not None]
 
     @property
-    def statuses(self) -> dict[Target, LegStatus]:
+    def statuses(self) -> dict[Target, TargetStatus]:
         """The status in each target."""
         return {leg.target: leg.status for leg in self.legs}
 
@@ -90,7 +90,7 @@ class BackfillReport(_ManyMonths):
         """Whether any month was there to be loaded, or stands already, in any target."""
         return any(leg.status in ("loaded", "unchanged", "failed") for month in self.months for leg in month.legs)
 
-    def months_of(self, status: LegStatus) -> list[str]:
+    def months_of(self, status: TargetStatus) -> list[str]:
         """The months that have this status in at least one target."""
         return [month.month for month in self.months if status in month.statuses.values()]
 

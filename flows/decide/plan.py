@@ -15,7 +15,7 @@ Action = Literal["load", "unchanged", "not_published", "not_in_lake"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class LoadedMonth:
     """The load of a month that stands in a target.
 
     ``layouts`` are those that the lake has; ``is_whole`` is False where the rows are not (all) there any more.
@@ -29,7 +29,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class AtSource:
+class SourceVersion:
     """A month's file as the source has it now. ``identity`` is None where its version cannot be told beforehand."""
 
     identity: str | None
@@ -37,7 +37,7 @@ class AtSource:
 
 
 # Whether a load is of the version that the source has now.
-SameVersion = Callable[[MonthRequest, Standing, AtSource], bool]
+SameVersion = Callable[[MonthRequest, LoadedMonth, SourceVersion], bool]
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class MonthPlan:
     """
 
     request: MonthRequest
-    at_source: AtSource | None
+    at_source: SourceVersion | None
     actions: Mapping[Target, Action] = field(hash=False)
-    standing: Mapping[Target, Standing | None] = field(default_factory=dict, hash=False)
+    standing: Mapping[Target, LoadedMonth | None] = field(default_factory=dict, hash=False)
     rows: int | None = None
     bytes: int | None = None
 
@@ -63,8 +63,8 @@ class MonthPlan:
 
 def plan_month(
     request: MonthRequest,
-    at_source: AtSource | None,
-    standing: Mapping[Target, Standing | None],
+    at_source: SourceVersion | None,
+    standing: Mapping[Target, LoadedMonth | None],
     targets: Collection[Target],
     *,
     layouts: Collection[Layout],
@@ -97,12 +97,12 @@ def plan_month(
     return MonthPlan(request, at_source, actions, standing, rows, length)
 
 
-def _has_layouts(found: Standing | None, layouts: Collection[Layout]) -> bool:
+def _has_layouts(found: LoadedMonth | None, layouts: Collection[Layout]) -> bool:
     return found is not None and (found.report.rows_loaded == 0 or found.layouts >= set(layouts))
 
 
 def _warehouse_action(
-    standing: Mapping[Target, Standing | None], lake_action: Action | None, wanted: str | None, force: bool
+    standing: Mapping[Target, LoadedMonth | None], lake_action: Action | None, wanted: str | None, force: bool
 ) -> Action:
     """The warehouse follows the lake, as that will be by then."""
     lake, warehouse = standing.get("gcs"), standing.get("bigquery")

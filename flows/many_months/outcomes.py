@@ -7,17 +7,17 @@ from contextlib import closing
 
 from prefect import get_run_logger
 
-from flows.decide.outcome import LegOutcome, LegStatus, MonthOutcome
+from flows.decide.outcome import MonthOutcome, TargetOutcome, TargetStatus
 from flows.decide.plan import MonthPlan
-from flows.many_months.runner import Crew, load_planned
-from flows.many_months.targets import LegChoice
-from flows.many_months.work_pool import check_deployed, settled
+from flows.many_months.runner import MonthRunner, load_planned
+from flows.many_months.targets import LoadOptions
+from flows.many_months.work_pool import check_deployed, reconciled_with_ledger
 from flows.tasks.plan import read_ledgers
 from flows.tlc.report import TARGETS, Target
 from flows.ui.report import ProgressBar
 
 
-def load_all(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> list[MonthOutcome]:
+def load_all(plans: Sequence[MonthPlan], choice: LoadOptions, crew: MonthRunner) -> list[MonthOutcome]:
     """Load every month that its plan says has to be; the outcomes in the months' order.
 
     A progress bar and a line in the log follow each month. Raises ParameterError where the crew cannot work.
@@ -40,14 +40,14 @@ def load_all(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> list[
     bar.finish()
     if elsewhere:
         after = read_ledgers(dataset, choice.targets)
-        outcomes = [settled(outcome, before, after) for outcome in outcomes]
+        outcomes = [reconciled_with_ledger(outcome, before, after) for outcome in outcomes]
     return sorted(outcomes, key=lambda outcome: outcome.month)
 
 
 def outcomes_of(plans: Sequence[MonthPlan], loaded: Sequence[MonthOutcome]) -> list[MonthOutcome]:
     """Every planned month and its outcome: what was loaded, and what its plans left as it is."""
     done = {(outcome.month, leg.target): leg for outcome in loaded for leg in outcome.legs}
-    legs: dict[str, dict[Target, LegOutcome]] = {}
+    legs: dict[str, dict[Target, TargetOutcome]] = {}
     for plan in plans:
         month = str(plan.request.month)
         these = {target: done.get((month, target)) or _left(plan, target) for target in plan.actions}
@@ -58,18 +58,18 @@ def outcomes_of(plans: Sequence[MonthPlan], loaded: Sequence[MonthOutcome]) -> l
     ]
 
 
-_LEFT: Mapping[str, tuple[LegStatus, str | None]] = {
+_LEFT: Mapping[str, tuple[TargetStatus, str | None]] = {
     "unchanged": ("unchanged", None),
     "not_published": ("not_published", None),
     "not_in_lake": ("skipped", "the lake does not have the month: add gcs to the targets."),
 }
 
 
-def _left(plan: MonthPlan, target: Target) -> LegOutcome:
+def _left(plan: MonthPlan, target: Target) -> TargetOutcome:
     status, sentence = _LEFT.get(plan.actions[target], ("skipped", "it was not begun."))
     standing = plan.standing.get(target)
     rows = standing.report.rows_loaded if standing else 0
-    return LegOutcome(target=target, status=status, sentence=sentence, rows_loaded=rows)
+    return TargetOutcome(target=target, status=status, sentence=sentence, rows_loaded=rows)
 
 
 def _log(outcome: MonthOutcome, number: int, total: int) -> None:

@@ -17,9 +17,9 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.decide.outcome import LegOutcome, MonthOutcome
+from flows.decide.outcome import MonthOutcome, TargetOutcome
 from flows.decide.plan import MonthPlan
-from flows.many_months.targets import LegChoice, load_legs
+from flows.many_months.targets import LoadOptions, load_targets
 from flows.many_months.work_pool import load_month_elsewhere
 from flows.many_months.work_pool_idle import why_none_begins
 from flows.parameters import RunOn
@@ -31,7 +31,7 @@ SILENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Crew:
+class MonthRunner:
     """Who loads the months: where, how many at a time, and which Dask scheduler where it is Dask."""
 
     run_on: RunOn = "here"
@@ -61,13 +61,13 @@ class Crew:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def load_month_here(plan: MonthPlan, choice: LegChoice) -> Any:
+def load_month_here(plan: MonthPlan, choice: LoadOptions) -> Any:
     """Load the month into the targets that the plan says; failed, where one of them did, with the outcome as result."""
-    outcome = load_legs(plan.request, choice, only=plan.to_load)
+    outcome = load_targets(plan.request, choice, only=plan.to_load)
     return Failed(message=outcome.sentence, data=outcome) if outcome.failed else outcome
 
 
-def load_planned(plans: Sequence[MonthPlan], choice: LegChoice, crew: Crew) -> Generator[MonthOutcome]:
+def load_planned(plans: Sequence[MonthPlan], choice: LoadOptions, crew: MonthRunner) -> Generator[MonthOutcome]:
     """Load what the plans say, yielding each month's outcome as it ends; a month's failure stops no other.
 
     At most ``crew.at_once`` months are under way. Whatever is raised where this is consumed, Ctrl-C and Prefect's
@@ -118,5 +118,5 @@ def _outcome(future: PrefectFuture[Any], plan: MonthPlan) -> MonthOutcome:
     if isinstance(result, MonthOutcome):
         return result
     sentence = f"the month's task ended without an outcome: {result!r}"
-    legs = [LegOutcome(target=target, status="failed", sentence=sentence) for target in plan.to_load]
+    legs = [TargetOutcome(target=target, status="failed", sentence=sentence) for target in plan.to_load]
     return MonthOutcome(dataset=str(plan.request.dataset), month=str(plan.request.month), legs=legs)

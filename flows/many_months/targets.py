@@ -14,7 +14,7 @@ from prefect import get_run_logger
 
 from flows.api_to_gcs import api_to_gcs
 from flows.api_to_postgres import api_to_postgres
-from flows.decide.outcome import LegOutcome, MonthOutcome
+from flows.decide.outcome import MonthOutcome, TargetOutcome
 from flows.gcs_to_bigquery import gcs_to_bigquery
 from flows.parameters import LayoutName
 from flows.tlc.errors import SchemaError, SourceError, TooManyBadRows, TripLoadError
@@ -26,7 +26,7 @@ _OF_THE_FILE = (SourceError, SchemaError, TooManyBadRows)
 
 
 @dataclass(frozen=True)
-class LegChoice:
+class LoadOptions:
     """How months are to be loaded: into which targets, in which layout of the lake, and whether again."""
 
     targets: tuple[Target, ...]
@@ -34,43 +34,43 @@ class LegChoice:
     force: bool = False
 
 
-def load_legs(request: MonthRequest, choice: LegChoice, only: Collection[Target] = TARGETS) -> MonthOutcome:
+def load_targets(request: MonthRequest, choice: LoadOptions, only: Collection[Target] = TARGETS) -> MonthOutcome:
     """Load the month into the chosen targets that are in ``only``; an error of one leg is told in the outcome.
 
     If the file itself could not be had or read, or too many of its rows cannot be loaded, the other leg that needs it
     is not tried: it would fail alike. The warehouse's leg is skipped if the lake's failed: it would load what the lake
     had before.
     """
-    legs: dict[Target, LegOutcome] = {}
+    legs: dict[Target, TargetOutcome] = {}
     no_file: str | None = None
     for target in (target for target in TARGETS if target in choice.targets and target in only):
         if target == "bigquery" and "gcs" in legs and legs["gcs"].status == "failed":
-            legs[target] = LegOutcome(target=target, status="skipped", sentence="the lake's leg failed before it.")
+            legs[target] = TargetOutcome(target=target, status="skipped", sentence="the lake's leg failed before it.")
         elif no_file is not None and target != "bigquery":
-            legs[target] = LegOutcome(target=target, status="failed", sentence=no_file)
+            legs[target] = TargetOutcome(target=target, status="failed", sentence=no_file)
         else:
             try:
-                legs[target] = LegOutcome.of(_LEGS[target](request, choice))
+                legs[target] = TargetOutcome.of(_FLOWS[target](request, choice))
             except TripLoadError as error:  # else the run's time is over, not the leg's
                 legs[target] = _failed(target, request, error)
                 no_file = legs[target].sentence if isinstance(error, _OF_THE_FILE) else None
     return MonthOutcome(dataset=str(request.dataset), month=str(request.month), legs=list(legs.values()))
 
 
-def _failed(target: Target, request: MonthRequest, error: TripLoadError) -> LegOutcome:
+def _failed(target: Target, request: MonthRequest, error: TripLoadError) -> TargetOutcome:
     get_run_logger().error("%s %s → %s: %s", request.dataset, request.month, target, error.message)
-    return LegOutcome(target=target, status="failed", sentence=error.message)
+    return TargetOutcome(target=target, status="failed", sentence=error.message)
 
 
-def _to_postgres(request: MonthRequest, choice: LegChoice) -> LoadReport:
+def _to_postgres(request: MonthRequest, choice: LoadOptions) -> LoadReport:
     return api_to_postgres.fn(**_from_source(request), force=choice.force)
 
 
-def _to_lake(request: MonthRequest, choice: LegChoice) -> LoadReport:
+def _to_lake(request: MonthRequest, choice: LoadOptions) -> LoadReport:
     return api_to_gcs.fn(**_from_source(request), force=choice.force, layout=choice.layout)
 
 
-def _to_warehouse(request: MonthRequest, choice: LegChoice) -> LoadReport:
+def _to_warehouse(request: MonthRequest, choice: LoadOptions) -> LoadReport:
     return gcs_to_bigquery.fn(dataset=request.dataset, month=str(request.month), force=choice.force)
 
 
@@ -84,7 +84,7 @@ def _from_source(request: MonthRequest) -> dict[str, Any]:
     }
 
 
-_LEGS: dict[Target, Callable[[MonthRequest, LegChoice], LoadReport]] = {
+_FLOWS: dict[Target, Callable[[MonthRequest, LoadOptions], LoadReport]] = {
     "postgres": _to_postgres,
     "gcs": _to_lake,
     "bigquery": _to_warehouse,

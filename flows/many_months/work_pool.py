@@ -17,9 +17,9 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
 from blocks.limits import ensure_limits
-from flows.decide.outcome import LegOutcome, LegStatus, MonthOutcome
-from flows.decide.plan import MonthPlan, Standing
-from flows.many_months.targets import LegChoice
+from flows.decide.outcome import MonthOutcome, TargetOutcome, TargetStatus
+from flows.decide.plan import LoadedMonth, MonthPlan
+from flows.many_months.targets import LoadOptions
 from flows.tlc.errors import ParameterError
 from flows.tlc.report import Target
 from flows.ui.cancellation import LoadStopped, check_stopped
@@ -48,7 +48,7 @@ def check_deployed() -> None:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def load_month_elsewhere(plan: MonthPlan, choice: LegChoice) -> MonthOutcome:
+def load_month_elsewhere(plan: MonthPlan, choice: LoadOptions) -> MonthOutcome:
     """Submit the month, wait for its end, and say how the run ended for every target that it was to load.
 
     Cancelled, it has the month's run cancelled.
@@ -71,9 +71,9 @@ def load_month_elsewhere(plan: MonthPlan, choice: LegChoice) -> MonthOutcome:
         timeout=0,  # do not wait: a wait inside could not be cancelled
     )
     state = _end_of(submitted.id)
-    status: LegStatus = "loaded" if state.is_completed() else "failed"
+    status: TargetStatus = "loaded" if state.is_completed() else "failed"
     sentence = None if state.is_completed() else f"its run {submitted.name} is {state.name}: {state.message or ''}"
-    legs = [LegOutcome(target=target, status=status, sentence=sentence) for target in plan.to_load]
+    legs = [TargetOutcome(target=target, status=status, sentence=sentence) for target in plan.to_load]
     return MonthOutcome(dataset=str(request.dataset), month=str(request.month), legs=legs)
 
 
@@ -83,14 +83,14 @@ def _key(parent: str, plan: MonthPlan) -> str:
     return f"{parent}-{flow_run.get_run_count()}-{request.dataset}-{request.month}-{targets}"
 
 
-def settled(
+def reconciled_with_ledger(
     outcome: MonthOutcome,
-    before: Mapping[Target, Mapping[str, Standing]],
-    after: Mapping[Target, Mapping[str, Standing]],
+    before: Mapping[Target, Mapping[str, LoadedMonth]],
+    after: Mapping[Target, Mapping[str, LoadedMonth]],
 ) -> MonthOutcome:
     """The outcome as the targets' ledgers have it: the run itself is another machine's, and says only how it ended."""
 
-    def settle(leg: LegOutcome) -> LegOutcome:
+    def settle(leg: TargetOutcome) -> TargetOutcome:
         was, now = before[leg.target].get(outcome.month), after[leg.target].get(outcome.month)
         rows = now.report.rows_loaded if now else 0
         if now is not None and now != was:

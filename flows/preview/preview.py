@@ -64,7 +64,7 @@ def preview_file(
                 whole = opened.enter_context(open_trip_file(path))
             return _preview(whole, path.name, request, rows, head, may_lack=not is_verified)
     except TripLoadError as error:
-        error.located(str(request.dataset), str(request.month))
+        error.with_context(str(request.dataset), str(request.month))
         raise
 
 

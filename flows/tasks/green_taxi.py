@@ -12,7 +12,7 @@ from flows.extract.download.download import Downloaded, SourceFile
 from flows.load.lake.green_taxi import write_green_taxi
 from flows.load.postgres.green_taxi import replace_green_taxi
 from flows.tasks.connect import open_lake, postgres_connected
-from flows.tasks.policy import OUTSIDE, about_month, discarding_damaged
+from flows.tasks.policy import RETRY_TRANSIENT, discarding_damaged, with_month_context
 from flows.tasks.sources import opened, work_dir
 from flows.tlc.errors import SourceChanged, TripLoadError
 from flows.tlc.identity import MonthRequest
@@ -26,7 +26,7 @@ from flows.ui.report import ProgressBar
 _Months = Sequence[tuple[MonthRequest, SourceFile, Downloaded]]
 
 
-@task(name="load-green-taxi", task_run_name="load mage.green_taxi", **OUTSIDE)
+@task(name="load-green-taxi", task_run_name="load mage.green_taxi", **RETRY_TRANSIENT)
 def load_green_taxi(months: _Months, key: str) -> LoadReport:
     """Clean the months as the homework says, and replace ``mage.green_taxi`` by them; ``key`` names the artifacts."""
     bar = ProgressBar("Loading mage.green_taxi")
@@ -51,7 +51,7 @@ def load_green_taxi(months: _Months, key: str) -> LoadReport:
     return report
 
 
-@task(name="write-green-taxi", task_run_name="write green_taxi to the lake", **OUTSIDE)
+@task(name="write-green-taxi", task_run_name="write green_taxi to the lake", **RETRY_TRANSIENT)
 def write_green_taxi_to_lake(months: _Months, report: LoadReport) -> str:
     """Clean the months as the homework says, and replace the lake's ``green_taxi`` by them; where it is.
 
@@ -87,7 +87,7 @@ def _homework(months: _Months) -> Iterator[tuple[HomeworkStream, list[Downloaded
     with ExitStack() as files, _about_one_of(months):
         streams, versions = [], []
         for request, file, downloaded in months:
-            with about_month(request, file.url):
+            with with_month_context(request, file.url):
                 trip_file, version = files.enter_context(opened(file, downloaded))
                 versions.append(version)
                 conformer = plan_file(trip_file, request)
@@ -103,6 +103,6 @@ def _about_one_of(months: _Months) -> Iterator[None]:
     except TripLoadError as error:
         for request, file, downloaded in months:
             if error.month == str(request.month):
-                with about_month(request, file.url), discarding_damaged(downloaded):
+                with with_month_context(request, file.url), discarding_damaged(downloaded):
                     raise
         raise

@@ -10,12 +10,12 @@ from prefect import task
 from prefect.runtime import flow_run
 
 from blocks.settings import Settings
-from flows.extract.download.download import Downloaded, SourceFile, known_identity
+from flows.extract.download.download import Downloaded, SourceFile, cached_version
 from flows.load.lake import month as lake_month
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import rejected_spill
 from flows.tasks.connect import open_lake
-from flows.tasks.policy import OUTSIDE, about_month, discarding_damaged
+from flows.tasks.policy import RETRY_TRANSIENT, discarding_damaged, with_month_context
 from flows.tasks.sources import opened, work_dir
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import Layout, lake_object, manifest_object
@@ -26,17 +26,17 @@ from flows.ui.days import publish_days
 from flows.ui.report import ProgressBar
 
 
-@task(name="find-in-lake", task_run_name="find {request.dataset} {request.month} in the lake", **OUTSIDE)
+@task(name="find-in-lake", task_run_name="find {request.dataset} {request.month} in the lake", **RETRY_TRANSIENT)
 def find_in_lake(request: MonthRequest, file: SourceFile, layouts: frozenset[Layout]) -> LoadReport | None:
     """The report of the load that stands, if this very file is in the lake in this very way and in these layouts."""
-    identity = known_identity(file, Settings().cache_dir)
+    identity = cached_version(file, Settings().cache_dir)
     if identity is None:
         return None
-    with about_month(request, file.url):
-        return lake_month.find_load(open_lake(), request, identity, layouts)
+    with with_month_context(request, file.url):
+        return lake_month.current_load(open_lake(), request, identity, layouts)
 
 
-@task(name="load-into-lake", task_run_name="load {request.dataset} {request.month} into the lake", **OUTSIDE)
+@task(name="load-into-lake", task_run_name="load {request.dataset} {request.month} into the lake", **RETRY_TRANSIENT)
 def load_into_lake(
     request: MonthRequest,
     file: SourceFile,
@@ -48,7 +48,7 @@ def load_into_lake(
     """Conform and check the file's rows, and replace the month in the lake by them."""
     bar = ProgressBar(f"Loading {request.dataset} {request.month} into the lake")
     with (
-        about_month(request, file.url),
+        with_month_context(request, file.url),
         discarding_damaged(downloaded),
         opened(file, downloaded) as (trip_file, version),
         rejected_spill(work_dir()) as rejected,

@@ -7,54 +7,54 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from prefect import task
 
 from blocks.settings import Settings
-from flows.decide.new_months import Standings, asked_in_turn, months_to_ask_for, newest_only, same_version
-from flows.decide.plan import AtSource, MonthPlan, SameVersion, Standing, plan_month
-from flows.extract.download.download import SourceFile, find_files, known_identity
+from flows.decide.new_months import LoadedMonths, asked_in_turn, months_to_ask_for, newest_only, same_version
+from flows.decide.plan import LoadedMonth, MonthPlan, SameVersion, SourceVersion, plan_month
+from flows.extract.download.download import SourceFile, cached_version, find_files
 from flows.load.lake import month as lake_month
 from flows.load.postgres import month as postgres
 from flows.tasks.connect import open_lake, open_warehouse, postgres_connected
-from flows.tasks.policy import OUTSIDE, located
+from flows.tasks.policy import RETRY_TRANSIENT, with_context
 from flows.tasks.sources import http_client, source_block
 from flows.tlc.catalogue import expected_size
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.identity import MonthRequest
-from flows.tlc.locations import LAYOUTS, Layout, known_path, month_path
+from flows.tlc.locations import LAYOUTS, Layout, month_path, probe_path
 from flows.tlc.month import Month
 from flows.tlc.report import TARGETS, Target
 
 
-@task(name="ask-source", task_run_name="ask the source for {dataset}", **OUTSIDE)
-def ask_source(dataset: Dataset, source: Source, months: Sequence[Month]) -> dict[Month, AtSource | None]:
+@task(name="ask-source", task_run_name="ask the source for {dataset}", **RETRY_TRANSIENT)
+def ask_source(dataset: Dataset, source: Source, months: Sequence[Month]) -> dict[Month, SourceVersion | None]:
     """What the source has of each month now: None where it is not published. A HEAD each, few at a time."""
     block = source_block(source)
-    known_url = block.url(known_path(dataset, source))
+    probe_url = block.url(probe_path(dataset, source))
     urls = [block.url(month_path(dataset, month, source)) for month in months]
-    with located(str(dataset)), http_client() as client:
-        found = find_files(client, urls, known_url)
+    with with_context(str(dataset)), http_client() as client:
+        found = find_files(client, urls, probe_url)
     cache_dir = Settings().cache_dir
 
-    def seen(file: SourceFile) -> AtSource:
-        return AtSource(known_identity(file, cache_dir), file.length)
+    def seen(file: SourceFile) -> SourceVersion:
+        return SourceVersion(cached_version(file, cache_dir), file.length)
 
     return {month: seen(file) if file else None for month, file in zip(months, found, strict=True)}
 
 
-def _in_postgres(dataset: Dataset) -> dict[str, Standing]:
+def _in_postgres(dataset: Dataset) -> dict[str, LoadedMonth]:
     with postgres_connected() as connection:
-        return postgres.find_loads(connection, dataset)
+        return postgres.current_loads(connection, dataset)
 
 
-_LEDGERS: dict[Target, Callable[[Dataset], dict[str, Standing]]] = {
+_LEDGERS: dict[Target, Callable[[Dataset], dict[str, LoadedMonth]]] = {
     "postgres": _in_postgres,
-    "gcs": lambda dataset: lake_month.find_loads(open_lake(), dataset),
-    "bigquery": lambda dataset: open_warehouse().standing_loads(dataset),
+    "gcs": lambda dataset: lake_month.current_loads(open_lake(), dataset),
+    "bigquery": lambda dataset: open_warehouse().read_loads(dataset),
 }
 
 
-@task(name="read-ledgers", task_run_name="read what stands of {dataset}", **OUTSIDE)
-def read_ledgers(dataset: Dataset, targets: Collection[Target] = TARGETS) -> dict[Target, dict[str, Standing]]:
+@task(name="read-ledgers", task_run_name="read what stands of {dataset}", **RETRY_TRANSIENT)
+def read_ledgers(dataset: Dataset, targets: Collection[Target] = TARGETS) -> dict[Target, dict[str, LoadedMonth]]:
     """The load of each month that stands, by target and month (YYYY-MM)."""
-    with located(str(dataset)):
+    with with_context(str(dataset)):
         return {target: _LEDGERS[target](dataset) for target in TARGETS if target in targets}
 
 
@@ -77,8 +77,8 @@ def plan_months(
 def plans_of(
     requests: Sequence[MonthRequest],
     targets: Collection[Target],
-    ledgers: Standings,
-    at_source: Mapping[Month, AtSource | None],
+    ledgers: LoadedMonths,
+    at_source: Mapping[Month, SourceVersion | None],
     *,
     layouts: Collection[Layout] = LAYOUTS,
     force: bool = False,
@@ -100,7 +100,7 @@ def plans_of(
     ]
 
 
-def ledgers_for(dataset: Dataset, targets: Collection[Target]) -> Standings:
+def ledgers_for(dataset: Dataset, targets: Collection[Target]) -> LoadedMonths:
     """What stands in the targets, and in those that they follow."""
     return read_ledgers(dataset, and_followed(targets))
 
@@ -110,7 +110,7 @@ def and_followed(targets: Collection[Target]) -> set[Target]:
     return {*targets, "gcs"} if "bigquery" in targets else set(targets)
 
 
-def plan_news(
+def plan_new_months(
     dataset: Dataset, targets: Collection[Target], *, start: Month | None, newest: Month, recheck: int
 ) -> list[MonthPlan]:
     """What a regular look at TLC's site finds: new months, months published again, and the first ones not out yet.

@@ -28,21 +28,21 @@ from flows.tlc.errors import (
 from flows.tlc.identity import MonthRequest
 
 # What running again may mend; everything else fails at once, with what to do in its message.
-_PASSING = (SourceUnavailable, TargetUnavailable, TargetBusy, PrefectUnavailable)
+_TRANSIENT = (SourceUnavailable, TargetUnavailable, TargetBusy, PrefectUnavailable)
 
 
-def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
+def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
     error = state.result(raise_on_failure=False)
     # A lock that was waited for is not tried again here: each try would build the month anew first.
-    return isinstance(error, _PASSING) and not isinstance(error, TargetLocked)
+    return isinstance(error, _TRANSIENT) and not isinstance(error, TargetLocked)
 
 
 # One policy for all that touches the outside. The download itself resumes many times before it counts as failed.
-OUTSIDE: dict[str, Any] = {
+RETRY_TRANSIENT: dict[str, Any] = {
     "retries": 2,
     "retry_delay_seconds": exponential_backoff(backoff_factor=10),
     "retry_jitter_factor": 0.5,
-    "retry_condition_fn": _may_pass,
+    "retry_condition_fn": _is_transient,
     "cache_policy": NO_CACHE,
     "persist_result": False,
 }
@@ -54,46 +54,46 @@ _MOST_CHARACTERS = 500
 
 
 @contextmanager
-def about_month(request: MonthRequest, url: str | None = None) -> Iterator[None]:
+def with_month_context(request: MonthRequest, url: str | None = None) -> Iterator[None]:
     """Have every error be one of this project's, and say which month and file it is about."""
-    with _located(str(request.dataset), str(request.month), plain_url(url) if url else None):
+    with _with_context(str(request.dataset), str(request.month), plain_url(url) if url else None):
         yield
 
 
 @contextmanager
-def located(dataset: str, month: str | None = None) -> Iterator[None]:
+def with_context(dataset: str, month: str | None = None) -> Iterator[None]:
     """Have every error be one of this project's, and say which dataset it is about, if it does not know more."""
-    with _located(dataset, month, None):
+    with _with_context(dataset, month, None):
         yield
 
 
 @contextmanager
-def _located(dataset: str, month: str | None, url: str | None) -> Iterator[None]:
+def _with_context(dataset: str, month: str | None, url: str | None) -> Iterator[None]:
     try:
         yield
     except TripLoadError as error:
-        error.located(dataset, month, url)
+        error.with_context(dataset, month, url)
         raise  # itself: another one would hide the line that raised it
     except _ENDS_OF_RUNS:
         raise
     except httpx.HTTPError as error:  # the source's have become the project's own in extract
         raise PrefectUnavailable(
-            f"Prefect's server does not answer as it should ({_said(error)}). Look at its log, and run again.",
+            f"Prefect's server does not answer as it should ({_first_line(error)}). Look at its log, and run again.",
             dataset=dataset,
             month=month,
             url=url,
         ) from error
     except Exception as error:
         raise UnexpectedError(
-            f"{_said(error)}. Nothing in this project expects that: mend it if it says what is wrong, else report it "
-            "with the traceback in the run's log.",
+            f"{_first_line(error)}. Nothing in this project expects that: mend it if it says what is wrong, else "
+            "report it with the traceback in the run's log.",
             dataset=dataset,
             month=month,
             url=url,
         ) from error
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """Kind and message of a library's error in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_CHARACTERS]}".rstrip(".: ")
 

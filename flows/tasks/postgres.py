@@ -13,14 +13,14 @@ from prefect import task
 from prefect.runtime import flow_run
 
 from blocks.settings import Settings
-from flows.extract.download.download import Downloaded, SourceFile, find_file, known_identity
+from flows.extract.download.download import Downloaded, SourceFile, cached_version, find_file
 from flows.extract.read.zones import read_zones
 from flows.load.month_load import MonthLoad
 from flows.load.postgres import month as postgres
 from flows.load.postgres.zones import add_zones, has_zones
 from flows.load.rejected_spill import rejected_spill
 from flows.tasks.connect import postgres_connected
-from flows.tasks.policy import OUTSIDE, about_month, discarding_damaged
+from flows.tasks.policy import RETRY_TRANSIENT, discarding_damaged, with_month_context
 from flows.tasks.sources import download_to_cache, http_client, opened, source_block, work_dir
 from flows.tlc.dataset import Source
 from flows.tlc.identity import MonthRequest
@@ -29,27 +29,29 @@ from flows.tlc.report import LoadReport
 from flows.transform.conform import plan_file
 from flows.transform.stream import TripStream
 from flows.ui.days import publish_days
-from flows.ui.report import ProgressBar, shown_if_possible
+from flows.ui.report import ProgressBar, best_effort
 
 
-@task(name="find-in-postgres", task_run_name="find {request.dataset} {request.month} in Postgres", **OUTSIDE)
+@task(name="find-in-postgres", task_run_name="find {request.dataset} {request.month} in Postgres", **RETRY_TRANSIENT)
 def find_in_postgres(request: MonthRequest, file: SourceFile) -> LoadReport | None:
     """The report of the load that stands, if this very file is loaded in this very way."""
-    identity = known_identity(file, Settings().cache_dir)
+    identity = cached_version(file, Settings().cache_dir)
     if identity is None:
         return None
-    with about_month(request, file.url), postgres_connected() as connection:
-        return postgres.find_load(connection, request, identity)
+    with with_month_context(request, file.url), postgres_connected() as connection:
+        return postgres.current_load(connection, request, identity)
 
 
-@task(name="load-into-postgres", task_run_name="load {request.dataset} {request.month} into Postgres", **OUTSIDE)
+@task(
+    name="load-into-postgres", task_run_name="load {request.dataset} {request.month} into Postgres", **RETRY_TRANSIENT
+)
 def load_into_postgres(
     request: MonthRequest, file: SourceFile, downloaded: Downloaded, started_at: datetime, force: bool
 ) -> LoadReport:
     """Conform and check the file's rows, and replace the month in Postgres by them."""
     bar = ProgressBar(f"Loading {request.dataset} {request.month} into Postgres")
     with (
-        about_month(request, file.url),
+        with_month_context(request, file.url),
         discarding_damaged(downloaded),
         opened(file, downloaded) as (trip_file, version),
         rejected_spill(work_dir()) as rejected,
@@ -76,7 +78,7 @@ def load_into_postgres(
 
 def _fill_zones(connection: Any, source: Source) -> None:
     """Fill ``tlc.zones`` where it is empty. The mirror has no zones; trips are loaded without them too."""
-    with shown_if_possible("The trips are loaded, the zones are not"):
+    with best_effort("The trips are loaded, the zones are not"):
         if source is Source.mirror or has_zones(connection):
             return
         url = source_block(source).url(ZONES_PATH)

@@ -9,23 +9,23 @@ import httpx
 from prefect import task
 
 from blocks.settings import Settings
-from flows.decide.plan import Standing
+from flows.decide.plan import LoadedMonth
 from flows.decide.reconcile.compare import compare_month
-from flows.decide.reconcile.observed import CheckSource, Place, SourceMonth, dropped_rules, source_of
+from flows.decide.reconcile.observed import CheckSource, MonthAtSource, MonthInTarget, dropped_rules, source_of
 from flows.decide.reconcile.result import MonthComparison
-from flows.extract.download.download import Downloaded, SourceFile, find_files, known_identity
+from flows.extract.download.download import Downloaded, SourceFile, cached_version, find_files
 from flows.extract.read.parquet_footer import read_footer
 from flows.load.lake import totals as lake_totals
 from flows.load.lake.totals import LakeMonth
 from flows.load.postgres import totals as postgres_totals
 from flows.tasks.connect import open_lake, open_warehouse, postgres_connected
-from flows.tasks.policy import OUTSIDE, about_month, discarding_damaged, located
+from flows.tasks.policy import RETRY_TRANSIENT, discarding_damaged, with_context, with_month_context
 from flows.tasks.source import download_month, find_month
 from flows.tasks.sources import http_client, opened, source_block
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import NotTripFile, SourceChanged
 from flows.tlc.identity import MonthRequest
-from flows.tlc.locations import known_path, manifest_object, month_path
+from flows.tlc.locations import manifest_object, month_path, probe_path
 from flows.tlc.month import Month
 from flows.tlc.report import LoadReport, Target
 from flows.tlc.schema import schema_of
@@ -35,7 +35,7 @@ from flows.transform.stream import TripStream
 from flows.transform.totals import sum_trips
 from flows.ui.report import ProgressBar
 
-Ledgers = Mapping[Target, Mapping[str, Standing]]
+Ledgers = Mapping[Target, Mapping[str, LoadedMonth]]
 
 
 @dataclass(frozen=True)
@@ -48,69 +48,71 @@ class Scope:
     check_source: CheckSource
 
 
-@task(name="sum-in-postgres", task_run_name="sum {dataset} {first}..{last} in Postgres", **OUTSIDE)
+@task(name="sum-in-postgres", task_run_name="sum {dataset} {first}..{last} in Postgres", **RETRY_TRANSIENT)
 def sum_in_postgres(dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
     """The control sums of each month that Postgres has rows of."""
-    with located(str(dataset)), postgres_connected() as connection:
+    with with_context(str(dataset)), postgres_connected() as connection:
         return postgres_totals.sum_months(connection, dataset, first, last)
 
 
-@task(name="sum-in-warehouse", task_run_name="sum {dataset} {first}..{last} in the warehouse", **OUTSIDE)
+@task(name="sum-in-warehouse", task_run_name="sum {dataset} {first}..{last} in the warehouse", **RETRY_TRANSIENT)
 def sum_in_warehouse(dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
     """The control sums of each month that the warehouse has rows of."""
-    with located(str(dataset)):
+    with with_context(str(dataset)):
         return open_warehouse().sum_months(dataset, first, last)
 
 
-@task(name="sum-in-lake", task_run_name="sum {dataset} {month} in the lake", **OUTSIDE)
+@task(name="sum-in-lake", task_run_name="sum {dataset} {month} in the lake", **RETRY_TRANSIENT)
 def sum_in_lake(dataset: Dataset, month: Month) -> LakeMonth | None:
     """The control sums of each layout of the month; None where the lake does not have it."""
     request = MonthRequest(dataset, month)
-    with about_month(request):
+    with with_month_context(request):
         lake = open_lake()
-    with about_month(request, f"{lake.url}/{manifest_object(dataset, month)}"):
+    with with_month_context(request, f"{lake.url}/{manifest_object(dataset, month)}"):
         return lake_totals.sum_month(lake, dataset, month)
 
 
-@task(name="look-at-source", task_run_name="look at {dataset} at {source}", **OUTSIDE)
-def look_at_source(dataset: Dataset, source: Source, months: Sequence[Month]) -> dict[str, SourceMonth]:
+@task(name="look-at-source", task_run_name="look at {dataset} at {source}", **RETRY_TRANSIENT)
+def look_at_source(dataset: Dataset, source: Source, months: Sequence[Month]) -> dict[str, MonthAtSource]:
     """What the source says of each month's file: a HEAD each, and of Parquet the last kilobytes; no download."""
     block, cache_dir = source_block(source), Settings().cache_dir
     bar = ProgressBar(f"Asking {source} for {len(months)} months of {dataset}")
     urls = [block.url(month_path(dataset, month, source)) for month in months]
     seen = {}
-    with located(str(dataset)), http_client() as client:
-        files = find_files(client, urls, block.url(known_path(dataset, source)))
+    with with_context(str(dataset)), http_client() as client:
+        files = find_files(client, urls, block.url(probe_path(dataset, source)))
         for done, (month, file) in enumerate(zip(months, files, strict=True), start=1):
             if file is None:
-                seen[str(month)] = SourceMonth(published=False)
+                seen[str(month)] = MonthAtSource(published=False)
                 continue
-            seen[str(month)] = _look_at_file(client, dataset, source, file, known_identity(file, cache_dir))
+            seen[str(month)] = _look_at_file(client, dataset, source, file, cached_version(file, cache_dir))
             bar.update(done / len(months))
     return seen
 
 
 def _look_at_file(
     client: httpx.Client, dataset: Dataset, source: Source, file: SourceFile, identity: str | None
-) -> SourceMonth:
+) -> MonthAtSource:
     """What the file's footer says; one that is no trip file is told, and stops no other month."""
     if source is not Source.tlc:
-        return SourceMonth(True, identity)
+        return MonthAtSource(True, identity)
     try:
-        return SourceMonth(True, identity, read_footer(client, file, schema_of(dataset)))
+        return MonthAtSource(True, identity, read_footer(client, file, schema_of(dataset)))
     except (NotTripFile, SourceChanged) as error:
-        return SourceMonth(True, identity, trouble=error.message)
+        return MonthAtSource(True, identity, trouble=error.message)
 
 
-@task(name="sum-source-file", task_run_name="sum {request.dataset} {request.month} at {request.source}", **OUTSIDE)
+@task(
+    name="sum-source-file", task_run_name="sum {request.dataset} {request.month} at {request.source}", **RETRY_TRANSIENT
+)
 def sum_source_file(
     request: MonthRequest, file: SourceFile, downloaded: Downloaded, dropped: Collection[frozenset[str]]
-) -> SourceMonth:
+) -> MonthAtSource:
     """What loading the file would come to, for each set of rules that drop rows; a pass over it for each."""
     schema, rows, conformed, etags = schema_of(request.dataset), 0, {}, set()
     for rules in dropped or [frozenset[str]()]:
         with (
-            about_month(request, file.url),
+            with_month_context(request, file.url),
             discarding_damaged(downloaded),
             opened(file, downloaded) as (trip_file, version),
         ):
@@ -121,7 +123,7 @@ def sum_source_file(
             trips = TripStream(trip_file, conformer, lambda _rejected: None, rules, max_unloadable_share=1.0)
             conformed[rules] = sum_trips(schema, trips)
             rows = trips.counts.rows_read
-    return SourceMonth(True, version.etag, Totals(rows), conformed)
+    return MonthAtSource(True, version.etag, Totals(rows), conformed)
 
 
 def compare_months(scope: Scope, ledgers: Ledgers, months: Sequence[Month]) -> dict[str, MonthComparison]:
@@ -154,26 +156,26 @@ def _sum_tables(scope: Scope, months: Sequence[Month]) -> dict[Target, dict[str,
 
 def _places(
     scope: Scope, ledgers: Ledgers, tables: Mapping[Target, Mapping[str, Totals]], month: Month
-) -> Iterator[Place]:
+) -> Iterator[MonthInTarget]:
     for target in scope.targets:
         standing = ledgers[target].get(str(month))
         if target == "gcs":
             yield from _lake_places(sum_in_lake(scope.dataset, month) if standing else None)
         else:
-            yield Place(target, target, standing.report if standing else None, tables[target].get(str(month)))
+            yield MonthInTarget(target, target, standing.report if standing else None, tables[target].get(str(month)))
 
 
-def _lake_places(found: LakeMonth | None) -> Iterator[Place]:
+def _lake_places(found: LakeMonth | None) -> Iterator[MonthInTarget]:
     if found is None:
-        yield Place("gcs", "gcs")
+        yield MonthInTarget("gcs", "gcs")
     elif not found.layouts:  # every row of it was rejected
-        yield Place("gcs", "gcs", found.load)
+        yield MonthInTarget("gcs", "gcs", found.load)
     else:
         for layout in found.layouts:
-            yield Place(f"gcs {layout.layout}", "gcs", found.load, layout.totals, layout.damage)
+            yield MonthInTarget(f"gcs {layout.layout}", "gcs", found.load, layout.totals, layout.damage)
 
 
-def _look_at_sources(scope: Scope, ledgers: Ledgers, months: Sequence[Month]) -> dict[Source, dict[str, SourceMonth]]:
+def _look_at_sources(scope: Scope, ledgers: Ledgers, months: Sequence[Month]) -> dict[Source, dict[str, MonthAtSource]]:
     """Each source that a load of these months is of; TLC's for the months that nobody has."""
     if scope.check_source == "none":
         return {}
@@ -185,7 +187,9 @@ def _look_at_sources(scope: Scope, ledgers: Ledgers, months: Sequence[Month]) ->
     return {source: look_at_source(scope.dataset, source, of_it) for source, of_it in wanted.items()}
 
 
-def _with_sums(scope: Scope, month: Month, source: Source, places: Sequence[Place], seen: SourceMonth) -> SourceMonth:
+def _with_sums(
+    scope: Scope, month: Month, source: Source, places: Sequence[MonthInTarget], seen: MonthAtSource
+) -> MonthAtSource:
     """The same with the sums of the source's file, which is downloaded unless the cache has it."""
     loads: list[LoadReport] = [place.load for place in places if place.load and source_of(place.load) is source]
     if not seen.published or not loads:
@@ -193,5 +197,5 @@ def _with_sums(scope: Scope, month: Month, source: Source, places: Sequence[Plac
     request = MonthRequest(scope.dataset, month, source)
     file = find_month(request)
     if file is None:
-        return SourceMonth(published=False)
+        return MonthAtSource(published=False)
     return sum_source_file(request, file, download_month(request, file), list(dict.fromkeys(map(dropped_rules, loads))))

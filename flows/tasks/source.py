@@ -9,30 +9,30 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.extract.download.download import Downloaded, SourceFile, find_file
 from flows.extract.download.request import plain_url
-from flows.tasks.policy import OUTSIDE, about_month
+from flows.tasks.policy import RETRY_TRANSIENT, with_month_context
 from flows.tasks.sources import download_to_cache, http_client, source_block
 from flows.tlc.identity import MonthRequest
-from flows.tlc.locations import known_path, month_path
+from flows.tlc.locations import month_path, probe_path
 from flows.tlc.report import LoadReport, Target
 from flows.ui.events import announce, materializing
-from flows.ui.report import ProgressBar, publish_report, shown_if_possible
+from flows.ui.report import ProgressBar, best_effort, publish_report
 
 
-@task(name="find-month", task_run_name="find {request.dataset} {request.month}", **OUTSIDE)
+@task(name="find-month", task_run_name="find {request.dataset} {request.month}", **RETRY_TRANSIENT)
 def find_month(request: MonthRequest) -> SourceFile | None:
     """Ask the source for the month's file and its version; None where it is not published."""
-    with about_month(request):
+    with with_month_context(request):
         source = source_block(request.source)
     url = source.url(month_path(request.dataset, request.month, request.source))
-    known_url = source.url(known_path(request.dataset, request.source))
-    with about_month(request, url), http_client() as client:
-        file = find_file(client, url, known_url)
+    probe_url = source.url(probe_path(request.dataset, request.source))
+    with with_month_context(request, url), http_client() as client:
+        file = find_file(client, url, probe_url)
     version = f"there, version {file.etag or file.last_modified or 'unknown'}" if file else "not published"
     get_run_logger().info("%s is %s", plain_url(url), version)
     return file
 
 
-@task(name="download-month", task_run_name="download {request.dataset} {request.month}", **OUTSIDE)
+@task(name="download-month", task_run_name="download {request.dataset} {request.month}", **RETRY_TRANSIENT)
 def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
     """Bring the file into the cache, whole and verified, from where the last try stopped."""
     bar = ProgressBar(f"Downloading {request.dataset} {request.month}")
@@ -40,7 +40,7 @@ def download_month(request: MonthRequest, file: SourceFile) -> Downloaded:
     def show(done: int, total: int | None) -> None:
         bar.update(done / total if total else 0.0)
 
-    with about_month(request, file.url), http_client() as client:
+    with with_month_context(request, file.url), http_client() as client:
         return download_to_cache(client, file, show)
 
 
@@ -62,7 +62,7 @@ def _publish(report: LoadReport, place: str, key: str | None) -> None:
     )
     if report.warning:
         get_run_logger().warning("%s %s → %s: %s", report.dataset, report.month, report.target, report.warning)
-    with shown_if_possible("The load is done, its artifacts are not there"):
+    with best_effort("The load is done, its artifacts are not there"):
         publish_report(report, place, key)
     if _is_news(report, key):
         announce(report)
@@ -73,7 +73,7 @@ def publish(report: LoadReport, place: str, key: str | None = None) -> None:
 
     ``key`` names the artifacts of what is no month of a dataset: the homework.
     """
-    with shown_if_possible("The load is done, but not told of"):
+    with best_effort("The load is done, but not told of"):
         task_of_it = materializing(_publish, report) if _is_news(report, key) else _publish
         task_of_it(report, place, key)
 

@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 
 from flows.load.warehouse.protocol import WarehouseLoad, has_objects
 from flows.tasks.connect import open_lake, open_warehouse
-from flows.tasks.policy import OUTSIDE, about_month
+from flows.tasks.policy import RETRY_TRANSIENT, with_month_context
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import manifest_object
@@ -18,17 +18,17 @@ from flows.tlc.report import LoadReport
 from flows.ui.days import publish_days
 
 
-@task(name="load-into-warehouse", task_run_name="load {dataset} {month} into the warehouse", **OUTSIDE)
+@task(name="load-into-warehouse", task_run_name="load {dataset} {month} into the warehouse", **RETRY_TRANSIENT)
 def load_into_warehouse(dataset: Dataset, month: Month, started_at: datetime, force: bool) -> LoadReport | None:
     """Bring the warehouse's month to what the lake has; None where the lake does not have the month.
 
     Each try reads the manifest anew: a retry may be one because the lake was rewritten meanwhile.
     """
     request = MonthRequest(dataset, month)
-    with about_month(request):
+    with with_month_context(request):
         lake = open_lake()
     place = f"{lake.url}/{manifest_object(dataset, month)}"
-    with about_month(request, place):
+    with with_month_context(request, place):
         manifest = lake.read_manifest(dataset, month)
         if manifest is None:
             get_run_logger().warning("%s %s: there is no %s. Run api_to_gcs for it first.", dataset, month, place)

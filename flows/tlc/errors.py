@@ -49,7 +49,7 @@ class TripLoadError(Exception):
         """Survive pickling (results, process pools): Exception's own way would pass the message alone."""
         return _rebuild, (type(self), self.message, self.dataset, self.month, self.url)
 
-    def located(self, dataset: str, month: str | None, url: str | None = None) -> TripLoadError:
+    def with_context(self, dataset: str, month: str | None, url: str | None = None) -> TripLoadError:
         """The error itself, which from now on says what it is about, if that was not known when it was raised.
 
         It is no new one, so its traceback still ends at the line that raised it.

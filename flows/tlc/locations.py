@@ -35,7 +35,7 @@ def month_path(dataset: Dataset, month: Month, source: Source) -> str:
     return f"/{folder}/{month_file_name(dataset, month, source)}"
 
 
-def known_path(dataset: Dataset, source: Source) -> str:
+def probe_path(dataset: Dataset, source: Source) -> str:
     """The path of a file that surely exists at the source, to tell 'not published' from 'blocked'."""
     return month_path(dataset, Month(2020, 12), source) if source is Source.mirror else ZONES_PATH
 

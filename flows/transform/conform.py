@@ -19,6 +19,7 @@ from flows.tlc.lacking import FileFormat
 from flows.tlc.month import Month
 from flows.tlc.rules import MISSING_PICKUP, UNFIT_VALUE
 from flows.tlc.schema import Schema, schema_of
+from flows.transform.cast import cast_values
 from flows.transform.columns import (
     check_complete,
     check_nameless,
@@ -28,7 +29,6 @@ from flows.transform.columns import (
     unknown_columns,
 )
 from flows.transform.faults import Unfit
-from flows.transform.fit import fit_values
 from flows.transform.rejected import plain_value
 
 __all__ = ["Conformed", "Conformer", "keeping", "kept_name", "plan_conform", "plan_file"]
@@ -165,7 +165,7 @@ def _fit(
 ) -> pa.Array[Any]:
     """The raw column in the type of ``column``; values that do not fit go to ``unloadable``, by row, and ``found``."""
     values = raw.column(position)
-    fitted, rows = fit_values(values, column)
+    fitted, rows = cast_values(values, column)
     if rows:
         unfit = Unfit(column, values.type)
         found.append(unfit)

@@ -53,7 +53,7 @@ class HomeworkStream:
                     )
             except TripLoadError as error:
                 conformer = month.conformer
-                error.located(str(conformer.schema.dataset), str(conformer.month))
+                error.with_context(str(conformer.schema.dataset), str(conformer.month))
                 raise
             self.counts.rows_read += month.counts.rows_read
             self.counts.rejected.update(month.counts.rejected)

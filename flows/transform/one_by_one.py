@@ -18,7 +18,7 @@ _TO_MICROSECOND = len("2020-01-02 03:04:05.123456")
 
 
 def fit_each(values: pa.Array[Any], column: Column) -> tuple[pa.Array[Any], list[int]]:
-    """Numbers in a number's column, or texts without blanks around them in any; else as ``fit_values``."""
+    """Numbers in a number's column, or texts without blanks around them in any; else as ``cast_values``."""
     convert = _CONVERTERS[column.type]
     fitted: list[Any] = []
     unfit: list[int] = []

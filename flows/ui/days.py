@@ -11,14 +11,14 @@ from prefect.artifacts import create_image_artifact
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.report import LoadReport
 from flows.ui.days_chart import draw_days
-from flows.ui.report import artifact_key, shown_if_possible
+from flows.ui.report import artifact_key, best_effort
 
 
 def publish_days(report: LoadReport, rows_by_day: Mapping[date, int], key: str | None = None) -> None:
     """An image of the loaded rows by pickup date, where something was loaded; ``key`` names the load's artifacts."""
     if report.status != "loaded" or not any(rows_by_day.values()):
         return
-    with shown_if_possible("The month is loaded, its picture is not there"):
+    with best_effort("The month is loaded, its picture is not there"):
         title = f"{dataset_info(Dataset(report.dataset)).title} a day, {report.month}"
         picture = b64encode(draw_days(rows_by_day, title).encode()).decode()
         create_image_artifact(

@@ -10,10 +10,10 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.decide.outcome import BackfillReport, LegOutcome, MonthOutcome, SyncReport
+from flows.decide.outcome import BackfillReport, MonthOutcome, SyncReport, TargetOutcome
 from flows.decide.plan import MonthPlan
 from flows.tlc.report import Target
-from flows.ui.report import shown_if_possible
+from flows.ui.report import best_effort
 
 _ARROW = "→ "
 
@@ -64,7 +64,7 @@ def outcome_rows(months: Sequence[MonthOutcome]) -> list[dict[str, Any]]:
 
 
 @task(name="publish-plan", task_run_name="publish the plan", cache_policy=NO_CACHE, persist_result=False)
-@shown_if_possible("The plan is made, its table is not there")
+@best_effort("The plan is made, its table is not there")
 def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
     """The plan as a table artifact, what it comes to as its description."""
     create_table_artifact(table=plan_rows(plans), key=f"{key}-plan", description=plan_sentence(plans))
@@ -76,7 +76,7 @@ def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-@shown_if_possible("What became of the month is not shown")
+@best_effort("What became of the month is not shown")
 def publish_month(outcome: MonthOutcome) -> None:
     """One month in several targets, as a small table; the legs' own artifacts have the details."""
     create_markdown_artifact(
@@ -95,14 +95,14 @@ def publish_month(outcome: MonthOutcome) -> None:
 
 
 @task(name="publish-backfill", task_run_name="publish the backfill", cache_policy=NO_CACHE, persist_result=False)
-@shown_if_possible("What became of the months is not shown")
+@best_effort("What became of the months is not shown")
 def publish_backfill(report: BackfillReport, key: str) -> None:
     """Every month and its outcome as a table artifact, the sums as its description."""
     create_table_artifact(table=outcome_rows(report.months), key=key, description=backfill_sentence(report))
 
 
 @task(name="publish-sync", task_run_name="publish what is new", cache_policy=NO_CACHE, persist_result=False)
-@shown_if_possible("What became of the months is not shown")
+@best_effort("What became of the months is not shown")
 def publish_sync(report: SyncReport, key: str) -> None:
     """Every month that was looked at, as a table artifact; what is new, and what is not out yet, as its description."""
     create_table_artifact(table=outcome_rows(report.months), key=key, description=sync_sentence(report))
@@ -131,6 +131,6 @@ def backfill_sentence(report: BackfillReport) -> str:
     return f"{report.dataset} {report.start_month}..{report.end_month} → {', '.join(targets)}: {told or 'no month'}."
 
 
-def _leg_line(leg: LegOutcome) -> str:
+def _leg_line(leg: TargetOutcome) -> str:
     sentence = (leg.sentence or "").replace("|", "\\|").replace("\n", " ")
     return f"| {leg.target} | {leg.status} | {leg.rows_loaded:,} | {sentence} |"

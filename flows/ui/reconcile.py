@@ -14,14 +14,14 @@ from blocks.events import RECONCILE_DIFFERS
 from flows.decide.reconcile.result import MonthComparison, ReconcileReport
 from flows.tlc.report import Target
 from flows.tlc.totals import Totals
-from flows.ui.report import shown_if_possible
+from flows.ui.report import best_effort
 
 
 @task(name="publish-reconciliation", cache_policy=NO_CACHE, persist_result=False)
 def publish_reconciliation(report: ReconcileReport) -> None:
     """A table with a row a month and a summary in words; an event where anything differs."""
     key = f"reconcile-{report.dataset}"
-    with shown_if_possible("What was compared is not shown"):
+    with best_effort("What was compared is not shown"):
         create_table_artifact(
             table=comparison_rows(report), key=f"{key}-months", description=f"{report.dataset}: {report.sentence}"
         )

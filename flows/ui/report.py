@@ -52,12 +52,12 @@ class ProgressBar:
         """Tell who watches, until that fails: it is not to be tried, and warned of, at every batch."""
         if self._is_watched:
             self._is_watched = False
-            with shown_if_possible(_NOT_UP_TO_DATE):
+            with best_effort(_NOT_UP_TO_DATE):
                 tell_progress(self._description, fraction)
                 self._is_watched = True
 
     def _show(self, percent: float) -> None:
-        with shown_if_possible(_NOT_UP_TO_DATE):
+        with best_effort(_NOT_UP_TO_DATE):
             if self._artifact is None:
                 created = create_progress_artifact(percent, description=self._description)
                 self._artifact = created if isinstance(created, UUID) else None
@@ -66,7 +66,7 @@ class ProgressBar:
 
 
 @contextmanager
-def shown_if_possible(otherwise: str) -> Iterator[None]:
+def best_effort(otherwise: str) -> Iterator[None]:
     """Let no failure to show or tell something fail what was done: log ``otherwise`` and why instead."""
     try:
         yield

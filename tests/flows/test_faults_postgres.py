@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 
 from deployments.tlc_site.faults import Answer, Cut, Stall, Throttle
 from flows import api_to_postgres
-from flows.extract.download.retry import Patience
+from flows.extract.download.retry import RetryPolicy
 from flows.tasks.postgres import find_in_postgres, load_into_postgres
 from flows.tasks.source import download_month, find_month
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceUnavailable, TargetUnavailable
@@ -30,7 +30,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for task in TASKS:
         monkeypatch.setattr(task, "retry_delay_seconds", 0)
         monkeypatch.setattr(task, "retry_jitter_factor", None)
-    monkeypatch.setattr(Patience, "wait_after", lambda *_: 0.0)
+    monkeypatch.setattr(RetryPolicy, "wait_after", lambda *_: 0.0)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from blocks.trip_data_source import TripDataSource
 from blocks.warehouse import TripWarehouse
 from deployments.server.automations import apply_automations
 from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery
-from flows.extract.download.retry import Patience
+from flows.extract.download.retry import RetryPolicy
 from flows.tasks import source as tasks
 from flows.tlc.errors import TripLoadError
 from flows.tlc.report import LoadReport
@@ -59,7 +59,7 @@ def make_impatient() -> None:
     for task in vars(tasks).values():
         if hasattr(task, "retry_delay_seconds"):
             task.retry_delay_seconds, task.retry_jitter_factor = 0, None
-    Patience.wait_after = lambda *_: 0.0  # type: ignore[method-assign]
+    RetryPolicy.wait_after = lambda *_: 0.0  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

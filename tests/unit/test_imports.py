@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOWS = ROOT / "flows"
 LAYERS = ("tlc", "extract", "transform", "load", "cli")
 MODULES = sorted(FLOWS.rglob("*.py"))
-OUTSIDE = {"prefect", "blocks", "deployments"}
+RETRY_TRANSIENT = {"prefect", "blocks", "deployments"}
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -56,13 +56,13 @@ def test_knowledge_imports_nothing_but_itself() -> None:
         if name.startswith("flows.") and not name.startswith("flows.tlc.")
     ]
     assert wrong == []
-    assert forbidden(paths, {*OUTSIDE, "httpx", "psycopg2", "duckdb", "google", "sqlalchemy", "requests"}) == []
+    assert forbidden(paths, {*RETRY_TRANSIENT, "httpx", "psycopg2", "duckdb", "google", "sqlalchemy", "requests"}) == []
 
 
 def test_work_knows_neither_prefect_nor_blocks_nor_flows() -> None:
     above = {f"flows.{path.stem}" for path in MODULES if path.parent == FLOWS and path.stem != "__init__"}
     assert "flows.tasks.source" in above
-    assert forbidden([*in_layer("extract"), *in_layer("transform"), *in_layer("load")], OUTSIDE | above) == []
+    assert forbidden([*in_layer("extract"), *in_layer("transform"), *in_layer("load")], RETRY_TRANSIENT | above) == []
 
 
 def test_extract_and_transform_know_no_target() -> None:

@@ -19,7 +19,7 @@ from prefect.states import Failed
 from prefect.task_engine import TaskRunTimeoutError
 
 from flows.load.lake.manifest import Manifest
-from flows.tasks.policy import OUTSIDE, about_month, located
+from flows.tasks.policy import RETRY_TRANSIENT, with_context, with_month_context
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import (
     MonthsFailed,
@@ -65,7 +65,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("fails", FOREIGN.values(), ids=FOREIGN)
 def test_foreign_error_is_one_sentence_with_dataset_and_month(fails) -> None:
-    with pytest.raises(UnexpectedError) as caught, located("green"), about_month(REQUEST, URL):
+    with pytest.raises(UnexpectedError) as caught, with_context("green"), with_month_context(REQUEST, URL):
         fails()
     error, cause = caught.value, caught.value.__cause__
     assert str(error).startswith(f"green 2020-12: {type(cause).__name__}")
@@ -79,7 +79,7 @@ def test_foreign_error_is_one_sentence_with_dataset_and_month(fails) -> None:
 
 def test_prefects_server_out_of_reach_is_no_fault_of_the_project() -> None:
     with pytest.raises(PrefectUnavailable, match=r"^green 2020-12: Prefect's server .*ConnectError.*run again"):
-        about_month(REQUEST)(connect_to_nobody)()
+        with_month_context(REQUEST)(connect_to_nobody)()
 
 
 ENDS = [
@@ -96,7 +96,7 @@ ENDS = [
 @pytest.mark.parametrize("end", ENDS)
 def test_what_ends_a_run_passes_as_it_is(end) -> None:
     error = end(signal=15) if end is TerminationSignal else end()
-    with pytest.raises(BaseException) as caught, located("green"), about_month(REQUEST, URL):
+    with pytest.raises(BaseException) as caught, with_context("green"), with_month_context(REQUEST, URL):
         raise error
     assert caught.value is error
 
@@ -107,7 +107,7 @@ def raise_in_the_depth(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", [NotTripFile("half."), MonthsFailed("1 of 2.", report=[1])], ids=["plain", "report"])
 def test_error_keeps_its_traceback_and_what_it_carries(error: TripLoadError) -> None:
-    with pytest.raises(type(error)) as caught, located("fhv"), about_month(REQUEST, URL):
+    with pytest.raises(type(error)) as caught, with_context("fhv"), with_month_context(REQUEST, URL):
         raise_in_the_depth(error)
     assert caught.value is error
     assert str(error) == f"green 2020-12: {error.message}"
@@ -130,4 +130,4 @@ def test_error_keeps_its_traceback_and_what_it_carries(error: TripLoadError) -> 
     ids=lambda value: type(value).__name__,
 )
 def test_what_was_waited_for_is_not_built_again(error, is_tried_again) -> None:
-    assert OUTSIDE["retry_condition_fn"](None, None, Failed(data=error)) is is_tried_again
+    assert RETRY_TRANSIENT["retry_condition_fn"](None, None, Failed(data=error)) is is_tried_again

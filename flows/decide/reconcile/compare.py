@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from flows.decide.reconcile.observed import Place, SourceMonth, dropped_rules, source_of
+from flows.decide.reconcile.observed import MonthAtSource, MonthInTarget, dropped_rules, source_of
 from flows.decide.reconcile.result import Difference, Kind, MonthComparison
 from flows.tlc.catalogue import catalogue_month, expected_size
 from flows.tlc.dataset import Dataset, Source
@@ -15,7 +15,7 @@ from flows.tlc.totals import Totals, differences, in_one_sentence
 
 
 def compare_month(
-    dataset: Dataset, month: Month, places: Sequence[Place], sources: Mapping[Source, SourceMonth]
+    dataset: Dataset, month: Month, places: Sequence[MonthInTarget], sources: Mapping[Source, MonthAtSource]
 ) -> MonthComparison:
     """Compare the places with their ledgers, with the source, and with each other.
 
@@ -38,7 +38,10 @@ def compare_month(
 
 
 def _differences(
-    place: Place, places: Sequence[Place], sources: Mapping[Source, SourceMonth], reference: Place | None
+    place: MonthInTarget,
+    places: Sequence[MonthInTarget],
+    sources: Mapping[Source, MonthAtSource],
+    reference: MonthInTarget | None,
 ) -> Iterator[Difference]:
     if place.is_empty:
         yield from _missing(place, places, sources)
@@ -56,7 +59,9 @@ def _differences(
         yield from _from_reference(place, reference)
 
 
-def _missing(place: Place, places: Sequence[Place], sources: Mapping[Source, SourceMonth]) -> Iterator[Difference]:
+def _missing(
+    place: MonthInTarget, places: Sequence[MonthInTarget], sources: Mapping[Source, MonthAtSource]
+) -> Iterator[Difference]:
     having = [other.name for other in places if not other.is_empty]
     if not having and any(source.published for source in sources.values()):
         having = ["the source"]
@@ -64,7 +69,7 @@ def _missing(place: Place, places: Sequence[Place], sources: Mapping[Source, Sou
         yield _difference("missing", place, f"{place.name} does not have the month, {having[0]} does")
 
 
-def _from_ledger(place: Place) -> Iterator[Difference]:
+def _from_ledger(place: MonthInTarget) -> Iterator[Difference]:
     if place.load is None and place.totals:
         yield _difference("differs", place, f"{place.name} has {place.totals.rows:,} rows that no load tells of")
     elif place.load and _rows(place) != place.load.rows_loaded:
@@ -78,7 +83,7 @@ def _from_ledger(place: Place) -> Iterator[Difference]:
         yield _difference("empty", place, f"{place.target} was loaded without a row ({read})")
 
 
-def _outdated(place: Place, sources: Mapping[Source, SourceMonth]) -> Difference | None:
+def _outdated(place: MonthInTarget, sources: Mapping[Source, MonthAtSource]) -> Difference | None:
     """The place's file is not the one that the source has now."""
     source = sources.get(source_of(place.load)) if place.load else None
     if place.load is None or source is None or None in (source.identity, place.load.source_etag):
@@ -94,7 +99,7 @@ def _outdated(place: Place, sources: Mapping[Source, SourceMonth]) -> Difference
     )
 
 
-def _from_source(place: Place, sources: Mapping[Source, SourceMonth]) -> Iterator[Difference]:
+def _from_source(place: MonthInTarget, sources: Mapping[Source, MonthAtSource]) -> Iterator[Difference]:
     source = sources.get(source_of(place.load)) if place.load else None
     if place.load is None or source is None:
         return
@@ -111,7 +116,7 @@ def _from_source(place: Place, sources: Mapping[Source, SourceMonth]) -> Iterato
         yield from _in_sums(place, expected, "the source")
 
 
-def _from_reference(place: Place, reference: Place) -> Iterator[Difference]:
+def _from_reference(place: MonthInTarget, reference: MonthInTarget) -> Iterator[Difference]:
     how = _loaded_otherwise(place.load, reference.load) if place.load and reference.load else ""
     if how:
         yield _difference("differs", place, f"{place.name} was loaded {how} {reference.name}")
@@ -119,7 +124,7 @@ def _from_reference(place: Place, reference: Place) -> Iterator[Difference]:
         yield from _in_sums(place, reference.totals, reference.name)
 
 
-def _in_sums(place: Place, expected: Totals, where: str) -> Iterator[Difference]:
+def _in_sums(place: MonthInTarget, expected: Totals, where: str) -> Iterator[Difference]:
     assert place.totals is not None, "compared only where there are totals"
     differing = differences(place.totals, expected)
     told = place.load is not None and place.totals.rows != place.load.rows_loaded
@@ -140,11 +145,11 @@ def _loaded_otherwise(load: LoadReport, other: LoadReport) -> str:
     return ""
 
 
-def _reference(places: Sequence[Place], sources: Mapping[Source, SourceMonth]) -> Place | None:
+def _reference(places: Sequence[MonthInTarget], sources: Mapping[Source, MonthAtSource]) -> MonthInTarget | None:
     """The place that the others are compared with: up to date, true to its ledger, and of the opinion of most."""
     able = [place for place in places if place.totals is not None]
 
-    def worth(place: Place) -> tuple[bool, bool, int]:
+    def worth(place: MonthInTarget) -> tuple[bool, bool, int]:
         votes = sum(not differences(place.totals, other.totals) for other in able if place.totals and other.totals)
         return _outdated(place, sources) is None, not list(_from_ledger(place)), votes
 
@@ -152,7 +157,7 @@ def _reference(places: Sequence[Place], sources: Mapping[Source, SourceMonth]) -
 
 
 def _notes(
-    dataset: Dataset, month: Month, places: Sequence[Place], sources: Mapping[Source, SourceMonth]
+    dataset: Dataset, month: Month, places: Sequence[MonthInTarget], sources: Mapping[Source, MonthAtSource]
 ) -> Iterator[str]:
     loads = [place.load for place in places if place.load]
     for source, seen in sources.items():
@@ -170,21 +175,21 @@ def _notes(
         yield f"TLC has published it again since {catalogue_month()}: {rows:,} rows, {expected.rows:,} then"
 
 
-def _conformed(place: Place, sources: Mapping[Source, SourceMonth]) -> Totals | None:
+def _conformed(place: MonthInTarget, sources: Mapping[Source, MonthAtSource]) -> Totals | None:
     source = sources.get(source_of(place.load)) if place.load else None
     return source.conformed.get(dropped_rules(place.load)) if source and place.load else None
 
 
-def _with_nothing_counted(place: Place) -> Place:
+def _with_nothing_counted(place: MonthInTarget) -> MonthInTarget:
     """A month of which every row was rejected leaves no row to add up."""
     if place.load and place.load.rows_loaded == 0 and place.totals is None and not place.damage:
         return replace(place, totals=Totals(0, 0.0, 0.0))
     return place
 
 
-def _rows(place: Place) -> int:
+def _rows(place: MonthInTarget) -> int:
     return place.totals.rows if place.totals else 0
 
 
-def _difference(kind: Kind, place: Place, sentence: str) -> Difference:
+def _difference(kind: Kind, place: MonthInTarget, sentence: str) -> Difference:
     return Difference(kind=kind, target=place.target, place=place.name, sentence=sentence)

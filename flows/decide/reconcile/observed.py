@@ -18,7 +18,7 @@ CheckSource = Literal["rows", "sums", "none"]
 
 
 @dataclass(frozen=True)
-class Place:
+class MonthInTarget:
     """What one place has of a month. ``load`` is the last one in its ledger, ``totals`` what its rows come to.
 
     ``name`` is the target's, with the layout in the lake; ``damage`` says why there are no totals, in sentences.
@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class SourceMonth:
+class MonthAtSource:
     """What a source has of a month now; all but ``published`` as far as it was asked.
 
     ``identity`` names the file's version, ``raw`` has its rows and pickups, ``conformed`` what loading it comes to, by

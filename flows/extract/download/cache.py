@@ -86,7 +86,7 @@ class CacheSlot:
     def identity_of(self, file: SourceFile) -> str | None:
         """The identity of the whole file here if it is surely the version ``file``; None if there is none such."""
         kept = read_version(self.path)
-        if kept is None or not self.has_whole(kept) or not kept.file.is_surely(file):
+        if kept is None or not self.has_whole(kept) or not kept.file.is_same_version(file):
             return None
         os.utime(self.path)  # used now: the last that prune removes
         return kept.identity

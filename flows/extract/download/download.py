@@ -23,20 +23,20 @@ from flows.extract.download.content_encoding import undo_encoding
 from flows.extract.download.find import SourceFile, find_file, find_files
 from flows.extract.download.part import Part
 from flows.extract.download.request import plain_url
-from flows.extract.download.retry import Patience
+from flows.extract.download.retry import RetryPolicy
 from flows.extract.download.transfer import MAX_BYTES, Progress, Transfer, too_long
 from flows.extract.download.verify import verify_file
 from flows.tlc.errors import NotTripFile
 
 __all__ = [
     "Downloaded",
-    "Patience",
+    "RetryPolicy",
     "SourceFile",
+    "cached_version",
     "discard",
     "download",
     "find_file",
     "find_files",
-    "known_identity",
     "prune",
 ]
 
@@ -66,7 +66,7 @@ def download(
     *,
     keep_bytes: int,
     on_progress: Progress | None = None,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Downloaded:
     """The file, from the cache if that has this version, else from the source: whole and verified.
@@ -79,7 +79,7 @@ def download(
     Raises SourceUnavailable, SourceBlocked, SourceChanged, NotTripFile, SourceError for a file of more than
     ``max_bytes``, or TargetUnavailable for the cache's disk.
     """
-    patience = patience or Patience()
+    patience = patience or RetryPolicy()
     slot = CacheSlot.of(cache_dir, file.url)
     with ExitStack() as held:
         with disk_errors(slot.path, file.url):
@@ -96,11 +96,11 @@ def download(
         with disk_errors(slot.path, file.url):
             identity = version.etag or _length_and_checksum(slot.part)
             slot.keep(Version(version, identity, part.size if part.size != version.length else None))
-        seen_at = None if version.is_surely(file) else transfer.asked_at
+        seen_at = None if version.is_same_version(file) else transfer.asked_at
         return Downloaded(slot.path, identity, transfer.bytes_read, part.size, seen_at)
 
 
-def known_identity(file: SourceFile, cache_dir: Path) -> str | None:
+def cached_version(file: SourceFile, cache_dir: Path) -> str | None:
     """What ``Downloaded.etag`` would be for ``file``, as far as that can be said without a download.
 
     The server's ETag; where it gives none, the length and checksum of the version in the cache, if that is surely
@@ -113,7 +113,7 @@ def known_identity(file: SourceFile, cache_dir: Path) -> str | None:
         return slot.identity_of(file)
 
 
-def _bring_whole(transfer: Transfer, slot: CacheSlot, patience: Patience, max_bytes: int) -> SourceFile:
+def _bring_whole(transfer: Transfer, slot: CacheSlot, patience: RetryPolicy, max_bytes: int) -> SourceFile:
     """Download and verify; what came whole but wrong is downloaded from zero a few times before that is an error."""
     for starts_left in reversed(range(patience.fresh_starts + 1)):
         try:

@@ -12,7 +12,7 @@ from typing import Self
 import httpx
 
 from flows.extract.download.request import UNBLOCK, open_response, plain_url, refusal
-from flows.extract.download.retry import Attempts, Patience, TryAgain
+from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
 from flows.tlc.errors import SourceBlocked, SourceError
 
 FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
@@ -68,7 +68,7 @@ class SourceFile:
         """The ETag with which a download may go on halfway: not of a body that is encoded while it is sent."""
         return self.strong_etag if self.encoding is None or self.length is not None else None
 
-    def is_surely(self, other: SourceFile) -> bool:
+    def is_same_version(self, other: SourceFile) -> bool:
         """Whether both are the same version beyond doubt: by ETag, else by length and Last-Modified together."""
         if self.encoding == other.encoding and not may_equal(self.length, other.length):
             return False
@@ -92,37 +92,39 @@ class _Probe:
     refusal: SourceError
 
 
-def find_file(client: httpx.Client, url: str, known_url: str, *, patience: Patience | None = None) -> SourceFile | None:
+def find_file(
+    client: httpx.Client, url: str, probe_url: str, *, patience: RetryPolicy | None = None
+) -> SourceFile | None:
     """The file at ``url`` as the source describes it now; None where the source has not published it.
 
-    404 is "not published". So is 403 (TLC's way of saying it), but only if ``known_url``, a file that surely exists,
+    404 is "not published". So is 403 (TLC's way of saying it), but only if ``probe_url``, a file that surely exists,
     is served. Raises SourceBlocked where that is refused too, SourceUnavailable where the source keeps failing.
     """
-    patience = patience or Patience()
-    return _find(client, url, patience, known_url, lambda: _probe(client, known_url, patience))
+    patience = patience or RetryPolicy()
+    return _find(client, url, patience, probe_url, lambda: _probe(client, probe_url, patience))
 
 
 def find_files(
     client: httpx.Client,
     urls: Sequence[str],
-    known_url: str,
+    probe_url: str,
     *,
     at_once: int = AT_ONCE,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
 ) -> list[SourceFile | None]:
     """What ``find_file`` says of each URL, with few requests at a time and the known file asked for once at most."""
-    patience = patience or Patience()
+    patience = patience or RetryPolicy()
     lock = threading.Lock()
     answers: list[_Probe] = []
 
     def known() -> _Probe:
         with lock:
             if not answers:
-                answers.append(_probe(client, known_url, patience))
+                answers.append(_probe(client, probe_url, patience))
             return answers[0]
 
     with ThreadPoolExecutor(at_once, "find") as pool:
-        found = [pool.submit(_find, client, url, patience, known_url, known) for url in urls]
+        found = [pool.submit(_find, client, url, patience, probe_url, known) for url in urls]
         try:
             return [each.result() for each in found]
         except BaseException:
@@ -131,7 +133,7 @@ def find_files(
 
 
 def _find(
-    client: httpx.Client, url: str, patience: Patience, known_url: str, ask_for_known: Callable[[], _Probe]
+    client: httpx.Client, url: str, patience: RetryPolicy, probe_url: str, ask_for_known: Callable[[], _Probe]
 ) -> SourceFile | None:
     seen = _probe(client, url, patience)
     if seen.file is not None:
@@ -143,7 +145,7 @@ def _find(
     known = ask_for_known()
     if known.file is not None:
         return None
-    where, known_where = plain_url(url), plain_url(known_url)
+    where, known_where = plain_url(url), plain_url(probe_url)
     raise SourceBlocked(
         f"{where} answered {seen.status}, which could mean 'not published', but {known_where}, which surely exists, "
         f"answered {known.status} instead of 200: the source refuses this client. {UNBLOCK} "
@@ -152,7 +154,7 @@ def _find(
     )
 
 
-def _probe(client: httpx.Client, url: str, patience: Patience) -> _Probe:
+def _probe(client: httpx.Client, url: str, patience: RetryPolicy) -> _Probe:
     attempts = Attempts(plain_url(url), patience)
     while True:
         try:
@@ -169,7 +171,7 @@ def _probe(client: httpx.Client, url: str, patience: Patience) -> _Probe:
             attempts.failed(failure)
 
 
-def _ask(client: httpx.Client, method: str, url: str, patience: Patience) -> _Probe:
+def _ask(client: httpx.Client, method: str, url: str, patience: RetryPolicy) -> _Probe:
     headers = {"Range": "bytes=0-0"} if method == "GET" else {}
     with open_response(client, method, url, patience, headers) as response:
         file = SourceFile.described_by(url, response) if response.status_code in FOUND else None

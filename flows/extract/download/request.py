@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from flows.extract.download.retry import Patience, TryAgain
+from flows.extract.download.retry import RetryPolicy, TryAgain
 from flows.tlc.errors import ParameterError, SourceBlocked, SourceError, SourceUnavailable
 
 PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -26,7 +26,7 @@ UNBLOCK = "Wait an hour, load fewer months at once, or go through another networ
 
 @contextmanager
 def open_response(
-    client: httpx.Client, method: str, url: str, patience: Patience, headers: Mapping[str, str] | None = None
+    client: httpx.Client, method: str, url: str, patience: RetryPolicy, headers: Mapping[str, str] | None = None
 ) -> Iterator[httpx.Response]:
     """The response to one request, body unread; redirects are followed.
 
@@ -47,14 +47,14 @@ def open_response(
     except httpx.RequestError as error:
         raise TryAgain(_reason(error, patience)) from error
     try:
-        if _may_pass(response.status_code):
+        if _is_transient(response.status_code):
             raise TryAgain(f"it answered {response.status_code}", retry_after=_retry_after(response))
         yield response
     finally:
         response.close()
 
 
-def read_body(response: httpx.Response, patience: Patience) -> Iterator[bytes]:
+def read_body(response: httpx.Response, patience: RetryPolicy) -> Iterator[bytes]:
     """The body as it comes off the wire, undecoded; TryAgain where it breaks off or falls silent."""
     try:
         yield from response.iter_raw()
@@ -82,11 +82,11 @@ def _after_redirect(where: str, response: httpx.Response) -> str:
     return "" if host == urlsplit(where).hostname else f" (redirected to {host})"
 
 
-def _may_pass(status: int) -> bool:
+def _is_transient(status: int) -> bool:
     return status in PASSING or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED)
 
 
-def _reason(error: httpx.RequestError, patience: Patience) -> str:
+def _reason(error: httpx.RequestError, patience: RetryPolicy) -> str:
     if isinstance(error, httpx.ConnectTimeout):
         return f"it did not take the connection within {patience.connect:g} s"
     if isinstance(error, httpx.TimeoutException):

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """When to try again and when to give up. Times are in seconds."""
 
     failures: int = 6
@@ -69,7 +69,7 @@ class Attempts:
     """The requests for one file so far; waits after a failure, or ends the matter."""
 
     url: str
-    patience: Patience
+    patience: RetryPolicy
     failures: int = field(default=0, init=False)
     requests: int = field(default=0, init=False)
 

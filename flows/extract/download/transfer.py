@@ -13,7 +13,7 @@ import httpx
 from flows.extract.download.find import ABSENT, SourceFile, may_equal
 from flows.extract.download.part import Part
 from flows.extract.download.request import UNBLOCK, open_response, plain_url, read_body, refusal
-from flows.extract.download.retry import Attempts, Patience, TryAgain
+from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceError
 
 Progress = Callable[[int, int | None], None]
@@ -33,7 +33,7 @@ class Transfer:
         client: httpx.Client,
         wanted: SourceFile,
         part: Part,
-        patience: Patience,
+        patience: RetryPolicy,
         on_progress: Progress | None = None,
         max_bytes: int = MAX_BYTES,
     ):

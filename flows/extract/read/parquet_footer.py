@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from flows.extract.download.find import SourceFile
 from flows.extract.download.request import open_response, plain_url, read_body, refusal
-from flows.extract.download.retry import Attempts, Patience, TryAgain
+from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
 from flows.extract.read.trip_file import PARQUET_MAGIC
 from flows.tlc.errors import NotTripFile, SourceChanged
 from flows.tlc.schema import Schema
@@ -26,7 +26,7 @@ _TRAILER_BYTES = 8
 
 
 def read_footer(
-    client: httpx.Client, file: SourceFile, schema: Schema, *, patience: Patience | None = None
+    client: httpx.Client, file: SourceFile, schema: Schema, *, patience: RetryPolicy | None = None
 ) -> Totals | None:
     """Rows, first and last pickup by the file's own footer, whatever the rows hold; sums are None.
 
@@ -35,7 +35,7 @@ def read_footer(
     SourceBlocked, SourceChanged where the source has another version than ``file`` by now, NotTripFile where it is no
     Parquet.
     """
-    patience = patience or Patience()
+    patience = patience or RetryPolicy()
     if file.length is None:
         return None
     tail = _fetch_tail(client, file, min(FIRST_BYTES, file.length), patience)
@@ -70,7 +70,7 @@ def _no_parquet(file: SourceFile, why: str) -> NotTripFile:
     return NotTripFile(f"{file.where} is no Parquet file: {why}. Look at what the source delivers.", url=file.where)
 
 
-def _fetch_tail(client: httpx.Client, file: SourceFile, length: int, patience: Patience) -> bytes | None:
+def _fetch_tail(client: httpx.Client, file: SourceFile, length: int, patience: RetryPolicy) -> bytes | None:
     """The file's last ``length`` bytes; None where the server gives no ranges of it."""
     attempts = Attempts(plain_url(file.url), patience)
     while True:
@@ -80,7 +80,7 @@ def _fetch_tail(client: httpx.Client, file: SourceFile, length: int, patience: P
             attempts.failed(failure)
 
 
-def _ask_for_tail(client: httpx.Client, file: SourceFile, length: int, patience: Patience) -> bytes | None:
+def _ask_for_tail(client: httpx.Client, file: SourceFile, length: int, patience: RetryPolicy) -> bytes | None:
     end = file.length or 0
     headers = {"Range": f"bytes={end - length}-{end - 1}"}
     with open_response(client, "GET", file.url, patience, headers) as response:

@@ -14,7 +14,7 @@ from flows.tlc.errors import TargetError, TargetMismatch, TargetUnavailable
 
 # BigQuery's own words (https://cloud.google.com/bigquery/docs/error-messages) for what running again may mend.
 _QUOTA = {"quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded"}
-_PASSING = _QUOTA | {
+_TRANSIENT = _QUOTA | {
     "backendError",
     "internalError",
     "jobBackendError",
@@ -33,31 +33,31 @@ def bigquery_errors(place: str) -> Iterator[None]:
     except exceptions.RetryError as error:  # the client's patience ended: what it met last is what there is to say
         if isinstance(error.cause, exceptions.Forbidden):
             raise _refused(place, error.cause) from error
-        raise TargetUnavailable(f"{place} is out of reach ({_said(error.cause or error)}). {_RESUME}") from error
+        raise TargetUnavailable(f"{place} is out of reach ({_first_line(error.cause or error)}). {_RESUME}") from error
     except (exceptions.ServerError, exceptions.TooManyRequests) as error:
-        raise TargetUnavailable(f"{place} does not answer as it should ({_said(error)}). {_RESUME}") from error
+        raise TargetUnavailable(f"{place} does not answer as it should ({_first_line(error)}). {_RESUME}") from error
     except (requests.RequestException, auth_exceptions.TransportError) as error:
-        raise TargetUnavailable(f"{place} is out of reach ({_said(error)}). {_RESUME}") from error
+        raise TargetUnavailable(f"{place} is out of reach ({_first_line(error)}). {_RESUME}") from error
     except exceptions.Forbidden as error:
         raise _refused(place, error) from error
     except auth_exceptions.GoogleAuthError as error:
         raise TargetError(
-            f"{place} does not accept these credentials ({_said(error)}). Set TLC_GCP_SERVICE_ACCOUNT_FILE or run "
-            "'gcloud auth application-default login', and then 'python -m blocks.register'."
+            f"{place} does not accept these credentials ({_first_line(error)}). Set TLC_GCP_SERVICE_ACCOUNT_FILE or "
+            "run 'gcloud auth application-default login', and then 'python -m blocks.register'."
         ) from error
     except exceptions.GoogleAPICallError as error:
-        raise TargetError(f"{place}: {_said(error)}.") from error
+        raise TargetError(f"{place}: {_first_line(error)}.") from error
 
 
 def _refused(place: str, error: exceptions.Forbidden) -> TargetError:
     if reasons(error) & _QUOTA:
         return TargetUnavailable(
-            f"{place} is at a limit ({_said(error)}); the month is as it was. Run again when it is free: "
+            f"{place} is at a limit ({_first_line(error)}); the month is as it was. Run again when it is free: "
             "https://cloud.google.com/bigquery/quotas says when, a backfill with a lower max_parallel stays below it."
         )
     return TargetError(
-        f"{place} refuses: {_said(error)}. Give the account of the block tlc-gcp the roles bigquery.dataEditor on the "
-        "dataset, bigquery.jobUser on the project and storage.objectViewer on the lake's bucket."
+        f"{place} refuses: {_first_line(error)}. Give the account of the block tlc-gcp the roles bigquery.dataEditor "
+        "on the dataset, bigquery.jobUser on the project and storage.objectViewer on the lake's bucket."
     )
 
 
@@ -75,7 +75,7 @@ def job_failure(job: Any, declared: Collection[str], schema_file: str) -> Target
     messages = dict.fromkeys(_detail(detail) for detail in details if detail)
     said = " | ".join(messages)
     text = f"BigQuery's load job {job.project}:{job.location}.{job.job_id} failed, and the month is as it was: {said}"
-    if {str(detail.get("reason")) for detail in details if detail} & _PASSING:
+    if {str(detail.get("reason")) for detail in details if detail} & _TRANSIENT:
         return TargetUnavailable(f"{text}. Run again.")
     if "different locations" in said:
         return TargetMismatch(
@@ -100,5 +100,5 @@ def _detail(detail: dict[str, str]) -> str:
     return f"{detail.get('reason')}: {message}" + (f" (at {where})" if where and where not in message else "")
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(getattr(error, "message", "") or error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -32,7 +32,7 @@ CONTENT_LABEL, MANIFEST_LABEL, RUN_LABEL = "content_key", "manifest_key", "run_i
 
 
 @dataclass(frozen=True)
-class Patience:
+class JobTimeouts:
     """How long to wait, in seconds: ``poll`` between two looks at a job, ``job`` for one to end, ``request`` for one
     request with its retries, the first of them after ``pause``."""
 
@@ -55,7 +55,7 @@ class MonthJobs:
     client: bigquery.Client
     dataset_id: str
     location: str
-    patience: Patience
+    patience: JobTimeouts
 
     def find_unentered(self, load: WarehouseLoad, last: int) -> bool:
         """Whether a job after number ``last`` has changed the month, or may still: the ledger does not speak of it."""

@@ -19,10 +19,10 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from flows.decide.plan import Standing
+from flows.decide.plan import LoadedMonth
 from flows.load.bigquery import totals as bigquery_totals
 from flows.load.bigquery.errors import bigquery_errors, job_failure
-from flows.load.bigquery.jobs import MonthJobs, Patience
+from flows.load.bigquery.jobs import JobTimeouts, MonthJobs
 from flows.load.bigquery.lake_table import create_lake_table
 from flows.load.bigquery.ledger import MAX_BYTES_BILLED, BigQueryLedger
 from flows.load.bigquery.tables import BigQueryTables
@@ -47,13 +47,13 @@ class BigQueryWarehouse:
     dataset_id: str = "tlc"
     location: str | None = None
     max_bytes_billed: int = MAX_BYTES_BILLED
-    patience: Patience = field(default_factory=Patience)
+    patience: JobTimeouts = field(default_factory=JobTimeouts)
 
     @property
     def place(self) -> str:
         return f"BigQuery {self.client.project}.{self.dataset_id}" + (f" in {self.location}" if self.location else "")
 
-    def find_load(self, load: WarehouseLoad) -> LoadReport | None:
+    def current_load(self, load: WarehouseLoad) -> LoadReport | None:
         """The report (``unchanged``) of the load that stands in BigQuery if it is of this content; else None."""
         with bigquery_errors(self.place):
             location = self._tables.find_location(self.location)
@@ -104,7 +104,7 @@ class BigQueryWarehouse:
         with self._reading() as ledger:
             return bigquery_totals.sum_months(ledger, dataset, first, last) if ledger else {}
 
-    def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
+    def read_loads(self, dataset: Dataset) -> dict[str, LoadedMonth]:
         """See Warehouse."""
         with self._reading() as ledger:
             rows = ledger.last_loads(dataset) if ledger else []

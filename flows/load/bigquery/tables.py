@@ -9,7 +9,7 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from flows.load.bigquery.jobs import Patience
+from flows.load.bigquery.jobs import JobTimeouts
 from flows.load.warehouse.ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
 from flows.tlc.errors import TargetBusy, TargetMismatch
 from flows.tlc.locations import trips_table
@@ -27,7 +27,7 @@ class BigQueryTables:
 
     client: bigquery.Client
     dataset_id: str
-    patience: Patience
+    patience: JobTimeouts
 
     def find_location(self, wanted: str | None) -> str | None:
         """Where the dataset is; None where there is none. Raises TargetMismatch where it is not where it should be."""

@@ -17,14 +17,16 @@ def duckdb_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.ConstraintException as error:
-        raise TargetMismatch(f"{path}: {_said(error)}. The month is as it was; write it anew in the lake.") from error
+        raise TargetMismatch(
+            f"{path}: {_first_line(error)}. The month is as it was; write it anew in the lake."
+        ) from error
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise TargetUnavailable(
-            f"{path}: {_said(error)}. The month is as it was; look at the disk's space, and run again."
+            f"{path}: {_first_line(error)}. The month is as it was; look at the disk's space, and run again."
         ) from error
     except duckdb.Error as error:
-        raise TargetError(f"{path}: {_said(error)}. The month is as it was.") from error
+        raise TargetError(f"{path}: {_first_line(error)}. The month is as it was.") from error
 
 
-def _said(error: duckdb.Error) -> str:
+def _first_line(error: duckdb.Error) -> str:
     return str(error).strip().splitlines()[0].rstrip(".")

@@ -15,7 +15,7 @@ from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport
 
 
-def standing_load(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad) -> LoadReport | None:
+def read_load(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad) -> LoadReport | None:
     """The last load's report if it has the content and its rows are there."""
     wanted = {"dataset": str(load.dataset), "month": str(load.month)}
     rows = last_rows(connection, "dataset = $dataset and month = $month", wanted)

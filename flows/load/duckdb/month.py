@@ -17,12 +17,12 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from flows.decide.plan import Standing
+from flows.decide.plan import LoadedMonth
 from flows.load.duckdb import totals as duckdb_totals
 from flows.load.duckdb.errors import duckdb_errors
 from flows.load.duckdb.files import check_columns, lake_folder, month_files, read_parquet
 from flows.load.duckdb.lake_table import create_lake_view
-from flows.load.duckdb.ledger import enter_load, last_rows, standing_load
+from flows.load.duckdb.ledger import enter_load, last_rows, read_load
 from flows.load.duckdb.tables import ensure_tables, existing_columns, quoted
 from flows.load.warehouse.ledger import standing_of
 from flows.load.warehouse.protocol import WarehouseLoad
@@ -52,10 +52,10 @@ class DuckDbWarehouse:
     def place(self) -> str:
         return f"DuckDB file {self.path}"
 
-    def find_load(self, load: WarehouseLoad) -> LoadReport | None:
+    def current_load(self, load: WarehouseLoad) -> LoadReport | None:
         """The report (``unchanged``) of the load that stands in the file if it is of this content; else None."""
         with self._reading() as connection:
-            return standing_load(connection, load) if connection else None
+            return read_load(connection, load) if connection else None
 
     def load_month(self, load: WarehouseLoad, *, is_current: Callable[[], bool] = lambda: True) -> LoadReport:
         """Replace the month's rows by those of the manifest's files, whole or not at all, and enter the ledger.
@@ -66,7 +66,7 @@ class DuckDbWarehouse:
         lake_folder(load.lake_url)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._connection() as connection:
-            if not load.force and (standing := standing_load(connection, load)):
+            if not load.force and (standing := read_load(connection, load)):
                 return standing
             load.refuse_empty()
             with _transaction(connection):
@@ -94,7 +94,7 @@ class DuckDbWarehouse:
         with self._reading() as connection:
             return duckdb_totals.sum_months(connection, dataset, first, last) if connection else {}
 
-    def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
+    def read_loads(self, dataset: Dataset) -> dict[str, LoadedMonth]:
         """See Warehouse."""
         with self._reading() as connection:  # ledger and rows with one: as long as it is open, no load gets in
             if connection is None:

@@ -30,14 +30,14 @@ def has_leftovers(lake: Lake, key: str) -> bool:
 def clear_or_warn(
     lake: Lake, key: str, manifest: Manifest, *, before: Manifest | None = None, own: str | None = None
 ) -> None:
-    """``clear_temporary``; the version stands, so what cannot be removed fails no load: the next one removes it."""
+    """``remove_temporary``; the version stands, so what cannot be removed fails no load: the next one removes it."""
     try:
-        clear_temporary(lake, key, manifest, before=before, own=own)
+        remove_temporary(lake, key, manifest, before=before, own=own)
     except Exception:
         logger.warning("%s stands in the lake; what it replaced could not all be removed yet", key, exc_info=True)
 
 
-def clear_temporary(
+def remove_temporary(
     lake: Lake, key: str, manifest: Manifest, *, before: Manifest | None = None, own: str | None = None
 ) -> None:
     """Leave of the month what ``manifest`` names, and what other loads that live have sent; ``own`` is this load's id.

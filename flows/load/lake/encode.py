@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flows.load.month_load import MonthLoad
-from flows.load.parquet.daily_files import DayFiles
+from flows.load.parquet.daily_files import DailyFiles
 from flows.load.parquet.fan_out import write_all
 from flows.load.parquet.file import ParquetFile, RowGroups, described
 from flows.load.rejected_spill import RejectedSpill
@@ -27,7 +27,7 @@ def encode_month(
     assert pickup is not None, "every dataset has a pickup time"
     schema = described(trips.schema, _about(load))
     one = RowGroups(folder / "month.parquet", schema)
-    days = DayFiles(folder, schema, pickup.name, lambda day: lake_day_object(dataset, month, day))
+    days = DailyFiles(folder, schema, pickup.name, lambda day: lake_day_object(dataset, month, day))
     writers = [writer for layout, writer in (("unpartitioned", one), ("partitioned", days)) if layout in layouts]
     write_all(_with_progress(trips, on_progress), writers)
     files = [one.finish(lake_object(dataset, month), "unpartitioned")] if one in writers else []

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from flows.load.crc32c import crc32c_of, crc32c_of_file
 from flows.load.lake.folder_disk import GONE, link_or_copy, lock_in_new_folder, make_folder, sync, unless_gone
 from flows.load.lake.manifest import Manifest
-from flows.load.lake.protocol import TEMPORARY, LakeObject, ObjectChanged, Turn, read_manifest
+from flows.load.lake.protocol import TEMPORARY, LakeObject, ObjectChanged, WriteLock, read_manifest
 from flows.load.work_disk import FULL
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetLocked, TargetUnavailable
@@ -26,7 +26,7 @@ from flows.tlc.file_url import path_to_url
 from flows.tlc.month import Month
 
 # Replacing a month takes milliseconds: who waits this long waits for a process that hangs.
-TURN_SECONDS = 600.0
+LOCK_SECONDS = 600.0
 # Where who has the turn writes what is to be renamed: whatever is there when the turn begins was left by a kill.
 _LOCK = ".lock"
 # Beside a load's temporary objects, locked while it lives.
@@ -34,7 +34,7 @@ _MARK = "lock"
 _UNFINISHED = f"{TEMPORARY}unfinished"
 
 
-class _HeldTurn:
+class _HeldWriteLock:
     """The kernel's lock: it ends with the process, so nobody takes it over."""
 
     def check(self) -> None:
@@ -46,7 +46,7 @@ class FolderLake:
     """The lake below ``root``; made at the first write. ``turn_seconds``: how long to wait for another writer."""
 
     root: Path
-    turn_seconds: float = TURN_SECONDS
+    turn_seconds: float = LOCK_SECONDS
 
     @property
     def url(self) -> str:
@@ -129,7 +129,7 @@ class FolderLake:
         self._remove_empty(path.parent)
 
     @contextmanager
-    def turn(self, key: str) -> Iterator[Turn]:
+    def turn(self, key: str) -> Iterator[WriteLock]:
         """See Lake."""
         with self._disk_errors(_LOCK):
             self.root.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ class FolderLake:
             ) from error
         try:
             shutil.rmtree(self.root / _UNFINISHED, ignore_errors=True)
-            yield _HeldTurn()
+            yield _HeldWriteLock()
         finally:
             lock.release()
 

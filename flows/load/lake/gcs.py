@@ -21,7 +21,7 @@ from flows.load.crc32c import crc32c_of
 from flows.load.lake.gcs_errors import gcs_errors
 from flows.load.lake.gcs_lock import take_turn
 from flows.load.lake.manifest import Manifest
-from flows.load.lake.protocol import ABSENT, TEMPORARY, LakeObject, ObjectChanged, Turn, read_manifest
+from flows.load.lake.protocol import ABSENT, TEMPORARY, LakeObject, ObjectChanged, WriteLock, read_manifest
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetError, TargetUnavailable
 from flows.tlc.month import Month
@@ -146,7 +146,7 @@ class GcsLake:
                 raise
 
     @contextmanager
-    def turn(self, key: str) -> Iterator[Turn]:
+    def turn(self, key: str) -> Iterator[WriteLock]:
         """See Lake. It is an object that only one writer can make; one that stays as it is was left by a kill."""
         with take_turn(self, f"{TEMPORARY}{key}/turn", self.takeover_seconds) as turn:
             yield turn

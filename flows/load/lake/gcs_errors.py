@@ -14,7 +14,7 @@ from flows.load.lake.protocol import ObjectChanged
 from flows.tlc.errors import TargetError, TargetUnavailable
 
 # Where the client itself asks again (google.cloud.storage.retry), running again later may do.
-_PASSING = {408, 429, 500, 502, 503, 504}
+_TRANSIENT = {408, 429, 500, 502, 503, 504}
 _PRECONDITION_FAILED = 412
 
 
@@ -29,34 +29,34 @@ def gcs_errors(url: str) -> Iterator[None]:
         if isinstance(error, auth.TransportError):
             raise _unavailable(url, error) from error
         raise TargetError(
-            f"Cloud Storage refuses {url}: {_said(error)}. The account of the block tlc-gcp needs the role "
+            f"Cloud Storage refuses {url}: {_first_line(error)}. The account of the block tlc-gcp needs the role "
             "roles/storage.objectUser on the bucket, and a key that is in force."
         ) from error
     except api.NotFound as error:
         raise TargetError(
-            f"Cloud Storage does not have {url}: {_said(error)}. Create the bucket, or correct TLC_LAKE_URL and run "
-            "python -m blocks.register."
+            f"Cloud Storage does not have {url}: {_first_line(error)}. Create the bucket, or correct TLC_LAKE_URL and "
+            "run python -m blocks.register."
         ) from error
     except InvalidResponse as error:
         status = error.response.status_code
         if status == _PRECONDITION_FAILED:
             raise ObjectChanged(url) from error
-        raise (_unavailable if status in _PASSING else _refused)(url, error) from error
+        raise (_unavailable if status in _TRANSIENT else _refused)(url, error) from error
     except api.GoogleAPICallError as error:
-        raise (_unavailable if error.code in _PASSING else _refused)(url, error) from error
+        raise (_unavailable if error.code in _TRANSIENT else _refused)(url, error) from error
     except (api.RetryError, DataCorruption, requests.RequestException, ConnectionError, TimeoutError) as error:
         raise _unavailable(url, error) from error
 
 
 def _unavailable(url: str, error: Exception) -> TargetUnavailable:
     return TargetUnavailable(
-        f"Cloud Storage did not take or give {url} ({_said(error)}); the month is as it was. Run again later."
+        f"Cloud Storage did not take or give {url} ({_first_line(error)}); the month is as it was. Run again later."
     )
 
 
 def _refused(url: str, error: Exception) -> TargetError:
-    return TargetError(f"Cloud Storage refuses {url}: {_said(error)}. The month is as it was.")
+    return TargetError(f"Cloud Storage refuses {url}: {_first_line(error)}. The month is as it was.")
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(".")

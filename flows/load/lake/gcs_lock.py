@@ -16,30 +16,30 @@ from dataclasses import dataclass
 from flows.load.lake.protocol import ABSENT, Lake, LakeObject, ObjectChanged
 from flows.tlc.errors import TargetError, TargetLocked
 
-TURN_SECONDS = 600.0
+LOCK_SECONDS = 600.0
 _PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class GcsTurn:
+class GcsWriteLock:
     """The turn while its object is the one that we wrote."""
 
     lake: Lake
     mark: LakeObject
 
     def check(self) -> None:
-        """See Turn."""
+        """See WriteLock."""
         found = self.lake.find(self.mark.name)
         if found is None or found.generation != self.mark.generation:
             raise ObjectChanged(self.mark.name)
 
 
 @contextmanager
-def take_turn(lake: Lake, name: str, takeover_seconds: float) -> Iterator[GcsTurn]:
+def take_turn(lake: Lake, name: str, takeover_seconds: float) -> Iterator[GcsWriteLock]:
     """Hold the turn that the object ``name`` stands for; taken from a writer silent for ``takeover_seconds``."""
     mark = _wait(lake, name, takeover_seconds)
     try:
-        yield GcsTurn(lake, mark)
+        yield GcsWriteLock(lake, mark)
     finally:
         with suppress(TargetError):  # a mark that stays is taken over by the next
             lake.delete(mark)
@@ -50,7 +50,7 @@ def _wait(lake: Lake, name: str, takeover_seconds: float) -> LakeObject:
     started = time.monotonic()
     watched: int | None = ABSENT
     since = started
-    while time.monotonic() < started + TURN_SECONDS:
+    while time.monotonic() < started + LOCK_SECONDS:
         silent = watched != ABSENT and time.monotonic() > since + takeover_seconds
         with suppress(ObjectChanged):
             if watched == ABSENT or silent:
@@ -62,6 +62,6 @@ def _wait(lake: Lake, name: str, takeover_seconds: float) -> LakeObject:
         if watched != ABSENT:
             time.sleep(min(_PAUSE_SECONDS, takeover_seconds / 4))
     raise TargetLocked(
-        f"other loads have been replacing {lake.url_of(name)} for {TURN_SECONDS:.0f} s. Run again when they have "
+        f"other loads have been replacing {lake.url_of(name)} for {LOCK_SECONDS:.0f} s. Run again when they have "
         "ended; the month is as it was."
     )

@@ -12,7 +12,7 @@ from flows.load.lake.manifest import Manifest, ManifestObject
 from flows.load.lake.protocol import Lake
 from flows.load.lake.publish import Replacement, publish
 from flows.load.lake.workspace import workspace
-from flows.load.parquet.daily_files import DayFiles
+from flows.load.parquet.daily_files import DailyFiles
 from flows.load.parquet.fan_out import write_all
 from flows.load.parquet.file import described
 from flows.tlc.errors import CheckFailed
@@ -42,7 +42,7 @@ def write_green_taxi(
     schema = pa.schema([field for field in trips.schema if field.name != PICKUP_DATE])
     about = {"source_url": report.source_url, "source_etag": report.source_etag, "conform_version": conform_version}
     with workspace(work_dir, source_bytes * _GROWTH) as folder:
-        days = DayFiles(folder, described(schema, about), PICKUP_DATE, _day_object, drop_pickup=True)
+        days = DailyFiles(folder, described(schema, about), PICKUP_DATE, _day_object, drop_pickup=True)
         write_all(trips, [days])
         files = days.finish()
         rows = sum(file.rows for file in files)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.decide.plan import Standing
+from flows.decide.plan import LoadedMonth
 from flows.load.lake.clear import clear_or_warn, has_leftovers
 from flows.load.lake.encode import encode_month, encode_rejected
 from flows.load.lake.manifest import Manifest, ManifestObject
@@ -36,7 +36,7 @@ _GROWTH = 2
 _READS = 16
 
 
-def find_load(
+def current_load(
     lake: Lake, request: MonthRequest, source_etag: str, layouts: Collection[Layout] = LAYOUTS
 ) -> LoadReport | None:
     """The report (``unchanged``) of the version that stands in the lake if it is the same; None where it has to run.
@@ -56,7 +56,7 @@ def find_load(
     return _unchanged(manifest)
 
 
-def find_loads(lake: Lake, dataset: Dataset) -> dict[str, Standing]:
+def current_loads(lake: Lake, dataset: Dataset) -> dict[str, LoadedMonth]:
     """The version of each month that the lake has, by month (YYYY-MM), from its manifests: one listing, a read each."""
     months = [month_of_manifest(item.name) for item in lake.list(manifest_folder(dataset))]
     with ThreadPoolExecutor(_READS, "manifests") as pool:
@@ -162,8 +162,8 @@ def _is_standing(manifest: Manifest, content_key: str, layouts: Collection[Layou
     )
 
 
-def _standing(manifest: Manifest) -> Standing:
-    return Standing(
+def _standing(manifest: Manifest) -> LoadedMonth:
+    return LoadedMonth(
         manifest.report,
         manifest.content_key,
         manifest.written_at,

@@ -40,7 +40,7 @@ class LakeObject:
     generation: int | None = None
 
 
-class Turn(Protocol):
+class WriteLock(Protocol):
     """The right to replace a month, until another writer takes it for lost."""
 
     def check(self) -> None:
@@ -100,7 +100,7 @@ class Lake(Protocol):
         """Remove the object, unless it is gone or has been replaced."""
         ...
 
-    def turn(self, key: str) -> AbstractContextManager[Turn]:
+    def turn(self, key: str) -> AbstractContextManager[WriteLock]:
         """Wait for the turn of what ``key`` names and hold it; raises TargetBusy where it never comes."""
         ...
 

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 
 from flows.load.lake.clear import clear_or_warn, names_temporary
 from flows.load.lake.manifest import Manifest, ManifestObject
-from flows.load.lake.protocol import ABSENT, TEMPORARY, Lake, LakeObject, ObjectChanged, Turn, parse_manifest
+from flows.load.lake.protocol import ABSENT, TEMPORARY, Lake, LakeObject, ObjectChanged, WriteLock, parse_manifest
 from flows.load.parquet.file import ParquetFile
 from flows.tlc.errors import TargetBusy
 
@@ -116,7 +116,7 @@ def _stage(replacement: Replacement) -> list[LakeObject]:
         raise
 
 
-def _replace(replacement: Replacement, staged: list[LakeObject], turn: Turn) -> tuple[Manifest, bool]:
+def _replace(replacement: Replacement, staged: list[LakeObject], turn: WriteLock) -> tuple[Manifest, bool]:
     """Steps 2 to 5, in turn."""
     lake, name = replacement.lake, replacement.manifest_name
     manifest, generation = standing(lake, name)
@@ -155,7 +155,7 @@ def _keep_old(replacement: Replacement, manifest: Manifest) -> Manifest | None:
 
 
 def _place_new(
-    replacement: Replacement, staged: list[LakeObject], manifest: Manifest | None, turn: Turn
+    replacement: Replacement, staged: list[LakeObject], manifest: Manifest | None, turn: WriteLock
 ) -> list[ManifestObject]:
     """The staged objects under their own names."""
     lake = replacement.lake

@@ -23,7 +23,7 @@ BUFFERED_BYTES = 24 << 20
 
 
 @dataclass
-class DayFiles:
+class DailyFiles:
     """Files of one day each below ``folder``; ``name_of`` says what a day's file is called in the lake.
 
     ``pickup`` is the column that has the day; where ``drop_pickup``, it stands in the path alone.

@@ -30,7 +30,7 @@ def write_all(batches: Iterable[pa.RecordBatch], writers: list[Any]) -> None:
 
     Whatever the batches or a writer raise is raised here, after every writer has been told to abandon.
     """
-    lanes = [_Lane(writer) for writer in writers]
+    lanes = [_WriterThread(writer) for writer in writers]
     try:
         for batch in batches:
             for lane in lanes:
@@ -43,7 +43,7 @@ def write_all(batches: Iterable[pa.RecordBatch], writers: list[Any]) -> None:
         raise
 
 
-class _Lane:
+class _WriterThread:
     def __init__(self, writer: Writer):
         self._writer = writer
         self._queue: queue.Queue[pa.RecordBatch | None] = queue.Queue(_WAITING)

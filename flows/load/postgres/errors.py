@@ -21,27 +21,29 @@ def postgres_errors() -> Iterator[None]:
     try:
         yield
     except LOCK_NOT_GIVEN as error:
-        raise TargetLocked(f"Postgres: {_said(error)}. Run again when the long queries on it have ended.") from error
+        raise TargetLocked(
+            f"Postgres: {_first_line(error)}. Run again when the long queries on it have ended."
+        ) from error
     except errors.DiskFull as error:
         raise TargetUnavailable(
-            f"Postgres has no disk space left ({_said(error)}); the month is as it was. Free some and run again."
+            f"Postgres has no disk space left ({_first_line(error)}); the month is as it was. Free some and run again."
         ) from error
     except errors.QueryCanceled as error:
         raise TargetError(
-            f"Postgres ended a statement ({_said(error)}); the month is as it was. If that is statement_timeout, raise "
-            "it for the user of the block tlc-postgres: a COPY takes minutes."
+            f"Postgres ended a statement ({_first_line(error)}); the month is as it was. If that is statement_timeout, "
+            "raise it for the user of the block tlc-postgres: a COPY takes minutes."
         ) from error
     except errors.InsufficientPrivilege as error:
         raise TargetError(
-            f"Postgres refuses: {_said(error)}. Grant it to the user of the block tlc-postgres."
+            f"Postgres refuses: {_first_line(error)}. Grant it to the user of the block tlc-postgres."
         ) from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise TargetUnavailable(
-            f"Postgres is out of reach or went away ({_said(error)}); the month is as it was. Check the block "
+            f"Postgres is out of reach or went away ({_first_line(error)}); the month is as it was. Check the block "
             "tlc-postgres and the server, and run again."
         ) from error
     except psycopg2.Error as error:
-        raise TargetError(f"Postgres: {_said(error)}. The month is as it was.") from error
+        raise TargetError(f"Postgres: {_first_line(error)}. The month is as it was.") from error
 
 
 @contextmanager
@@ -59,5 +61,5 @@ def transaction(connection: Any) -> Iterator[None]:
     connection.commit()
 
 
-def _said(error: psycopg2.Error) -> str:
+def _first_line(error: psycopg2.Error) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

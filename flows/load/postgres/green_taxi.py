@@ -9,7 +9,7 @@ from psycopg2 import errors, sql
 
 from flows.load.postgres.copy import copy_batches
 from flows.load.postgres.errors import postgres_errors, transaction
-from flows.load.postgres.locks import Waiting, holding_locks, lock_in_turn
+from flows.load.postgres.locks import LockTimeouts, advisory_lock, holding_locks
 from flows.load.postgres.tables import catalogue_name, column_definition, ensure_schema, existing_columns
 from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.schema import Schema
@@ -25,7 +25,7 @@ def replace_green_taxi(
     connection: Any,
     trips: HomeworkStream,
     *,
-    waiting: Waiting | None = None,
+    waiting: LockTimeouts | None = None,
     on_piece: Callable[[], None] = lambda: None,
 ) -> None:
     """Put ``trips`` in the place of what the table holds, whole or not at all, and commit.
@@ -37,8 +37,8 @@ def replace_green_taxi(
     """
     schema = trips.months[0].conformer.schema
     with postgres_errors(), transaction(connection), connection.cursor() as cursor:
-        lock_in_turn(cursor, TABLE)
-        is_new = _make_or_empty(cursor, _declared(schema, trips), waiting or Waiting())
+        advisory_lock(cursor, TABLE)
+        is_new = _make_or_empty(cursor, _declared(schema, trips), waiting or LockTimeouts())
         copy_batches(cursor, _NAME, trips.schema, trips, freeze=is_new, on_piece=on_piece)
         _check_assertions(cursor, schema)
         cursor.execute(sql.SQL("analyze {}").format(_NAME))
@@ -50,7 +50,7 @@ def _declared(schema: Schema, trips: HomeworkStream) -> Columns:
     return {field.name: (types[field.name], not field.nullable) for field in trips.schema}
 
 
-def _make_or_empty(cursor: Any, declared: Columns, waiting: Waiting) -> bool:
+def _make_or_empty(cursor: Any, declared: Columns, waiting: LockTimeouts) -> bool:
     """Have an empty table with these columns; whether it was made just now."""
     ensure_schema(cursor, SCHEMA)
     cursor.execute(
@@ -71,7 +71,7 @@ def _make_or_empty(cursor: Any, declared: Columns, waiting: Waiting) -> bool:
     return False
 
 
-def _change_columns(cursor: Any, declared: Columns, waiting: Waiting) -> None:
+def _change_columns(cursor: Any, declared: Columns, waiting: LockTimeouts) -> None:
     """Give the emptied table the columns of these files, where it has those of others."""
     existing = existing_columns(cursor, TABLE, SCHEMA)
     unlike = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from flows.decide.plan import Standing
+from flows.decide.plan import LoadedMonth
 from flows.load.month_load import MonthLoad
 from flows.load.postgres.tables import table_name
 from flows.tlc.dataset import Dataset
@@ -20,7 +20,7 @@ from flows.tlc.report import LoadReport
 _COLUMNS = (*LoadReport.model_fields, "content_key", "conform_version", "flow_run_id", "started_at")
 
 
-def standing_load(cursor: Any, request: MonthRequest, source_etag: str) -> LoadReport | None:
+def read_load(cursor: Any, request: MonthRequest, source_etag: str) -> LoadReport | None:
     """The report of the load that stands in the table, if it is of this very file, conformed this very way.
 
     None where the month has to be loaded: never was, otherwise was, or its partition has been removed since.
@@ -55,7 +55,7 @@ def refuse_outdated(cursor: Any, load: MonthLoad) -> None:
         raise load.newer(row[1])
 
 
-def standing_loads(cursor: Any, dataset: Dataset) -> dict[str, Standing]:
+def read_loads(cursor: Any, dataset: Dataset) -> dict[str, LoadedMonth]:
     """The last load of each month that the ledger knows, by month; whole where the table has its partition.
 
     To be the first that its transaction asks.
@@ -81,7 +81,7 @@ def standing_loads(cursor: Any, dataset: Dataset) -> dict[str, Standing]:
     for content_key, loaded_at, row in cursor.fetchall():
         report = LoadReport(**row)
         is_whole = partition_table(dataset, Month.parse(report.month)) in partitions
-        found[report.month] = Standing(report, content_key, loaded_at, is_whole=is_whole)
+        found[report.month] = LoadedMonth(report, content_key, loaded_at, is_whole=is_whole)
     return found
 
 

@@ -16,7 +16,7 @@ from flows.tlc.errors import TargetLocked
 
 
 @dataclass(frozen=True)
-class Waiting:
+class LockTimeouts:
     """How long to wait for a table that readers hold, in seconds.
 
     ``lock``: how long one try may keep new readers queued behind it; ``pause``: how long they go free before the next
@@ -28,7 +28,7 @@ class Waiting:
     total: float = 600.0
 
 
-def lock_in_turn(cursor: Any, name: str) -> None:
+def advisory_lock(cursor: Any, name: str) -> None:
     """Wait until no other transaction holds ``name``, then hold it to this one's end (also after a kill: the server
     ends the transaction of a client that is gone)."""
     cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"tlc:{name}",))
@@ -38,7 +38,7 @@ def lock_in_turn(cursor: Any, name: str) -> None:
 def holding_locks(
     cursor: Any,
     table: sql.Composable,
-    waiting: Waiting,
+    waiting: LockTimeouts,
     *,
     exclusive: bool = True,
     partition: sql.Composable | None = None,

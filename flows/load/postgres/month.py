@@ -18,13 +18,13 @@ from typing import Any
 import pyarrow as pa
 from psycopg2 import sql
 
-from flows.decide.plan import Standing
+from flows.decide.plan import LoadedMonth
 from flows.load.month_load import MonthLoad
 from flows.load.postgres.copy import copy_batches
 from flows.load.postgres.errors import postgres_errors, transaction
 from flows.load.postgres.indexes import make_indexes
-from flows.load.postgres.ledger import refuse_outdated, standing_load, standing_loads, write_ledger
-from flows.load.postgres.locks import Waiting, lock_in_turn
+from flows.load.postgres.ledger import read_load, read_loads, refuse_outdated, write_ledger
+from flows.load.postgres.locks import LockTimeouts, advisory_lock
 from flows.load.postgres.swap import month_literal, new_name, swap_partition
 from flows.load.postgres.tables import (
     column_definition,
@@ -45,16 +45,16 @@ from flows.transform.stream import TripStream
 Progress = Callable[[float], None]
 
 
-def find_load(connection: Any, request: MonthRequest, source_etag: str) -> LoadReport | None:
+def current_load(connection: Any, request: MonthRequest, source_etag: str) -> LoadReport | None:
     """The report (``unchanged``) of the load that stands in Postgres if it is the same; None where it has to run."""
     with postgres_errors(), connection, connection.cursor() as cursor:
-        return standing_load(cursor, request, source_etag)
+        return read_load(cursor, request, source_etag)
 
 
-def find_loads(connection: Any, dataset: Dataset) -> dict[str, Standing]:
+def current_loads(connection: Any, dataset: Dataset) -> dict[str, LoadedMonth]:
     """The last load of each month that Postgres has, by month (YYYY-MM)."""
     with postgres_errors(), connection, connection.cursor() as cursor:
-        return standing_loads(cursor, dataset)
+        return read_loads(cursor, dataset)
 
 
 def load_month(
@@ -64,7 +64,7 @@ def load_month(
     rejected: RejectedSpill,
     *,
     force: bool = False,
-    waiting: Waiting | None = None,
+    waiting: LockTimeouts | None = None,
     on_progress: Progress = lambda _fraction: None,
 ) -> LoadReport:
     """Replace the month in ``tlc.{dataset}_trips`` by ``trips``, whole or not at all, and commit.
@@ -75,13 +75,13 @@ def load_month(
     meanwhile, TargetMismatch if the table has a column of another type, TargetUnavailable if Postgres is out of reach
     or full.
     """
-    waiting = waiting or Waiting()
+    waiting = waiting or LockTimeouts()
     request, schema = load.request, trips.conformer.schema
     with postgres_errors():
         ensure_tables(connection, request.dataset, waiting)
         with transaction(connection), connection.cursor() as cursor:
-            lock_in_turn(cursor, f"{request.dataset} {request.month}")
-            if not force and (standing := standing_load(cursor, request, load.source_etag)):
+            advisory_lock(cursor, f"{request.dataset} {request.month}")
+            if not force and (standing := read_load(cursor, request, load.source_etag)):
                 return standing.model_copy(update={"bytes_read": load.bytes_read})
             refuse_outdated(cursor, load)
             _build_partition(cursor, request, trips, on_progress)

@@ -8,7 +8,7 @@ from psycopg2 import sql
 
 from flows.load.postgres.indexes import rename_indexes
 from flows.load.postgres.ledger import is_attached
-from flows.load.postgres.locks import Waiting, holding_locks
+from flows.load.postgres.locks import LockTimeouts, holding_locks
 from flows.load.postgres.tables import add_columns, column_definition, existing_columns, missing_columns, table_name
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import partition_table, trips_table
@@ -26,7 +26,7 @@ def month_literal(month: Month) -> sql.Composed:
     return sql.SQL("date {}").format(sql.Literal(str(month.first_day)))
 
 
-def swap_partition(cursor: Any, request: MonthRequest, schema: Schema, waiting: Waiting) -> None:
+def swap_partition(cursor: Any, request: MonthRequest, schema: Schema, waiting: LockTimeouts) -> None:
     """Put the new partition in the old one's place, and the columns that it brings into the table.
 
     Without an old one and without new columns, readers are not even waited for. Raises TargetLocked if they leave no

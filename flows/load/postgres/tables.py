@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from flows.load.postgres.locks import Waiting, holding_locks, lock_in_turn
+from flows.load.postgres.locks import LockTimeouts, advisory_lock, holding_locks
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table
@@ -78,14 +78,14 @@ def table_name(name: str) -> sql.Identifier:
     return sql.Identifier(SCHEMA, name)
 
 
-def ensure_tables(connection: Any, dataset: Dataset, waiting: Waiting) -> None:
+def ensure_tables(connection: Any, dataset: Dataset, waiting: LockTimeouts) -> None:
     """Make the shared tables and the dataset's, with the declared columns, where they are missing; commits.
 
     Asks the catalogue first, so that a load into ready tables takes no lock.
     """
     with connection.cursor() as cursor:
         if not _exists(cursor, trips_table(dataset)):
-            lock_in_turn(cursor, "tables")  # two first loads at once
+            advisory_lock(cursor, "tables")  # two first loads at once
             ensure_schema(cursor, SCHEMA)
             if not _exists(cursor, "loads"):  # "if not exists" would lock what another load is writing to
                 cursor.execute(
@@ -99,7 +99,7 @@ def ensure_tables(connection: Any, dataset: Dataset, waiting: Waiting) -> None:
             _widen_ledger(connection, lacking, waiting)
 
 
-def _widen_ledger(connection: Any, names: Sequence[str], waiting: Waiting) -> None:
+def _widen_ledger(connection: Any, names: Sequence[str], waiting: LockTimeouts) -> None:
     table = table_name("loads")
     with connection.cursor() as cursor, holding_locks(cursor, table, waiting):
         for name in names:

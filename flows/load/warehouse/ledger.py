@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flows.decide.plan import Standing
+from flows.decide.plan import LoadedMonth
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.report import LoadReport
 
@@ -80,10 +80,10 @@ def report_of(row: Mapping[str, Any]) -> LoadReport:
     return LoadReport(**values)
 
 
-def standing_of(rows: Iterable[Mapping[str, Any]], counted: Mapping[str, int]) -> dict[str, Standing]:
+def standing_of(rows: Iterable[Mapping[str, Any]], counted: Mapping[str, int]) -> dict[str, LoadedMonth]:
     """The loads that ``rows`` of the ledger speak of, by month; ``counted`` has the rows of each month's partition."""
     return {
-        row["month"]: Standing(
+        row["month"]: LoadedMonth(
             report_of(row),
             row["content_key"],
             row["loaded_at"],

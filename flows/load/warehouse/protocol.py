@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Protocol
 
-from flows.decide.plan import Standing
+from flows.decide.plan import LoadedMonth
 from flows.load.lake.manifest import Manifest, ManifestObject
 from flows.load.lake.protocol import LakeObject
 from flows.tlc.dataset import Dataset
@@ -47,7 +47,7 @@ class Warehouse(Protocol):
         """Where the tables are, for people: ``BigQuery project.dataset in EU``, ``DuckDB file /path``."""
         ...
 
-    def find_load(self, load: WarehouseLoad) -> LoadReport | None:
+    def current_load(self, load: WarehouseLoad) -> LoadReport | None:
         """The report (``unchanged``) of the load that stands if it is of this content; None where it has to run."""
         ...
 
@@ -73,7 +73,7 @@ class Warehouse(Protocol):
         """The control sums of each month from ``first`` to ``last`` that has rows, by month (YYYY-MM)."""
         ...
 
-    def standing_loads(self, dataset: Dataset) -> dict[str, Standing]:
+    def read_loads(self, dataset: Dataset) -> dict[str, LoadedMonth]:
         """The last load of each month that the ledger knows, by month; whole where the table has its rows."""
         ...
 

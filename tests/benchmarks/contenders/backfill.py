@@ -26,7 +26,7 @@ from flows.load.rejected_spill import rejected_spill
 from flows.tasks.plan import plan_months
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.identity import MonthRequest
-from flows.tlc.locations import SCHEMA, known_path, month_path
+from flows.tlc.locations import SCHEMA, month_path, probe_path
 from flows.tlc.month import Month, months_between
 from flows.tlc.schema import schema_of
 from flows.transform.conform import plan_conform
@@ -78,7 +78,7 @@ def _load_bare(request: MonthRequest) -> None:
     base = Settings().source_url
     url = base + month_path(request.dataset, request.month, Source.tlc)
     with httpx.Client() as client:
-        file = find_file(client, url, base + known_path(request.dataset, Source.tlc))
+        file = find_file(client, url, base + probe_path(request.dataset, Source.tlc))
         assert file is not None
         downloaded = download(client, file, Settings().cache_dir, keep_bytes=Settings().cache_bytes)
     connection = psycopg2.connect(_url())

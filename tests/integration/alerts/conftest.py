@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
-from deployments.server.alerts import Patience
+from deployments.server.alerts import RetryPolicy
 from deployments.server.automations import Applied, apply_automations
 from tests.integration.alerts.runs import hangs
 from tests.servers.postgres_process import prefect_database
@@ -19,7 +19,7 @@ from tests.servers.prefect_process import ROOT, PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
 # Prefect takes no less.
-SHORT = Patience(*(timedelta(seconds=10),) * 3)
+SHORT = RetryPolicy(*(timedelta(seconds=10),) * 3)
 
 
 @pytest.fixture(scope="session")

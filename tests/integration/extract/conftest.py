@@ -7,13 +7,13 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from flows.extract.download.download import Downloaded, Patience, SourceFile, download, find_file
+from flows.extract.download.download import Downloaded, RetryPolicy, SourceFile, download, find_file
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
 CSV = "/green/green_tripdata_2020-12.csv.gz"
 KNOWN = "/misc/taxi_zone_lookup.csv"
 
-SWIFT = Patience(
+SWIFT = RetryPolicy(
     failures=3, first_wait=0.005, longest_wait=0.02, longest_retry_after=0.2, connect=1, read=0.25, fresh_starts=2
 )
 
@@ -21,7 +21,7 @@ SWIFT = Patience(
 class Fetcher:
     """Finds and downloads paths of one site into one cache, as a load does."""
 
-    def __init__(self, client: httpx.Client, base: str, cache, patience: Patience):
+    def __init__(self, client: httpx.Client, base: str, cache, patience: RetryPolicy):
         self.client, self.base, self.cache, self.patience = client, base, cache, patience
 
     def find(self, path: str, known: str = KNOWN) -> SourceFile | None:

@@ -10,7 +10,7 @@ import pytest
 
 from deployments.tlc_site.faults import Answer, Cut, GzipEncoded, NoEtag, NoLength, WeakEtag
 from flows.extract.download.cache import read_version
-from flows.extract.download.download import SourceFile, known_identity
+from flows.extract.download.download import SourceFile, cached_version
 from flows.tlc.errors import NotTripFile, SourceError, SourceUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
@@ -173,7 +173,7 @@ class TestLengths:
         assert file.length is None
         with pytest.raises(NotTripFile, match="sent an empty file"):
             fetch.download(file)
-        assert known_identity(file, fetch.cache) == file.etag
+        assert cached_version(file, fetch.cache) == file.etag
 
     @pytest.mark.parametrize("total", ["9" * 5000, "1" * 20])
     def test_a_length_of_too_many_digits_is_a_source_error(self, fetch, site, total):

@@ -25,7 +25,7 @@ from deployments.tlc_site.faults import (
     WrongLength,
 )
 from deployments.tlc_site.site import TripSite
-from flows.extract.download.download import SourceFile, known_identity
+from flows.extract.download.download import SourceFile, cached_version
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
@@ -365,11 +365,11 @@ class TestCache:
         assert fetch(PARQUET) == type(first)(first.path, first.etag, 0, first.length)
 
     def test_the_identity_is_known_without_a_download_where_it_can_be(self, fetch, site, parquet):
-        assert known_identity(fetch.find(PARQUET), fetch.cache) == fetch(PARQUET).etag
+        assert cached_version(fetch.find(PARQUET), fetch.cache) == fetch(PARQUET).etag
         site.fail(OTHER_PARQUET, NoEtag(keep_last_modified=True), method=None, times=None)
-        assert known_identity(fetch.find(OTHER_PARQUET), fetch.cache) is None
+        assert cached_version(fetch.find(OTHER_PARQUET), fetch.cache) is None
         got = fetch(OTHER_PARQUET)
-        assert known_identity(fetch.find(OTHER_PARQUET), fetch.cache) == got.etag
+        assert cached_version(fetch.find(OTHER_PARQUET), fetch.cache) == got.etag
 
     def test_nothing_stands_in_for_both(self, fetch, site, parquet):
         site.fail(PARQUET, NoEtag(), method=None, times=None)

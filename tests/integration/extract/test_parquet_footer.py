@@ -16,7 +16,7 @@ from deployments.tlc_site.faults import Answer, GzipEncoded, IgnoreRange
 from deployments.tlc_site.site import TripSite
 from deployments.tlc_site.synthetic.months import make_month
 from flows.extract.download.find import SourceFile, find_file
-from flows.extract.download.retry import Patience
+from flows.extract.download.retry import RetryPolicy
 from flows.extract.read.parquet_footer import FIRST_BYTES, read_footer
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceUnavailable
@@ -25,7 +25,7 @@ from flows.tlc.schema import schema_of
 from flows.tlc.totals import Totals
 
 GREEN = schema_of(Dataset.green)
-QUICK = Patience(failures=3, first_wait=0.01, longest_wait=0.02, connect=2, read=2)
+QUICK = RetryPolicy(failures=3, first_wait=0.01, longest_wait=0.02, connect=2, read=2)
 PATH = "/trip-data/green_tripdata_2020-12.parquet"
 
 

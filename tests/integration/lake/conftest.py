@@ -18,7 +18,7 @@ from flows.load.crc32c import crc32c_of
 from flows.load.lake.folder import FolderLake
 from flows.load.lake.gcs import RETRY, GcsLake
 from flows.load.lake.manifest import Manifest
-from flows.load.lake.month import LAYOUTS, find_load, load_month
+from flows.load.lake.month import LAYOUTS, current_load, load_month
 from flows.load.lake.protocol import TEMPORARY, Lake
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import rejected_spill
@@ -73,7 +73,7 @@ class Loader:
             )
 
     def find(self, etag: str = "v1", request: MonthRequest = GREEN, layouts=LAYOUTS) -> LoadReport | None:
-        return find_load(self.lake, request, etag, layouts)
+        return current_load(self.lake, request, etag, layouts)
 
     def into(self, lake: Lake) -> Loader:
         return replace(self, lake=lake)

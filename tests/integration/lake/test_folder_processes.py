@@ -12,7 +12,7 @@ import pytest
 
 from flows.load.crc32c import crc32c_of_file
 from flows.load.lake.folder import FolderLake
-from flows.load.lake.month import find_loads
+from flows.load.lake.month import current_loads
 from flows.load.lake.protocol import TEMPORARY, ObjectChanged
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch, TargetUnavailable
@@ -168,7 +168,7 @@ def make_a_folder(path: Path) -> None:
 def test_a_manifest_without_read_permission_is_named(folder: Loader, days_file) -> None:
     folder(days_file(1))
     folder.lake.path_of(MANIFEST).chmod(0)
-    for ask in (folder.find, lambda: find_loads(folder.lake, Dataset.green), lambda: folder(days_file(2), "v2")):
+    for ask in (folder.find, lambda: current_loads(folder.lake, Dataset.green), lambda: folder(days_file(2), "v2")):
         with pytest.raises(TargetUnavailable, match=r"2023-12\.json cannot be read: Permission denied\. Give"):
             ask()
 
@@ -185,7 +185,7 @@ def test_a_manifest_that_is_a_folder_is_named(folder: Loader, days_file) -> None
 def test_a_manifest_that_is_none_is_named(folder: Loader, days_file, content: bytes) -> None:
     folder(days_file(1))
     folder.lake.path_of(MANIFEST).write_bytes(content)
-    for ask in (folder.find, lambda: find_loads(folder.lake, Dataset.green), lambda: folder(days_file(2), "v2")):
+    for ask in (folder.find, lambda: current_loads(folder.lake, Dataset.green), lambda: folder(days_file(2), "v2")):
         with pytest.raises(TargetMismatch, match=r"2023-12\.json is no manifest that this version reads: .*force=True"):
             ask()
 

@@ -17,7 +17,7 @@ import pytest
 
 from flows.extract.read.trip_file import open_trip_file
 from flows.load.month_load import MonthLoad
-from flows.load.postgres.locks import Waiting
+from flows.load.postgres.locks import LockTimeouts
 from flows.load.postgres.month import load_month
 from flows.load.rejected_spill import rejected_spill
 from flows.tlc.dataset import Dataset
@@ -68,7 +68,7 @@ class Loader:
         month: str = "2020-12",
         *,
         force: bool = False,
-        waiting: Waiting | None = None,
+        waiting: LockTimeouts | None = None,
         schema: Schema | None = None,
         new_columns: str = "fail",
         drop_rules: tuple[str, ...] = (),

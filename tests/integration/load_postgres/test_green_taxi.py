@@ -13,7 +13,7 @@ import pytest
 
 from flows.extract.read.trip_file import open_trip_file
 from flows.load.postgres.green_taxi import replace_green_taxi
-from flows.load.postgres.locks import Waiting
+from flows.load.postgres.locks import LockTimeouts
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetBusy, TargetMismatch
 from flows.tlc.month import Month
@@ -23,7 +23,7 @@ from flows.transform.homework import HomeworkStream
 from flows.transform.stream import TripStream
 
 COUNT = "select count(*) from mage.green_taxi"
-BUSY = Waiting(lock=0.1, pause=0.1, total=0.3)
+BUSY = LockTimeouts(lock=0.1, pause=0.1, total=0.3)
 
 
 @pytest.fixture(scope="session")

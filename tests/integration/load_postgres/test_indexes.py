@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from deployments.tlc_site.synthetic.months import make_month
-from flows.load.postgres.locks import Waiting
+from flows.load.postgres.locks import LockTimeouts
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetError
 from flows.tlc.month import Month
@@ -67,7 +67,7 @@ def built_before_the_swap(loader, database, table: pa.Table) -> set[int]:
     reader = database.connect()
     with reader.cursor() as cursor:
         cursor.execute("select count(*) from tlc.green_trips")
-        load = loader.in_thread(table, waiting=Waiting(lock=0.5, pause=0.1, total=60))
+        load = loader.in_thread(table, waiting=LockTimeouts(lock=0.5, pause=0.1, total=60))
         deadline = time.monotonic() + 30
         while not database.query(WAITING):
             assert time.monotonic() < deadline and load.thread.is_alive(), "the load did not come to the swap"

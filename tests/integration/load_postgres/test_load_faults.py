@@ -16,8 +16,8 @@ import pyarrow as pa
 import pytest
 
 from deployments.tlc_site.synthetic.months import make_month, write_parquet
-from flows.load.postgres.locks import Waiting, lock_in_turn
-from flows.load.postgres.month import find_loads
+from flows.load.postgres.locks import LockTimeouts, advisory_lock
+from flows.load.postgres.month import current_loads
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import NewerLoad, TargetBusy, TargetUnavailable
 from flows.tlc.month import Month
@@ -31,7 +31,7 @@ COPYING = (
     "select pid from pg_stat_activity where datname = current_database() and state = 'active' and query ~* '^copy'"
 )
 TABLES = "select count(*) from pg_class where relname like '%%\\_new%%' and relkind = 'r'"
-SHORT = Waiting(lock=0.2, pause=0.3, total=30)
+SHORT = LockTimeouts(lock=0.2, pause=0.3, total=30)
 
 LOAD_IN_A_PROCESS = """
 import sys
@@ -162,7 +162,7 @@ def test_other_months_do_not_wait(loader, database) -> None:
     loader.load(month_of(100))
     holder = database.connect()
     with holder.cursor() as cursor:
-        lock_in_turn(cursor, "green 2020-12")
+        advisory_lock(cursor, "green 2020-12")
         assert loader.in_thread(month_of(50, month=Month(2020, 11)), month="2020-11").result(20).status == "loaded"
         waiting = loader.in_thread(month_of(70, seed=2))
         wait_until(lambda: database.query("select 1 from pg_locks where locktype = 'advisory' and not granted"))
@@ -234,7 +234,7 @@ def test_new_month_needs_no_gap_between_readers(loader, database) -> None:
     reader = database.connect()
     with reader.cursor() as cursor:
         cursor.execute(COUNT)
-        report = loader.load(month_of(300, month=Month(2020, 11)), month="2020-11", waiting=Waiting(0.2, 0.1, 0.1))
+        report = loader.load(month_of(300, month=Month(2020, 11)), month="2020-11", waiting=LockTimeouts(0.2, 0.1, 0.1))
     reader.close()
     assert report.status == "loaded"
     assert database.value(COUNT) == 800
@@ -246,7 +246,7 @@ def test_busy_target_keeps_the_month_and_says_what_to_look_for(loader, database)
     with reader.cursor() as cursor:
         cursor.execute(COUNT)
         with pytest.raises(TargetBusy, match=r'"green_trips" was in use for 0 s .* pg_stat_activity.*as it was'):
-            loader.load(month_of(900, seed=2), waiting=Waiting(lock=0.1, pause=0.1, total=0.3))
+            loader.load(month_of(900, seed=2), waiting=LockTimeouts(lock=0.1, pause=0.1, total=0.3))
     reader.close()
     assert database.value(COUNT) == 500
     assert database.value("select count(*) from tlc.loads") == 1
@@ -330,7 +330,7 @@ def test_load_that_commits_while_the_ledger_is_read_does_not_make_its_month_inco
             Running(lambda: loader.load(month_of(10, month=month), month=str(month))).result()
 
     connection = psycopg2.connect(database.url, cursor_factory=BesiegedCursor)
-    found = find_loads(connection, Dataset.green)
+    found = current_loads(connection, Dataset.green)
     connection.close()
     assert found["2020-12"].is_whole
     assert [month for month, standing in found.items() if not standing.is_whole] == []

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from deployments.tlc_site.synthetic.months import make_month
-from flows.load.postgres.locks import Waiting
+from flows.load.postgres.locks import LockTimeouts
 from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetBusy, TargetMismatch, TooManyBadRows
@@ -101,9 +101,9 @@ def test_new_column_waits_for_readers_and_comes_with_the_rows(loader, database, 
     with reader.cursor() as cursor:
         cursor.execute(f"select count(*) from {read}")
         with pytest.raises(TargetBusy, match=r"in use for 0 s .*as it was"):
-            loader.load(surprising(900), new_columns="keep", waiting=Waiting(lock=0.1, pause=0.1, total=0.3))
+            loader.load(surprising(900), new_columns="keep", waiting=LockTimeouts(lock=0.1, pause=0.1, total=0.3))
         assert columns_of(database) == set(GREEN.names)
-        load = loader.in_thread(surprising(900), new_columns="keep", waiting=Waiting(0.2, 0.1, 60))
+        load = loader.in_thread(surprising(900), new_columns="keep", waiting=LockTimeouts(0.2, 0.1, 60))
         assert database.value(COUNT) == 500
         cursor.execute(f"select count(*) from {read}")
         assert cursor.fetchone()[0] == 500

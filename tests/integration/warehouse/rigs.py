@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 from google.cloud import bigquery
 
-from flows.load.bigquery.jobs import Patience
+from flows.load.bigquery.jobs import JobTimeouts
 from flows.load.bigquery.month import BigQueryWarehouse
 from flows.load.duckdb.month import DuckDbWarehouse
 from flows.load.lake.manifest import Manifest
@@ -28,7 +28,7 @@ insert into {schema}.loads (load_id, dataset, month, target, source_url, rows_re
 select 1, 'green', '{month}', 'bigquery', 'https://source/x.parquet', 10, 7, 3, {json}, 0, 0, 0.5, 'loaded', 'key',
     {json}, timestamp '2026-01-01 00:00:00', timestamp '2026-01-01 00:00:00'
 """
-QUICK = Patience(poll=0.01, job=5, request=5, pause=0.01)
+QUICK = JobTimeouts(poll=0.01, job=5, request=5, pause=0.01)
 
 
 @dataclass

@@ -45,11 +45,11 @@ def the_rows_of_all_datasets_in_both_layouts_are_those_of_the_lake(rig: Rig, fol
 def a_second_load_of_the_same_changes_nothing(rig: Rig, folder: Path) -> None:
     """Again is a no-op: ``unchanged``, with the counts of the load that stands and no new row in the ledger."""
     manifest = rig.lake.write("green", "2020-10", made_month(folder, "green", "2020-10"))
-    assert rig.warehouse.find_load(rig.load_of(manifest)) is None
+    assert rig.warehouse.current_load(rig.load_of(manifest)) is None
     first = rig.load(manifest)
     again = rig.load(manifest)
     assert (again.status, again.rows_loaded, again.flagged_by_rule) == ("unchanged", 500, first.flagged_by_rule)
-    assert rig.warehouse.find_load(rig.load_of(manifest)) == again
+    assert rig.warehouse.current_load(rig.load_of(manifest)) == again
     assert [row[:3] for row in rig.ledger()] == [(1, "2020-10", 500)]
     assert rig.query("select count(*) from {schema}.green_trips") == [(500,)]
 
@@ -71,7 +71,7 @@ def a_republished_month_replaces_only_itself(rig: Rig, folder: Path) -> None:
     report = rig.load(rig.lake.write("green", "2020-10", file, etag="v2", rows=200))
     assert (report.status, report.rows_loaded) == ("loaded", 200)
     assert rig.warehouse.count_rows(Dataset.green) == {"2020-09": 300, "2020-10": 200}
-    last = rig.warehouse.standing_loads(Dataset.green)
+    last = rig.warehouse.read_loads(Dataset.green)
     assert {month: load.report.source_etag for month, load in last.items()} == {"2020-09": "v1", "2020-10": "v2"}
 
 
@@ -108,7 +108,7 @@ def a_killed_load_is_never_taken_for_the_one_before(rig: Rig, folder: Path) -> N
     kept = rig.lake.write("green", "2020-10", file)
     rig.load(kept)
     assert rig.query("select sum(total_amount) from {schema}.green_trips")[0][0] == pytest.approx(total)
-    assert rig.warehouse.standing_loads(Dataset.green)["2020-10"].report.source_etag == "v1"
+    assert rig.warehouse.read_loads(Dataset.green)["2020-10"].report.source_etag == "v1"
     assert rig.load(kept).status == "unchanged"
 
 
@@ -178,14 +178,14 @@ def the_ledger_says_how_the_lake_was_loaded_and_an_older_one_is_widened(rig: Rig
     """Source, rules and columns of the load stand in the ledger; loads before it had these columns say nothing."""
     file = made_month(folder, "green", "2020-10")
     rig.older_ledger("2020-09")
-    (old,) = rig.warehouse.standing_loads(Dataset.green).values()
+    (old,) = rig.warehouse.read_loads(Dataset.green).values()
     said = {"source", "drop_rules", "new_columns"}
     assert old.report.model_dump(include=said) == dict.fromkeys(said)
     assert old.report.rejected_by_rule == {"zero_distance": 3}
     rig.load(rig.lake.write("green", "2020-10", file, drop_rules=["zero_distance"]))
-    report = rig.warehouse.standing_loads(Dataset.green)["2020-10"].report
+    report = rig.warehouse.read_loads(Dataset.green)["2020-10"].report
     assert (report.source, report.drop_rules, report.new_columns) == ("tlc", ["zero_distance"], "fail")
-    assert rig.warehouse.standing_loads(Dataset.green)["2020-09"] == old
+    assert rig.warehouse.read_loads(Dataset.green)["2020-09"] == old
 
 
 def columns_of_another_type_fail_and_leave_the_month(rig: Rig, folder: Path) -> None:

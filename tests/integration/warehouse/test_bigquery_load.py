@@ -16,7 +16,7 @@ import sqlglot
 from google.cloud import bigquery
 
 from flows.load.bigquery import ledger as bigquery_ledger
-from flows.load.bigquery.jobs import Patience
+from flows.load.bigquery.jobs import JobTimeouts
 from flows.load.lake.manifest import Manifest
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetError, TargetMismatch, TargetUnavailable
@@ -155,9 +155,9 @@ def test_every_query_of_the_project_is_bounded_and_labelled(
     rig: BigQueryRig, server: BigQueryStandIn, month: Manifest
 ) -> None:
     rig.load(month)
-    rig.warehouse.find_load(rig.load_of(month))
+    rig.warehouse.current_load(rig.load_of(month))
     rig.warehouse.count_rows(Dataset.green)
-    rig.warehouse.standing_loads(Dataset.green)
+    rig.warehouse.read_loads(Dataset.green)
     assert server.unbounded_queries == []
     queries = [job for job in server.jobs if "query" in job["configuration"]]
     assert {job["configuration"]["labels"]["purpose"] for job in queries} == {"tlc-ledger"}
@@ -170,7 +170,7 @@ def test_a_query_that_would_cost_more_than_allowed_is_not_run(
     rig.load(month)
     rig.warehouse = replace(rig.warehouse, max_bytes_billed=1000)
     with pytest.raises(TargetError, match="exceeded limit for bytes billed"):
-        rig.warehouse.find_load(rig.load_of(month))
+        rig.warehouse.current_load(rig.load_of(month))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_running_job_of_the_same_content_is_waited_for(
     rig: BigQueryRig, server: BigQueryStandIn, month: Manifest
 ) -> None:
     server.slow_jobs(1000)
-    impatient = replace(rig.warehouse, patience=Patience(poll=0.01, job=0.05, request=5, pause=0.01))
+    impatient = replace(rig.warehouse, patience=JobTimeouts(poll=0.01, job=0.05, request=5, pause=0.01))
     with pytest.raises(TargetUnavailable, match=r"202010-1 is still RUNNING .* run again to wait for it"):
         impatient.load_month(rig.load_of(month))
     (job,) = [job for job in server._jobs.values() if "load" in job.resource["configuration"]]
@@ -222,7 +222,7 @@ def test_a_job_of_other_content_is_waited_for_and_then_replaced(
     rig: BigQueryRig, server: BigQueryStandIn, file: Path
 ) -> None:
     other = rig.lake.write("green", "2020-10", file, etag="v2", rows=100)
-    impatient = replace(rig.warehouse, patience=Patience(poll=0.01, job=0.02, request=5, pause=0.01))
+    impatient = replace(rig.warehouse, patience=JobTimeouts(poll=0.01, job=0.02, request=5, pause=0.01))
     server.slow_jobs(1000)
     with pytest.raises(TargetUnavailable):
         impatient.load_month(rig.load_of(other))
@@ -367,7 +367,7 @@ def test_a_quota_says_what_it_is_and_may_pass(
     rig: BigQueryRig, server: BigQueryStandIn, month: Manifest, reason: str
 ) -> None:
     patient = rig.warehouse
-    rig.warehouse = replace(patient, patience=Patience(poll=0.01, job=5, request=0.2, pause=0.01))
+    rig.warehouse = replace(patient, patience=JobTimeouts(poll=0.01, job=5, request=0.2, pause=0.01))
     server.fail("jobs.insert", 403, reason, message="Quota exceeded: too many load jobs", skip=1, times=1000)
     with pytest.raises(TargetUnavailable, match="Quota exceeded: too many load jobs"):
         rig.load(month)
@@ -395,7 +395,7 @@ def test_a_server_that_is_gone_may_pass(rig: BigQueryRig, server: BigQueryStandI
     client = bigquery.Client(
         "test-project", rig.warehouse.client._credentials, client_options={"api_endpoint": "http://127.0.0.1:9"}
     )
-    gone = replace(rig.warehouse, client=client, patience=Patience(0.01, 1, 0.3, 0.05))
+    gone = replace(rig.warehouse, client=client, patience=JobTimeouts(0.01, 1, 0.3, 0.05))
     with pytest.raises(TargetUnavailable, match="Run again"):
         gone.load_month(rig.load_of(month))
 

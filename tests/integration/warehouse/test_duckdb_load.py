@@ -148,8 +148,8 @@ def test_months_loaded_by_threads_take_turns(rig: DuckDbRig, tmp_path: Path) -> 
 
 
 def test_reading_makes_no_file(rig: DuckDbRig, month: Manifest) -> None:
-    assert rig.warehouse.find_load(rig.load_of(month)) is None
-    assert (rig.warehouse.count_rows(Dataset.green), rig.warehouse.standing_loads(Dataset.green)) == ({}, {})
+    assert rig.warehouse.current_load(rig.load_of(month)) is None
+    assert (rig.warehouse.count_rows(Dataset.green), rig.warehouse.read_loads(Dataset.green)) == ({}, {})
     assert not rig.warehouse.path.exists()
 
 
@@ -215,5 +215,5 @@ def test_load_that_comes_in_between_does_not_make_a_month_incomplete(rig: DuckDb
     shorter = rig.lake.write("green", "2020-10", file, etag="v2", rows=200)
     besieged = BesiegedWarehouse(rig.warehouse.path, others=iter([lambda: rig.load(shorter)]))
     for etag in ("v1", "v2"):
-        standing = besieged.standing_loads(Dataset.green)["2020-10"]
+        standing = besieged.read_loads(Dataset.green)["2020-10"]
         assert (standing.report.source_etag, standing.is_whole) == (etag, True)

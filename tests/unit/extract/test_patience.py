@@ -6,14 +6,14 @@ import pytest
 
 from flows.extract.download.find import SourceFile
 from flows.extract.download.request import plain_url
-from flows.extract.download.retry import Attempts, Patience, TryAgain
+from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
 from flows.tlc.errors import SourceBlocked, SourceUnavailable
 
-NO_WAIT = Patience(failures=3, requests=8, first_wait=0)
+NO_WAIT = RetryPolicy(failures=3, requests=8, first_wait=0)
 
 
 def test_waits_double_up_to_the_longest():
-    patience = Patience(first_wait=1, longest_wait=10)
+    patience = RetryPolicy(first_wait=1, longest_wait=10)
     for failures, longest in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (60, 10)):
         waits = {patience.wait_after(failures) for _ in range(200)}
         assert len(waits) > 100
@@ -22,7 +22,7 @@ def test_waits_double_up_to_the_longest():
 
 
 def test_retry_after_comes_before_the_wait_and_is_capped():
-    patience = Patience(first_wait=1, longest_retry_after=100)
+    patience = RetryPolicy(first_wait=1, longest_retry_after=100)
     assert 30.5 <= patience.wait_after(1, 30) <= 31
     assert 100.5 <= patience.wait_after(1, 86_400) <= 101
     assert 0.5 <= patience.wait_after(1, -5) <= 1
@@ -46,7 +46,7 @@ def test_progress_lets_failures_count_from_zero_but_not_for_ever():
 
 def test_a_failure_says_which_error_it_becomes():
     with pytest.raises(SourceBlocked, match="Wait an hour"):
-        Attempts("u", Patience(failures=1)).failed(TryAgain("r", final=SourceBlocked, advice="Wait an hour."))
+        Attempts("u", RetryPolicy(failures=1)).failed(TryAgain("r", final=SourceBlocked, advice="Wait an hour."))
 
 
 def test_plain_urls_have_no_secret_parts():
@@ -73,5 +73,5 @@ def file(etag: str | None = None, length: int | None = 10, last_modified: str | 
     ],
 )
 def test_two_descriptions_are_surely_the_same_version_or_not(one, other, same):
-    assert one.is_surely(other) is same
-    assert other.is_surely(one) is same
+    assert one.is_same_version(other) is same
+    assert other.is_same_version(one) is same

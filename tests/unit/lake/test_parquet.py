@@ -12,7 +12,7 @@ import pytest
 
 from flows.load.crc32c import crc32c_of, crc32c_of_file
 from flows.load.lake.clear import home_name
-from flows.load.parquet.daily_files import DayFiles
+from flows.load.parquet.daily_files import DailyFiles
 from flows.load.parquet.fan_out import write_all
 from flows.load.parquet.file import RowGroups, described
 
@@ -27,7 +27,7 @@ def batch_of(moments: list[datetime], first: int = 0) -> pa.RecordBatch:
 @pytest.mark.parametrize("bound", [1, 10_000, 1 << 30], ids=["no room", "little room", "room"])
 def test_rows_in_any_order_come_to_their_days_in_their_order(tmp_path: Path, bound: int) -> None:
     rng = np.random.default_rng(1)
-    days = DayFiles(tmp_path, SCHEMA, "at", str, buffered_bytes=bound)
+    days = DailyFiles(tmp_path, SCHEMA, "at", str, buffered_bytes=bound)
     moments = [datetime(2020, 12, 1) + timedelta(seconds=int(s)) for s in rng.integers(0, 5 * 86_400, 5_000)]
     moments[7], moments[8] = datetime(2009, 1, 1), datetime(1969, 12, 31, 23, 59, 59, 999_999)
     for start in range(0, 5_000, 500):
@@ -63,7 +63,7 @@ def test_times_are_written_plain_and_all_else_by_dictionary(tmp_path: Path) -> N
 
 
 def test_a_batch_of_one_day_is_kept_as_it_is(tmp_path: Path) -> None:
-    days, batch = DayFiles(tmp_path, SCHEMA, "at", str), batch_of([datetime(2020, 12, 1)] * 5_000)
+    days, batch = DailyFiles(tmp_path, SCHEMA, "at", str), batch_of([datetime(2020, 12, 1)] * 5_000)
     days.add(batch)
     (groups,) = days._days.values()
     assert groups._batches[0].column(0).buffers()[1].address == batch.column(0).buffers()[1].address

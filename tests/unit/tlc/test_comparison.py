@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from flows.decide.reconcile.compare import compare_month
-from flows.decide.reconcile.observed import Place, SourceMonth, dropped_rules, source_of
+from flows.decide.reconcile.observed import MonthAtSource, MonthInTarget, dropped_rules, source_of
 from flows.decide.reconcile.result import MonthComparison, ReconcileReport
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.month import Month
@@ -28,14 +28,14 @@ LOAD = LoadReport(
     rows_loaded=83_130,
 )
 NAMES = ("postgres", "gcs unpartitioned", "gcs partitioned", "bigquery")
-AT_SOURCE = SourceMonth(True, "v1", Totals(83_130, None, None, datetime(2020, 12, 1), datetime(2020, 12, 31)))
+AT_SOURCE = MonthAtSource(True, "v1", Totals(83_130, None, None, datetime(2020, 12, 1), datetime(2020, 12, 31)))
 
 
-def place(name: str, load: LoadReport | None = LOAD, totals: Totals | None = TOTALS, **options) -> Place:
-    return Place(name, name.split(maxsplit=1)[0], load, totals, **options)  # type: ignore[arg-type]
+def place(name: str, load: LoadReport | None = LOAD, totals: Totals | None = TOTALS, **options) -> MonthInTarget:
+    return MonthInTarget(name, name.split(maxsplit=1)[0], load, totals, **options)  # type: ignore[arg-type]
 
 
-def compared(*places: Place, source: SourceMonth | None = AT_SOURCE, month: Month = MONTH) -> MonthComparison:
+def compared(*places: MonthInTarget, source: MonthAtSource | None = AT_SOURCE, month: Month = MONTH) -> MonthComparison:
     """The places given, and the others as they should be."""
     given = {one.name: one for one in places}
     every = [given.get(name) or place(name) for name in NAMES]
@@ -80,7 +80,7 @@ def test_missing_where_another_or_the_source_has_it() -> None:
     everywhere = [place(name, None, None) for name in NAMES]
     assert len(told(compared(*everywhere))) == 4
     assert compared(*everywhere, source=None).differences == []
-    unpublished = compared(*everywhere, source=SourceMonth(False))
+    unpublished = compared(*everywhere, source=MonthAtSource(False))
     assert (unpublished.differences, unpublished.notes) == ([], ["not published"])
 
 
@@ -91,7 +91,7 @@ def test_damage_is_told_as_it_is() -> None:
 
 
 def test_another_version_at_the_source_explains_all_else() -> None:
-    newer = SourceMonth(True, "v2", Totals(83_200))
+    newer = MonthAtSource(True, "v2", Totals(83_200))
     comparison = compared(source=newer)
     assert {kind for kind, _ in told(comparison)} == {"republished"}
     assert [difference.target for difference in comparison.differences] == ["postgres", "gcs", "bigquery"]
@@ -102,7 +102,7 @@ def test_another_version_at_the_source_explains_all_else() -> None:
 def test_a_place_that_is_up_to_date_is_the_reference() -> None:
     new = LOAD.model_copy(update={"source_etag": "v2", "rows_read": 83_200, "rows_loaded": 83_200})
     comparison = compared(
-        place("bigquery", new, replace(TOTALS, rows=83_200)), source=SourceMonth(True, "v2", Totals(83_200))
+        place("bigquery", new, replace(TOTALS, rows=83_200)), source=MonthAtSource(True, "v2", Totals(83_200))
     )
     assert {place for _, place in told(comparison)} == {"postgres", "gcs unpartitioned"}
     assert {kind for kind, _ in told(comparison)} == {"republished"}
@@ -112,8 +112,8 @@ def test_a_place_that_is_up_to_date_is_the_reference() -> None:
 def test_without_versions_rows_decide() -> None:
     nameless = LOAD.model_copy(update={"source_etag": None})
     places = [place(name, nameless) for name in NAMES]
-    assert compared(*places, source=SourceMonth(True, None, Totals(83_130))).differences == []
-    comparison = compared(*places, source=SourceMonth(True, None, Totals(83_131)))
+    assert compared(*places, source=MonthAtSource(True, None, Totals(83_130))).differences == []
+    comparison = compared(*places, source=MonthAtSource(True, None, Totals(83_131)))
     assert "postgres has 83,130 rows and 0 rejected ones, where the source's file has 83,131" in comparison.sentence
 
 
@@ -171,7 +171,7 @@ def test_what_the_catalogue_expects_is_a_note() -> None:
     comparison = compared(*places, source=None)
     assert comparison.differences == []
     assert comparison.notes == ["TLC has published it again since 2024-05: 80,000 rows, 83,130 then"]
-    gone = compared(*places, source=SourceMonth(False))
+    gone = compared(*places, source=MonthAtSource(False))
     assert gone.notes[0] == "tlc does not have it any more"
 
 

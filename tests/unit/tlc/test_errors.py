@@ -14,16 +14,16 @@ KINDS = [kind for kind in PUBLIC.values() if isinstance(kind, type) and issubcla
 
 
 def test_message_begins_with_dataset_and_month() -> None:
-    error = NotTripFile("it is a page.").located("green", "2020-12", "http://x/")
+    error = NotTripFile("it is a page.").with_context("green", "2020-12", "http://x/")
     assert str(error) == "green 2020-12: it is a page."
     assert (error.dataset, error.month, error.url) == ("green", "2020-12", "http://x/")
     assert isinstance(error, SourceError)
 
 
 def test_what_was_known_when_it_was_raised_stays() -> None:
-    error = TargetBusy("busy.", dataset="fhv", month="2019-01").located("green", "2020-12", "http://x/")
+    error = TargetBusy("busy.", dataset="fhv", month="2019-01").with_context("green", "2020-12", "http://x/")
     assert (str(error), error.url) == ("fhv 2019-01: busy.", "http://x/")
-    assert str(error.located("a", "b")) == "fhv 2019-01: busy."
+    assert str(error.with_context("a", "b")) == "fhv 2019-01: busy."
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from flows.decide.new_months import same_version
-from flows.decide.plan import AtSource, Standing, plan_month
+from flows.decide.plan import LoadedMonth, SourceVersion, plan_month
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import LAYOUTS
@@ -17,10 +17,10 @@ from flows.tlc.report import TARGETS, LoadReport
 
 REQUEST = MonthRequest(Dataset.green, Month(2020, 12))
 URL = "http://site/trip-data/green_tripdata_2020-12.parquet"
-AT_SOURCE = AtSource('"v1"', 1_000_000)
+AT_SOURCE = SourceVersion('"v1"', 1_000_000)
 
 
-def standing(etag: str = '"v1"', request: MonthRequest = REQUEST, **changes: object) -> Standing:
+def standing(etag: str = '"v1"', request: MonthRequest = REQUEST, **changes: object) -> LoadedMonth:
     report = LoadReport(
         dataset="green",
         month="2020-12",
@@ -30,7 +30,7 @@ def standing(etag: str = '"v1"', request: MonthRequest = REQUEST, **changes: obj
         rows_read=10,
         rows_loaded=10,
     )
-    found = Standing(report, request.content_key(etag), datetime(2026, 1, 1, tzinfo=UTC), layouts=LAYOUTS)
+    found = LoadedMonth(report, request.content_key(etag), datetime(2026, 1, 1, tzinfo=UTC), layouts=LAYOUTS)
     return replace(found, **changes)
 
 
@@ -59,7 +59,7 @@ def test_force_loads_what_stands() -> None:
     ],
     ids=["another version", "other rules", "rows gone"],
 )
-def test_what_differs_is_loaded_and_takes_the_warehouse_along(other: Standing) -> None:
+def test_what_differs_is_loaded_and_takes_the_warehouse_along(other: LoadedMonth) -> None:
     loads = dict.fromkeys(TARGETS, standing()) | {"gcs": other}
     assert actions(loads=loads | {"bigquery": other})["bigquery"] == "load"
     assert actions(loads=loads)["gcs"] == "load"
@@ -84,7 +84,7 @@ def test_warehouse_alone_follows_the_lake_whatever_the_source_has() -> None:
 
 
 def test_source_without_versions_is_loaded_again() -> None:
-    assert actions(AtSource(None), dict.fromkeys(TARGETS, standing()), ["postgres"]) == {"postgres": "load"}
+    assert actions(SourceVersion(None), dict.fromkeys(TARGETS, standing()), ["postgres"]) == {"postgres": "load"}
 
 
 def test_sizes_are_the_sources_where_it_says_them() -> None:

@@ -19,7 +19,7 @@ from flows.tlc.column import Column
 from flows.tlc.column_types import COLUMN_TYPES
 from flows.tlc.dataset import Dataset
 from flows.tlc.schema import schema_of
-from flows.transform.fit import fit_values
+from flows.transform.cast import cast_values
 from flows.transform.rejected import plain_value, rejected_rows
 
 NAN = float("nan")
@@ -53,13 +53,13 @@ BYTE_KINDS = [pa.binary(), pa.large_binary(), pa.binary_view()]
 
 def check(values: pa.Array[Any], column: Column) -> None:
     """A batch is what its values are one by one; what does not fit is null."""
-    fitted, unfit = fit_values(values, column)
+    fitted, unfit = cast_values(values, column)
     fitted.validate(full=True)
     assert (fitted.type, len(fitted)) == (column.arrow, len(values))
     assert unfit == sorted(set(unfit))
     found = fitted.to_pylist()
     for row in range(len(values)):
-        alone, is_unfit = fit_values(values.slice(row, 1), column)
+        alone, is_unfit = cast_values(values.slice(row, 1), column)
         assert alone.to_pylist() == [found[row]], values[row]
         assert bool(is_unfit) == (row in unfit), values[row]
         assert found[row] is None or row not in unfit

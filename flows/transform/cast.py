@@ -46,7 +46,7 @@ _MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _UNFIT = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 
 
-def fit_values(values: Values, column: Column) -> Fitted:
+def cast_values(values: Values, column: Column) -> Fitted:
     """``values`` in the column's type, and the positions of those that do not fit it (null in the result)."""
     if pt.is_boolean(values.type) and column.values and "TRUE" not in column.text_values:
         return _nothing(values, column)

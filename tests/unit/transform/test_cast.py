@@ -11,7 +11,7 @@ import pytest
 from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
 from flows.tlc.schema import schema_of
-from flows.transform.fit import fit_values
+from flows.transform.cast import cast_values
 from flows.transform.rejected import plain_value
 
 SMALL = Column("small", "int16", "A number.", source_names=("small",))
@@ -24,7 +24,7 @@ MOMENT = datetime(2020, 1, 2, 3, 4, 5)
 
 
 def assert_fits(values: pa.Array, column: Column, expected: list, unfit: list[int]) -> None:
-    fitted, rows = fit_values(values, column)
+    fitted, rows = cast_values(values, column)
     assert fitted.type == column.arrow
     assert (fitted.to_pylist(), sorted(rows)) == (expected, unfit)
 
@@ -168,7 +168,7 @@ def test_flags_of_every_era_become_letters(values) -> None:
 def test_empty_batches_fit() -> None:
     for column in (SMALL, AMOUNT, TIME, TEXT, YELLOW.column("vendor_id")):
         for kind in (pa.int64(), pa.float64(), pa.string(), pa.binary(), pa.null()):
-            fitted, unfit = fit_values(pa.array([], kind), column)
+            fitted, unfit = cast_values(pa.array([], kind), column)
             assert (fitted.type, len(fitted), unfit) == (column.arrow, 0, [])
 
 
@@ -182,7 +182,7 @@ GREEN_FLAG = schema_of(Dataset.green).column("store_and_fwd_flag")
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()], ids=str)
 def test_missing_values_are_null_however_they_are_written(written, kind) -> None:
     for column, other in ((SMALL, "1"), (AMOUNT, "1"), (TIME, "2020-01-02 03:04:05"), (DAYS, "2020-01-02")):
-        fitted, unfit = fit_values(pa.array([written, other]).cast(kind), column)
+        fitted, unfit = cast_values(pa.array([written, other]).cast(kind), column)
         assert (fitted.null_count, fitted[1].is_valid, unfit) == (1, True, [])
     assert_fits(pa.array([written]).cast(kind), TEXT, [written], [])
 
