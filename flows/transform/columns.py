@@ -92,13 +92,16 @@ def check_complete(
             f"the file has no {required.name} (nor {', '.join(required.source_names)}), without which no trip can be "
             f"loaded; it has {', '.join(column_names)}.{_like_another(schema, month, column_names)}"
         )
-    other = _like_another(schema, month, column_names)
+    lacks = (
+        f"the file has no {_listed([column.name for column in missing])}, which {schema.dataset} files of {month} have"
+    )
+    if other := _like_another(schema, month, column_names):
+        raise MissingColumn(f"{lacks}.{other} Look at what the source delivers there.")
     file = f"flows/tlc/schemas/{schema.dataset}.toml"
-    renamed = f" Of {_listed(unknown)}, which {file} does not know, one may be its new name." if unknown else ""
+    instead = f" (it has {_listed(unknown)} instead)" if unknown else ""
     raise MissingColumn(
-        f"the file has no {_listed([column.name for column in missing])}, which {schema.dataset} files of {month} "
-        f"have: it would be null in every row.{other or renamed} If TLC calls it otherwise now, add that name to "
-        f'source_names in {file}; if it came to an end, write until = "{month.plus(-1)}" there.'
+        f"{lacks}{instead}: nothing would be loaded for it. If TLC calls it otherwise now, add that name to its "
+        f'source_names in {file}; if TLC publishes it no more, write until = "{month.plus(-1)}" there.'
     )
 
 

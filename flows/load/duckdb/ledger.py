@@ -30,15 +30,16 @@ def read_load(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad) -> Loa
 
 def last_rows(connection: duckdb.DuckDBPyConnection, where: str, values: dict[str, str]) -> list[dict[str, Any]]:
     """The row of each month's last load among those that ``where`` names."""
-    if not existing_columns(connection, LEDGER_TABLE):
+    existing = existing_columns(connection, LEDGER_TABLE)
+    if not existing:
         return []
+    columns = [column.name for column in LEDGER if column.name in existing]
     found = connection.execute(
-        f"select * from {SCHEMA}.{LEDGER_TABLE} where {where} "  # noqa: S608
+        f"select {', '.join(columns)} from {SCHEMA}.{LEDGER_TABLE} where {where} "  # noqa: S608
         "qualify row_number() over (partition by month order by load_id desc) = 1 order by month",
         values,
     )
-    names = [name for name, *_ in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
 
 def enter_load(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, report: LoadReport) -> None:

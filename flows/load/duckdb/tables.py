@@ -20,10 +20,7 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection, schema: Schema) -> None
     connection.execute(f"create schema if not exists {SCHEMA}")
     if not existing_columns(connection, LEDGER_TABLE):
         connection.execute("; ".join(_create_ledger()))
-    ledger = existing_columns(connection, LEDGER_TABLE)
-    for later in LEDGER:  # what an older version's ledger lacks
-        if later.name not in ledger:
-            connection.execute(f"alter table {SCHEMA}.{LEDGER_TABLE} add column {later.name} {later.duckdb}")
+    _widen_ledger(connection)
     table = trips_table(schema.dataset)
     existing = existing_columns(connection, table)
     if not existing:
@@ -43,6 +40,14 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection, schema: Schema) -> None
                 f"{SCHEMA}.{table}.{column.name} is {found} in DuckDB, but {column.duckdb} is declared. Change it "
                 f"with: alter table {SCHEMA}.{table} alter {column.name} type {column.duckdb}; then run again."
             )
+
+
+def _widen_ledger(connection: duckdb.DuckDBPyConnection) -> None:
+    """Add the columns that the ledger of an older version lacks."""
+    existing = existing_columns(connection, LEDGER_TABLE)
+    for column in LEDGER:
+        if column.name not in existing:
+            connection.execute(f"alter table {SCHEMA}.{LEDGER_TABLE} add column {column.name} {column.duckdb}")
 
 
 def existing_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
