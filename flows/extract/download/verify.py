@@ -25,6 +25,7 @@ IMPOSTORS = (
     ("a file with merge conflict markers", re.compile(rb"(.*\n)*?(<{7} |>{7} )")),
     ("a gzip stream", re.compile(re.escape(GZIP_MAGIC))),
     ("a Parquet file", re.compile(PARQUET_MAGIC)),
+    ("UTF-16 text", re.compile(rb"\xff\xfe|\xfe\xff")),
     ("a ZIP archive", re.compile(rb"PK\x03\x04")),
 )
 HALF = "Run again later; if it stays so, the file is broken at the source."

@@ -17,13 +17,14 @@ from flows.tlc.errors import NotTripFile
 
 # The widest trip has 25 columns in 300 bytes. A "line" longer than this is none, and would have to fit in memory.
 LONGEST_LINE = 1 << 20
-_LF, _QUOTE = b'\n"'
+# What NumPy looks at in one go: its intermediate arrays stay in the processor's cache.
+_PIECE_BYTES = 64 << 10
+_LF, _CR, _QUOTE, _COMMA = b'\n\r",'
+_LONE_CR = re.compile(rb"\r(?!\n)")
 _LINE = re.compile(rb"[^\r\n]+")
 _QUOTED = re.compile(rb'"(?:[^"]++|"")*+"')
 _FIELD = rb'(?:"(?:[^"]++|"")*+"|[^",]*+)'
 _RECORD = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+")
-# What may stand beside a quote that opens or closes a value: a delimiter, a line end, the other half of a doubled one.
-_BESIDE_QUOTE = np.isin(np.arange(256), list(b',\r\n"'))
 
 
 def read_blocks(stream: IO[bytes] | Any, rest: bytes, size: int) -> Iterator[bytes]:
@@ -58,12 +59,20 @@ def read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
 def regular_lines(block: bytes) -> int | None:
     """How many lines the block has, by its LFs; None if its quotes are such that a parser might join or bend lines.
 
-    Without quotes a parser does neither. It costs 2 % of parsing the block, half of it if each value is quoted.
+    Without quotes a parser does neither. It costs 3 % of parsing the block, 40 % if each value is quoted.
     """
-    codes = np.frombuffer(block, np.uint8)
-    if b'"' in block and not _is_well_quoted(block, codes):
+    codes, has_quotes = np.frombuffer(block, np.uint8), b'"' in block
+    # A lone CR ends a line as well, and could make up for two lines that quotes join.
+    if has_quotes and b"\r" in block and _LONE_CR.search(block):
         return None
-    return int(np.count_nonzero(codes == _LF))
+    lines = start = 0
+    while start < len(block):
+        end = block.find(b"\n", start + _PIECE_BYTES) + 1 or len(block)
+        piece, start = codes[start:end], end
+        if has_quotes and not _is_well_quoted(piece):
+            return None
+        lines += int(np.count_nonzero(piece == _LF))
+    return lines
 
 
 def lines_of(block: bytes) -> Iterator[bytes]:
@@ -78,14 +87,17 @@ def field_count(line: bytes) -> int | None:
     return _QUOTED.sub(b"", line).count(b",") + 1 if _RECORD.fullmatch(line) else None
 
 
-def _is_well_quoted(block: bytes, codes: Any) -> bool:
-    """Whether the quotes, in turn, open a value after a delimiter and close one before a delimiter.
+def _is_well_quoted(codes: Any) -> bool:
+    """Whether the quotes of whole lines, in turn, open a value after a delimiter and close one before a delimiter.
 
-    A value may still reach over a line's end: then there are fewer rows than LFs, if no lone CR makes up for it.
-    ``codes`` end with a line end, so that there is a byte before the first of them, and one after each quote.
+    A value may still reach over lines' ends: then a parser finds fewer rows than LFs. As the codes end with a line's
+    end, there is one before the first of them too, and one after each quote.
     """
-    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
-        return False
     quotes = np.flatnonzero(codes == _QUOTE)
     before, after = codes[quotes[0::2] - 1], codes[quotes[1::2] + 1]
-    return before.size == after.size and bool(_BESIDE_QUOTE[before].all() and _BESIDE_QUOTE[after].all())
+    return before.size == after.size and _may_be_beside(before) and _may_be_beside(after)
+
+
+def _may_be_beside(codes: Any) -> bool:
+    """Whether all may stand beside a quote: a delimiter, a line end, the other half of a doubled quote."""
+    return bool(((codes == _COMMA) | (codes == _LF) | (codes == _CR) | (codes == _QUOTE)).all())

@@ -88,6 +88,7 @@ def test_a_parquet_file_needs_a_footer_that_can_be_read(problem):
         (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer instead of the file itself"),
         (b"a,b\n1,2\n<<<<<<< HEAD\n", "a file with merge conflict markers"),
         (b"PK\x03\x04", "a ZIP archive"),
+        ("VendorID,fare".encode("utf-16"), "UTF-16 text"),
         (b"PAR1....PAR1", "a Parquet file"),
         (b"\x00\x01\x02", "unknown bytes"),
     ],
