@@ -49,6 +49,7 @@ def start_postgres(folder: Path | None = None) -> str:
         make_private(postgres_folder().parent)
     socket = postgres_server.start_server(folder or postgres_folder(), programs)
     if folder is None:
+        _socket_note().touch(mode=0o600)
         _socket_note().write_text(str(socket))
     return f"postgresql://postgres:@/postgres?host={socket}"
 

@@ -54,7 +54,7 @@ def start_server(folder: Path, programs: Path) -> Path:
     """
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")), _made_whole(folder):
+    with FileLock(folder.with_suffix(".lock"), mode=0o600), _made_whole(folder):
         running = postgres_process(folder)
         if running and _SOCKET not in running.cmdline():
             stop_server(folder)  # started by an earlier version, which let everybody in
@@ -119,6 +119,7 @@ def _start(folder: Path, programs: Path, deadline: float) -> None:
     if not (folder / "PG_VERSION").exists():
         _make_cluster(folder, programs)
     let_in_owner_only(folder)
+    log.touch(mode=0o600)
     with log.open("ab") as output:
         begin = output.tell()
         server = _run(folder, programs / "postgres", (*_OPTIONS, _name_option(folder)), output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -24,6 +25,10 @@ from tests.servers.prefect_process import PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
 os.environ.pop("COLUMNS", None)  # tables are as wide as in a pipe, whatever the terminal that the tests run in
+
+# A shell that ignores Ctrl-C hands that on, also to processes that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The machine's own is shared with other users. Each checkout has one of its own, and processes that tests start, too.
 _TEMPORARY = PROJECT / ".local" / "tests"

@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+from deployments.local.stand_in import stand_in_site
 
 from flows import green_taxi_etl
 from flows.extract.download.cache import CacheSlot
@@ -29,6 +30,17 @@ def test_homework_reads_266_855_rows_and_loads_139_370(environment: Path, databa
     ]
     assert len(columns) == 21
     assert {"vendor_id", "ratecode_id", "pu_location_id", "do_location_id"} <= set(columns)
+
+
+def test_homework_holds_for_the_made_up_months_of_a_demo(
+    environment: Path, database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which have odd rows of every other kind; the deployment runs daily with these months."""
+    with stand_in_site(tmp_path / "site") as made_up:
+        monkeypatch.setenv("TLC_MIRROR_URL", made_up.url)
+        report = green_taxi_etl()
+    assert report.status == "loaded"
+    assert database.value("select count(*) from mage.green_taxi") == report.rows_loaded > 20_000
 
 
 def test_homework_run_again_replaces_the_table(environment: Path, database) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prefect.settings import get_current_settings
 
-from deployments.local.environment import demo_folder, platform_environment
+from deployments.local.environment import demo_folder, keep_private, platform_environment
 
 API = "http://127.0.0.1:4200/api"
 LEADS_ELSEWHERE = (
@@ -39,6 +42,27 @@ def test_made_up_months_are_kept_apart(tmp_path: Path) -> None:
     environment = platform_environment(tmp_path, API, demo_folder(tmp_path))
     assert environment["TLC_LOCAL_DIR"] == str(tmp_path / "demo")
     assert environment["PREFECT_HOME"] == str(tmp_path / "platform")
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize(("lake", "readable"), [("", 0o600), ("file:///srv/lake", 0o666)])
+def test_what_the_platform_writes_is_its_owners(
+    lake: str, readable: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_umask: None
+) -> None:
+    """Its folders always, whatever the umask; new files, too, unless the user chose where they go."""
+    monkeypatch.setenv("TLC_LAKE_URL", lake)
+    (tmp_path / "platform").mkdir()
+    keep_private(tmp_path / "platform")
+    temporary = Path(platform_environment(tmp_path / "platform", API)["TMPDIR"])
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (temporary, tmp_path / "platform")] == [0o700] * 2
+    (temporary / "file").touch()
+    assert stat.S_IMODE((temporary / "file").stat().st_mode) == readable
 
 
 def test_no_page_of_another_origin_may_ask_the_api(tmp_path: Path) -> None:
