@@ -129,9 +129,7 @@ class TripStream:
             batch = rejected_lines(lines)
             self.counts.rows_read += len(lines)
             self.counts.rejected.update(batch.column("rule").to_pylist())
-            self._faults.add_lines(
-                f"{shown_value(line.text)} ({line.fields} fields, not {line.expected})" for line in lines
-            )
+            self._faults.add_lines(f"{shown_value(line.text)} ({line.problem})" for line in lines)
             self.on_rejected(batch)
 
     def _flag(self, broken: list[tuple[str, Any]]) -> None:

@@ -172,7 +172,7 @@ def test_error_names_lines_and_different_values_once() -> None:
     with pytest.raises(TooManyBadRows) as caught:
         run(file, share=0.01)
     assert "passenger_count has 4 values such as 'two' and 'three' (a word; expected" in str(caught.value)
-    assert "3 lines that are no rows, such as '1,2,3,4,5,6,7' (7 fields, not 5)" in str(caught.value)
+    assert "3 lines that are no rows, such as '1,2,3,4,5,6,7' (7 fields, expected 5)" in str(caught.value)
 
 
 def test_error_guesses_shifted_columns_only_if_many_have_other_values() -> None:
