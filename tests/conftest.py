@@ -105,13 +105,13 @@ def database(postgres_server: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One Prefect server with an empty database for the session; on Postgres, which takes its many writes faster."""
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Prefect server for the session, and the URL of its database: Postgres, which takes its many writes faster."""
     with prefect_database() as url:
         running = PrefectServer(tmp_path_factory.mktemp("prefect"), PREFECT_SERVER_DATABASE_CONNECTION_URL=url)
         running.start()
         with running.as_client():
-            yield
+            yield url.replace("+asyncpg", "")
             # What waits to be sent would be tried for a minute when this process ends.
             APILogWorker.drain_all()
             EventsWorker.drain_all()
@@ -137,7 +137,7 @@ def receiver() -> Iterator[WebhookReceiver]:
 
 @pytest.fixture
 def environment(
-    prefect: None, site: TripSite, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prefect: str, site: TripSite, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """The environment in which a flow finds its source, its database and a cache; returns the cache's folder."""
     cache = tmp_path / "cache"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -22,16 +22,18 @@ from flows.ui.progress import tell_progress
 
 # Seconds between two updates of a progress bar: each costs the load some 20 ms.
 PROGRESS_SECONDS = 2.0
-_NOT_UP_TO_DATE = "The progress bar is not up to date; the load is not affected"
 
 
 class ProgressBar:
-    """A progress artifact, made at the first update, so that a short load has none of its cost."""
+    """A progress artifact, made at the first update, so that a short load has none of its cost.
+
+    What cannot be shown once is not tried again: a server that is busy or gone takes two minutes to say so.
+    """
 
     def __init__(self, description: str):
         self._description = description
         self._artifact: UUID | None = None
-        self._is_watched = True
+        self._is_watched = self._is_shown = True
         self._due = time.monotonic() + PROGRESS_SECONDS
 
     def update(self, fraction: float) -> None:
@@ -40,8 +42,8 @@ class ProgressBar:
         self._tell(fraction)
         if time.monotonic() < self._due:
             return
-        self._due = time.monotonic() + PROGRESS_SECONDS
         self._show(round(fraction * 100, 1))
+        self._due = time.monotonic() + PROGRESS_SECONDS
 
     def finish(self) -> None:
         """Show that all is done."""
@@ -49,20 +51,25 @@ class ProgressBar:
         self._show(100.0)
 
     def _tell(self, fraction: float) -> None:
-        """Tell who watches, until that fails: it is not to be tried, and warned of, at every batch."""
-        if self._is_watched:
-            self._is_watched = False
-            with best_effort(_NOT_UP_TO_DATE):
-                tell_progress(self._description, fraction)
-                self._is_watched = True
+        self._is_watched = self._is_watched and _could(lambda: tell_progress(self._description, fraction))
 
     def _show(self, percent: float) -> None:
-        with best_effort(_NOT_UP_TO_DATE):
-            if self._artifact is None:
-                created = create_progress_artifact(percent, description=self._description)
-                self._artifact = created if isinstance(created, UUID) else None
-            else:
-                update_progress_artifact(self._artifact, percent)
+        self._is_shown = self._is_shown and _could(lambda: self._draw(percent))
+
+    def _draw(self, percent: float) -> None:
+        if self._artifact is None:
+            created = create_progress_artifact(percent, description=self._description)
+            self._artifact = created if isinstance(created, UUID) else None
+        else:
+            update_progress_artifact(self._artifact, percent)
+
+
+def _could(show: Callable[[], None]) -> bool:
+    """Whether it was shown; a warning in the log if not."""
+    with best_effort("The progress bar stays as it is; the load is not affected"):
+        show()
+        return True
+    return False
 
 
 @contextmanager

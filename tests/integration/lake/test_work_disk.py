@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-
 from flows.load.lake_workspace import workspace
+
 from flows.load.rejected_spill import rejected_spill
 from flows.tlc.errors import TargetUnavailable
 from flows.transform.rejected import REJECTED_SCHEMA
