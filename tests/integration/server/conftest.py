@@ -13,7 +13,7 @@ from prefect.client.orchestration import get_client
 
 from deployments.server.alerts import RetryPolicy
 from deployments.server.automations import Applied, apply_automations
-from tests.integration.alerts.runs import hangs
+from tests.integration.server.runs import hangs
 from tests.servers.postgres_process import prefect_database
 from tests.servers.prefect_process import ROOT, PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver

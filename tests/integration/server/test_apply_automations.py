@@ -11,7 +11,7 @@ from prefect.client.orchestration import get_client
 
 from deployments.server.alerts import MANAGED, managed_automations
 from deployments.server.automations import apply_automations
-from tests.integration.alerts.conftest import SHORT
+from tests.integration.server.conftest import SHORT
 
 pytestmark = pytest.mark.timeout(420)
 

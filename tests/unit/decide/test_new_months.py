@@ -8,7 +8,7 @@ from flows.decide.new_months import asked_in_turn, first_not_out, months_to_ask_
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.month import Month, months_between, newest_month
-from tests.unit.tlc.test_plan import standing
+from tests.unit.decide.test_plan import standing
 
 NEWEST = Month(2026, 9)
 FIRST = Month(2014, 1)

@@ -21,8 +21,8 @@ from flows.load.lake.manifest import Manifest
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetError, TargetMismatch, TargetUnavailable
 from flows.tlc.schema import bigquery_fields, schema_of
-from tests.integration.warehouse.lake_months import made_month
-from tests.integration.warehouse.rigs import BigQueryRig, bigquery_rig
+from tests.integration.load.warehouse.lake_months import made_month
+from tests.integration.load.warehouse.rigs import BigQueryRig, bigquery_rig
 from tests.servers.bigquery import BigQueryStandIn
 
 RUN = "0b61b0a8-3f63-4f7e-9c4c-0d3f2e6f3b11"

@@ -23,8 +23,8 @@ from flows.tlc.column_types import COLUMN_TYPES
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
 from flows.tlc.schema import schema_of
-from tests.integration.warehouse.lake_months import made_month
-from tests.integration.warehouse.rigs import DuckDbRig, duckdb_rig
+from tests.integration.load.warehouse.lake_months import made_month
+from tests.integration.load.warehouse.rigs import DuckDbRig, duckdb_rig
 
 # Loads the month of a manifest, saying when the rows are in and not yet committed; then waits to be killed.
 LOADER = """

@@ -16,16 +16,16 @@ from flows.load.lake.month import current_loads
 from flows.load.lake.protocol import TEMPORARY, ObjectChanged
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch, TargetUnavailable
-from tests.integration.lake.conftest import GREEN, Loader, assert_tidy, assert_true, gcs_lake
+from tests.integration.load.lake.conftest import GREEN, Loader, assert_tidy, assert_true, gcs_lake
 from tests.servers.gcs import GcsWire
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 STAGING = f"{TEMPORARY}trips/green/2023-12/"
 LOADS = """
 import sys
 from pathlib import Path
 from flows.load.lake.folder import FolderLake
-from tests.integration.lake.conftest import Loader
+from tests.integration.load.lake.conftest import Loader
 name, lake, work, times, *sources = sys.argv[1:]
 loader = Loader(FolderLake(Path(lake)), Path(work))
 print("ready", flush=True)

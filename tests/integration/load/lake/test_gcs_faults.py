@@ -13,7 +13,7 @@ from flows.load.crc32c import crc32c_of_file
 from flows.load.lake.gcs import GcsLake
 from flows.load.lake.protocol import ABSENT, Lake, ObjectChanged
 from flows.tlc.errors import TargetBusy, TargetError, TargetUnavailable
-from tests.integration.lake.conftest import Loader, assert_tidy, assert_true, gcs_lake
+from tests.integration.load.lake.conftest import Loader, assert_tidy, assert_true, gcs_lake
 from tests.servers.gcs import FakeGcs, GcsWire
 
 UNIT = 256 * 1024

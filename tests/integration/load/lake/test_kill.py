@@ -21,7 +21,7 @@ from flows.load.lake.clear import names_temporary
 from flows.load.lake.folder import FolderLake
 from flows.load.lake.protocol import TEMPORARY, Lake
 from flows.tlc.errors import NewerLoad
-from tests.integration.lake.conftest import Loader, assert_tidy, assert_true, gcs_lake
+from tests.integration.load.lake.conftest import Loader, assert_tidy, assert_true, gcs_lake
 from tests.servers.gcs import GcsWire
 
 CHANGES = ("upload", "copy", "write", "delete")
@@ -173,7 +173,7 @@ from google.cloud import storage
 from flows.load.lake.gcs import GcsLake
 url, source, work, etag = sys.argv[1:]
 client = storage.Client("p", AnonymousCredentials(), client_options={"api_endpoint": url})
-from tests.integration.lake.conftest import Loader
+from tests.integration.load.lake.conftest import Loader
 print("go", flush=True)
 Loader(GcsLake(client.bucket("lake"), "some/where"), Path(work))(Path(source), etag)
 """
@@ -189,7 +189,7 @@ def test_a_process_killed_on_the_wire(wire: GcsWire, tmp_path: Path, days_file, 
         wire.stall("objects.insert", 60, skip=1)
     else:
         wire.stall("objects.rewrite", 60, skip=2 * 3 - 1)  # the last of 3 kept and 3 placed
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[4]
     command = [sys.executable, "-c", SCRIPT, wire.url, str(days_file(2, 3)), str(tmp_path / "work"), "new"]
     process = subprocess.Popen(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)})
     wanted = "objects.insert" if stuck_in == "upload" else "objects.rewrite"

@@ -21,7 +21,7 @@ from flows.tlc.locations import lake_day_object, lake_object, manifest_object, r
 from flows.tlc.month import Month
 from flows.tlc.report import LoadReport
 from flows.tlc.schema import schema_of
-from tests.integration.lake.conftest import GREEN, Loader, assert_tidy, read_table
+from tests.integration.load.lake.conftest import GREEN, Loader, assert_tidy, read_table
 
 DAYS = "trips/green/partitioned/pickup_date=2023-12-"
 EVERY_DATASET = [

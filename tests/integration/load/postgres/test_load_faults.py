@@ -21,11 +21,11 @@ from flows.load.postgres.month import current_loads
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import NewerLoad, TargetBusy, TargetUnavailable
 from flows.tlc.month import Month
-from tests.integration.load_postgres.conftest import Running
+from tests.integration.load.postgres.conftest import Running
 
 pytestmark = pytest.mark.timeout(120)
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 COUNT = "select count(*) from tlc.green_trips"
 COPYING = (
     "select pid from pg_stat_activity where datname = current_database() and state = 'active' and query ~* '^copy'"

@@ -19,7 +19,7 @@ from flows.load.lake.totals import LakeMonth, sum_month
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import lake_object, manifest_object
 from flows.tlc.month import Month
-from tests.integration.lake.conftest import gcs_lake
+from tests.integration.load.lake.conftest import gcs_lake
 from tests.servers.gcs import GcsWire
 
 GREEN, MONTH = Dataset.green, Month(2023, 12)

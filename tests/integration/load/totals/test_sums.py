@@ -14,9 +14,9 @@ from flows.load.postgres import totals as postgres_totals
 from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 from flows.tlc.totals import Totals, differences
-from tests.integration.reconcile.conftest import MONTHS, expected_totals, real
-from tests.integration.warehouse.lake_months import made_month
-from tests.integration.warehouse.rigs import BigQueryRig, DuckDbRig, Rig, bigquery_rig, duckdb_rig
+from tests.integration.load.totals.conftest import MONTHS, expected_totals, real
+from tests.integration.load.warehouse.lake_months import made_month
+from tests.integration.load.warehouse.rigs import BigQueryRig, DuckDbRig, Rig, bigquery_rig, duckdb_rig
 
 GREEN = Dataset.green
 FIRST, LAST = Month(2014, 1), Month(2024, 1)

@@ -18,7 +18,7 @@ from flows.load.lake.manifest import Manifest
 from flows.load.warehouse.ledger import LEDGER
 from flows.load.warehouse.protocol import Warehouse, WarehouseLoad
 from flows.tlc.report import LoadReport
-from tests.integration.warehouse.lake_months import Bucket, WrittenLake, folder_put
+from tests.integration.load.warehouse.lake_months import Bucket, WrittenLake, folder_put
 from tests.servers.bigquery import BigQueryStandIn
 
 _OLDER = LEDGER[:-3]

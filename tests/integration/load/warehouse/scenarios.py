@@ -16,8 +16,8 @@ from flows.load.lake.manifest import Manifest
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.schema import schema_of
-from tests.integration.warehouse.lake_months import made_month
-from tests.integration.warehouse.rigs import Rig
+from tests.integration.load.warehouse.lake_months import made_month
+from tests.integration.load.warehouse.rigs import Rig
 
 
 class Killed(BaseException):

@@ -24,8 +24,8 @@ from flows.tasks.connect import open_lake
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetUnavailable
 from flows.tlc.file_url import path_to_url, url_to_path
-from tests.integration.warehouse.lake_months import WrittenLake, folder_put, made_month
-from tests.integration.warehouse.rigs import DuckDbRig
+from tests.integration.load.warehouse.lake_months import WrittenLake, folder_put, made_month
+from tests.integration.load.warehouse.rigs import DuckDbRig
 
 ODD = ["c#", "a b", "q?x", "100%", "a%20b", "é", "it's", 'd"q', "[ab]", "s*", "{a,b}", "x=1", "$HOME", "blocks.lock"]
 # What a glob of the odd name would find too, or what would be left of it as a URL.

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from flows.tlc.locations import Layout
-from tests.integration.warehouse.rigs import BigQueryRig, Rig, bigquery_rig, duckdb_rig
-from tests.integration.warehouse.scenarios import SCENARIOS, assert_same
+from tests.integration.load.warehouse.rigs import BigQueryRig, Rig, bigquery_rig, duckdb_rig
+from tests.integration.load.warehouse.scenarios import SCENARIOS, assert_same
 
 
 @pytest.fixture(params=["duckdb", "bigquery"])
