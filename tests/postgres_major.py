@@ -25,8 +25,8 @@ RELEASES = {
 }
 # What asks Postgres for more than a place to put a few rows.
 TESTS = (
-    "tests/integration/load_postgres",
-    "tests/integration/reconcile/test_sums.py",
+    "tests/integration/load/postgres",
+    "tests/integration/load/totals/test_sums.py",
     "tests/flows/test_api_to_postgres.py",
     "tests/flows/test_faults_postgres.py",
     "tests/flows/test_green_taxi_etl.py",

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from flows.load.bigquery.month import BigQueryWarehouse
-from tests.integration.warehouse.lake_months import WrittenLake
-from tests.integration.warehouse.rigs import BigQueryRig
+from tests.integration.load.warehouse.lake_months import WrittenLake
+from tests.integration.load.warehouse.rigs import BigQueryRig
 
 PROJECT = os.environ.get("TLC_CLOUD_PROJECT")
 LOCATION = os.environ.get("TLC_CLOUD_LOCATION", "EU")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from flows.load.lake.gcs import GcsLake
-from tests.integration.lake.conftest import days_file, loader  # noqa: F401 - fixtures of the scenarios
-from tests.integration.lake.test_load_month import (
+from tests.integration.load.lake.conftest import days_file, loader  # noqa: F401 - fixtures of the scenarios
+from tests.integration.load.lake.test_load_month import (
     test_a_layout_that_is_lacking_is_no_unchanged_and_one_that_is_there_stays,  # noqa: F401
     test_a_load_that_took_longer_does_not_put_an_older_version_back,  # noqa: F401
     test_a_republished_month_has_its_days_and_no_others,  # noqa: F401

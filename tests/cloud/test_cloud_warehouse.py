@@ -9,9 +9,9 @@ import pytest
 
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
-from tests.integration.warehouse.lake_months import made_month
-from tests.integration.warehouse.rigs import BigQueryRig, Rig
-from tests.integration.warehouse.scenarios import SCENARIOS, float_passengers
+from tests.integration.load.warehouse.lake_months import made_month
+from tests.integration.load.warehouse.rigs import BigQueryRig, Rig
+from tests.integration.load.warehouse.scenarios import SCENARIOS, float_passengers
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900)]
 

@@ -19,7 +19,7 @@ from flows.cli.external_tables import main as external_tables
 from flows.load.lake.manifest import Manifest
 from flows.tlc.errors import ParameterError
 from flows.tlc.locations import manifest_object
-from tests.integration.warehouse.lake_months import Put, WrittenLake, folder_put
+from tests.integration.load.warehouse.lake_months import Put, WrittenLake, folder_put
 from tests.servers.bigquery import BigQueryStandIn
 from tests.servers.gcs import GcsWire
 from tests.servers.google_token import TokenServer, service_account_file

@@ -6,8 +6,8 @@ import gzip
 from pathlib import Path
 
 import pytest
-from deployments.local.stand_in import stand_in_site
 
+from deployments.tlc_site.fake_tlc_site import stand_in_site
 from flows import green_taxi_etl
 from flows.extract.download.cache import CacheSlot
 from flows.tlc.errors import CheckFailed, NotTripFile, TooManyBadRows

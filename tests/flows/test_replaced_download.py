@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from flows.tasks_green_taxi import write_green_taxi_to_lake
-from flows.tasks_lake import load_into_lake
-from flows.tasks_postgres import load_into_postgres
-from flows.tasks_reconcile import sum_source_file
 from prefect import flow
 
 from flows.extract.download import Downloaded, SourceFile, discard
 from flows.tasks import download_month, find_month
+from flows.tasks.green_taxi import write_green_taxi_to_lake
+from flows.tasks.lake import load_into_lake
+from flows.tasks.postgres import load_into_postgres
+from flows.tasks.reconcile import sum_source_file
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import SourceChanged
 from flows.tlc.identity import MonthRequest

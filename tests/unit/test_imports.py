@@ -105,7 +105,7 @@ def test_no_room_is_reached_by_itself() -> None:
         (("flows.cli",), {"psycopg2", "httpx", "duckdb", "google"}),
         (("flows.api_to_postgres", "flows.api_to_gcs", "flows.gcs_to_bigquery"), {"psycopg2", "httpx", "duckdb"}),
     ],
-    ids=str,
+    ids=lambda given: "+".join(given) if isinstance(given, tuple) else "",
 )
 def test_rooms_do_not_know_these_libraries(rooms: tuple[str, ...], libraries: set[str]) -> None:
     inside = [path for path in MODULES if f"{name_of(path)}.".startswith(tuple(f"{name}." for name in rooms))]

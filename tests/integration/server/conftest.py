@@ -1,0 +1,72 @@
+"""One Prefect server, one webhook, and everything that alerts, under automations of the shortest patience there is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from deployments.server.alerts import RetryPolicy
+from deployments.server.automations import Applied, apply_automations
+from tests.integration.server.runs import hangs
+from tests.servers.postgres_process import prefect_database
+from tests.servers.prefect_process import ROOT, PrefectServer
+from tests.servers.webhook_receiver import WebhookReceiver
+
+# Prefect takes no less.
+SHORT = RetryPolicy(*(timedelta(seconds=10),) * 3)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A server on Postgres: on SQLite, an automation may miss an event when two writes meet (docs/decisions.md)."""
+    with prefect_database() as url:
+        running = PrefectServer(tmp_path_factory.mktemp("alerts"), PREFECT_SERVER_DATABASE_CONNECTION_URL=url)
+        running.start()
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def without_webhook(server: PrefectServer) -> Applied:
+    """What applying does on a server that has no alert block."""
+    with server.as_client():
+        return apply_automations(SHORT)
+
+
+@pytest.fixture(scope="session")
+def applied(server: PrefectServer, receiver: WebhookReceiver, without_webhook: Applied) -> Applied:
+    """What applying does once the alert block is registered."""
+    registered = server.run(
+        "-m",
+        "blocks.register",
+        environment={"TLC_ALERT_WEBHOOK_URL": receiver.url, "TLC_POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/none"},
+    )
+    assert registered.stdout.split()[-1] == "tlc-alerts", registered.stderr
+    with server.as_client():
+        return apply_automations(SHORT)
+
+
+@pytest.fixture(scope="session")
+def bad_runs(server: PrefectServer, applied: Applied) -> None:
+    """One run of each kind that alerts: failed, too slow, different, killed, and one that no worker takes."""
+    with server.as_client(), get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(hangs), "nobody-serves-it")
+        client.create_flow_run_from_deployment(deployment, name="waits in vain")
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("runs.py"))],
+        cwd=ROOT,
+        env=server.environment | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert any(line.strip() == "hangs" for line in process.stdout)
+    process.kill()
+    process.wait()
+    process.stdout.close()
