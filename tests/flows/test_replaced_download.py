@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from flows.extract.download import Downloaded, SourceFile, discard
-from flows.tasks import download_month, find_month
+from flows.extract.download.download import Downloaded, SourceFile, discard
+from flows.tasks.source import download_month, find_month
 from flows.tasks.green_taxi import write_green_taxi_to_lake
 from flows.tasks.lake import load_into_lake
 from flows.tasks.postgres import load_into_postgres
