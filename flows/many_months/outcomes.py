@@ -67,7 +67,7 @@ _LEFT: Mapping[str, tuple[TargetStatus, str | None]] = {
 
 def _left(plan: MonthPlan, target: Target) -> TargetOutcome:
     status, sentence = _LEFT.get(plan.actions[target], ("skipped", "it was not begun."))
-    standing = plan.standing.get(target)
+    standing = plan.loaded.get(target)
     rows = standing.report.rows_loaded if standing else 0
     return TargetOutcome(target=target, status=status, sentence=sentence, rows_loaded=rows)
 
