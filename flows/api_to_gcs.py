@@ -21,6 +21,8 @@ from flows.tasks.lake import find_in_lake, lake_place, load_into_lake
 from flows.tasks.policy import with_month_context
 from flows.tasks.source import download_month, find_month, finished_report, not_published_report, publish
 from flows.tlc.dataset import Source
+from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import LAYOUTS, Layout
 from flows.tlc.report import LoadReport
 
 
@@ -41,24 +43,27 @@ def api_to_gcs(
 ) -> LoadReport:
     """Load one month of trips from the source into the lake, replacing what the lake has of that month.
 
-    The month is replaced whole or not at all, as `manifests/<dataset>/<month>.json` in the lake says. Where the lake
+    The month is replaced whole or not at all, as `manifests/<dataset>/<month>.json` in the lake says. If the lake
     already has this very file in this layout, nothing is downloaded and the run ends as `unchanged`. Every row is
     loaded, or kept under `rejected/` with the rule that rejected it; odd rows are loaded and counted.
 
     Requires: the blocks `tlc-lake` and `tlc-source` or `mirror-source` (`python -m blocks.register`).
     """
-    started_at = datetime.now(UTC)
     request = month_request(dataset, month, source, drop_rules, new_columns)
-    layouts = layouts_of(layout)
+    return month_to_lake(request, layouts_of(layout), force=force)
+
+
+def month_to_lake(request: MonthRequest, layouts: frozenset[Layout] = LAYOUTS, *, force: bool = False) -> LoadReport:
+    """Find the month's file, and unless the lake has this very file, download it and load it; publish the report."""
+    started_at = datetime.now(UTC)
     with with_month_context(request):
-        file = find_month(request)
-        if file is None:
+        found = find_month(request)
+        if found is None:
             return not_published_report(request, "gcs")
         place = lake_place(request)
-        report = None if force else find_in_lake(request, file, layouts)
+        report = None if force else find_in_lake(found, layouts)
         if report is None:
-            downloaded = download_month(request, file)
-            report = load_into_lake(request, file, downloaded, layouts, started_at, force)
+            report = load_into_lake(download_month(found), layouts, started_at, force)
     report = finished_report(report, started_at)
     publish(report, place)
     return report

@@ -11,6 +11,7 @@ from flows.tasks.policy import with_month_context
 from flows.tasks.postgres import find_in_postgres, load_into_postgres
 from flows.tasks.source import download_month, find_month, finished_report, not_published_report, publish
 from flows.tlc.dataset import Source
+from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport
 
@@ -31,22 +32,25 @@ def api_to_postgres(
 ) -> LoadReport:
     """Load one month of trips from the source into Postgres, replacing what the table has of that month.
 
-    The month is replaced whole or not at all, in `tlc.<dataset>_trips`. Where the table already has this very file,
+    The month is replaced whole or not at all, in `tlc.<dataset>_trips`. If the table already has this very file,
     nothing is downloaded and the run ends as `unchanged`. Every row is loaded, or kept in `tlc.rejected_trips` with
     the rule that rejected it; odd rows are loaded and counted.
 
     Requires: the blocks `tlc-postgres` and `tlc-source` or `mirror-source` (`python -m blocks.register`).
     """
+    return month_to_postgres(month_request(dataset, month, source, drop_rules, new_columns), force=force)
+
+
+def month_to_postgres(request: MonthRequest, *, force: bool = False) -> LoadReport:
+    """Find the month's file, and unless Postgres has this very file, download it and load it; publish the report."""
     started_at = datetime.now(UTC)
-    request = month_request(dataset, month, source, drop_rules, new_columns)
     with with_month_context(request):
-        file = find_month(request)
-        if file is None:
+        found = find_month(request)
+        if found is None:
             return not_published_report(request, "postgres")
-        report = None if force else find_in_postgres(request, file)
+        report = None if force else find_in_postgres(found)
         if report is None:
-            downloaded = download_month(request, file)
-            report = load_into_postgres(request, file, downloaded, started_at, force)
+            report = load_into_postgres(download_month(found), started_at, force)
     report = finished_report(report, started_at)
     publish(report, f"`{SCHEMA}.{trips_table(request.dataset)}`, rejected rows in `{SCHEMA}.rejected_trips`")
     return report

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.decide.outcome import BackfillReport, failure_sentence
-from flows.many_months.outcomes import load_all, outcomes_of
-from flows.many_months.runner import MonthRunner
+from flows.decide.outcome import BackfillReport, failure_sentence, outcomes_of
+from flows.many_months.runner import MonthRunner, load_all
 from flows.many_months.targets import LoadOptions
 from flows.parameters import (
     DaskAddress,
@@ -67,7 +66,7 @@ def backfill(
 ) -> BackfillReport:
     """Load a range of months into any targets: whatever is missing there, or is another version than the source's.
 
-    Plans first, and shows the plan: which months there are, which stand unchanged, what there is to load. Then loads
+    Plans first, and shows the plan: which months there are, which are unchanged, what there is to load. Then loads
     at most `max_parallel` months at once. A month that fails stops no other; the run fails at the end if any did, and
     its table names every month and its outcome. Run it again to resume: it loads only what is missing. Cancel it at
     any time: every month is as it was, or loaded.
@@ -78,23 +77,23 @@ def backfill(
     started_at = datetime.now(UTC)
     months = month_range(dataset, source, start_month, end_month, flow_run.get_scheduled_start_time())
     requests = [month_request(dataset, month, source, drop_rules, new_columns) for month in months]
-    choice, crew = LoadOptions(tuple(targets), layout, force), MonthRunner(run_on, max_parallel, dask_address)
+    options, runner = LoadOptions(tuple(targets), layout, force), MonthRunner(run_on, max_parallel, dask_address)
     key = f"backfill-{requests[0].dataset}"
     with with_context(str(requests[0].dataset)):
-        plans = plan_months(requests, choice.targets, layouts=layouts_of(layout), force=force)
+        plans = plan_months(requests, options.targets, layouts=layouts_of(layout), force=force)
     publish_plan(plans, key)
     report = BackfillReport(
         dataset=str(requests[0].dataset),
         start_month=months[0],
         end_month=months[-1],
-        targets=list(choice.targets),
+        targets=list(options.targets),
         plan_only=plan_only,
         plan=plan_rows(plans),
     )
     if plan_only:
         return report
     with with_context(report.dataset):
-        loaded = load_all(plans, choice, crew)
+        loaded = load_all(plans, options, runner)
     report.months = outcomes_of(plans, loaded)
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_backfill(report, key)

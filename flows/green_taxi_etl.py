@@ -51,10 +51,10 @@ def green_taxi_etl(months: Months = ["2020-10", "2020-11", "2020-12"]) -> LoadRe
     downloads = []
     for request in requests:
         with with_month_context(request):
-            file = find_month(request)
-            if file is None:
+            found = find_month(request)
+            if found is None:
                 raise SourceUnavailable("the mirror does not have this month. Leave it out of `months`.")
-            downloads.append((request, file, download_month(request, file)))
+            downloads.append(download_month(found))
     with with_context("green", f"{months[0]}..{months[-1]}"):
         report = load_green_taxi(downloads, _KEY)
         folder = write_green_taxi_to_lake(downloads, report)

@@ -8,8 +8,8 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.decide.outcome import MonthOutcome
-from flows.many_months.slots import month_slot
 from flows.many_months.targets import LoadOptions, load_targets
+from flows.many_months.work_pool import month_slot
 from flows.parameters import (
     DatasetName,
     DropRules,
@@ -42,7 +42,7 @@ def _newest() -> str:
 @flow(
     name="load-month",
     flow_run_name=_run_name,
-    timeout_seconds=12 * 3600,  # twice a leg's: the warehouse takes minutes
+    timeout_seconds=12 * 3600,  # twice that of one target: the warehouse takes minutes
     persist_result=False,
 )
 def load_month(

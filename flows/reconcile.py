@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.decide.plan import LoadedMonths
 from flows.decide.reconcile.observed import CheckSource
 from flows.decide.reconcile.result import ReconcileReport
 from flows.parameters import CheckSourceChoice, ComparedTargets, DatasetName, FirstLoadedMonth, LastLoadedMonth
 from flows.tasks.plan import read_ledgers
 from flows.tasks.policy import with_context
-from flows.tasks.reconcile import Ledgers, Scope, compare_months
+from flows.tasks.reconcile import Scope, compare_months
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.errors import MonthsDiffer, ParameterError
 from flows.tlc.month import Month, months_between
@@ -40,11 +41,11 @@ def reconcile(
     targets: ComparedTargets = [],  # noqa: B006 - never changed; the UI's form shows it as an empty list
     check_source: CheckSourceChoice = "rows",
 ) -> ReconcileReport:
-    """Compare each month at the source, in Postgres, in the lake and in BigQuery, and fail where anything differs.
+    """Compare each month at the source, in Postgres, in the lake and in BigQuery, and fail if anything differs.
 
     Compared are rows, the sums of totals and of distances, first and last pickup; each target with its own ledger,
     with the source's file, and with the others; and the lake's objects with their manifest. A month that one place
-    has and another lacks is a difference, one that is not published is none. The run's table has a row a month, with
+    has and another lacks is a difference; one that is not published is not. The run's table has a row a month, with
     what differs in words; the event `tlc.reconcile.differs` tells others of it. Nothing is changed anywhere.
 
     Requires: the blocks of the targets and of the source (`python -m blocks.register`).
@@ -75,7 +76,7 @@ def reconcile(
 
 
 def _given_range(dataset: Dataset, start: str | None, end: str | None) -> tuple[Month | None, Month | None]:
-    """The months that were given; raises ParameterError where they are no range, or TLC can never have them."""
+    """The months that were given; raises ParameterError if they are no range, or TLC can never have them."""
     first, last = (Month.parse(text) if text else None for text in (start, end))
     for month in (first, last):
         if month:
@@ -92,12 +93,12 @@ def _scope(
     dataset: Dataset,
     given: tuple[Month | None, Month | None],
     targets: Sequence[Target],
-    ledgers: Ledgers,
+    ledgers: LoadedMonths,
     check_source: CheckSource,
 ) -> Scope:
-    """What is compared, where the caller left it open; raises ParameterError where what was asked for is nothing.
+    """What is compared: what was asked for, by default all that is loaded. Raises ParameterError if that is nothing.
 
-    Where nothing was asked for and nothing is loaded, that is no error: a schedule may be there before the first load.
+    If nothing was asked for and nothing is loaded, that is no error: a schedule may be there before the first load.
     """
     loaded = sorted({Month.parse(month) for by_month in ledgers.values() for month in by_month})
     if not loaded and not any(given) and not targets:
@@ -111,13 +112,13 @@ def _scope(
             "first, with backfill, or give start_month and end_month.",
             dataset=str(dataset),
         )
-    # Without a range: what is loaded, and not what somebody left out on purpose.
+    # Without a range: what is loaded, and not what was left out on purpose.
     months = months_between(first, last) if any(given) else loaded
     return Scope(dataset, tuple(months), tuple(chosen), check_source)
 
 
-def _loaded_meanwhile(scope: Scope, before: Ledgers, now: Ledgers) -> list[Month]:
-    """The months that another run has loaded while this one compared them: what differed in them may be that."""
+def _loaded_meanwhile(scope: Scope, before: LoadedMonths, now: LoadedMonths) -> list[Month]:
+    """The months that another run loaded while this one compared them, which may be why they differ."""
     return [
         month
         for month in scope.months

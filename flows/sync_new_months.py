@@ -8,9 +8,8 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.decide.new_months import first_not_out
-from flows.decide.outcome import SyncReport, failure_sentence
-from flows.many_months.outcomes import load_all, outcomes_of
-from flows.many_months.runner import MonthRunner
+from flows.decide.outcome import SyncReport, failure_sentence, outcomes_of
+from flows.many_months.runner import MonthRunner, load_all
 from flows.many_months.targets import LoadOptions
 from flows.parameters import DatasetNames, FromMonth, MaxParallel, RecheckMonths, RunOnWorkers, TargetNames
 from flows.tasks.plan import plan_new_months
@@ -39,7 +38,7 @@ def sync_new_months(
     """Load what is new at TLC's site: months that have come out, and loaded ones that TLC has published again.
 
     Asks with one HEAD request a month, few at a time, and downloads only what is to be loaded. Says which month is
-    not out yet. Run it every day: where nothing is new it takes seconds. Each month that is loaded emits the event
+    not out yet. Run it every day: if nothing is new it takes seconds. Each month that is loaded emits the event
     `tlc.month.loaded`, for automations.
 
     Requires: the blocks of the targets and `tlc-source` (`python -m blocks.register`).
@@ -47,15 +46,15 @@ def sync_new_months(
     started_at = datetime.now(UTC)
     newest = newest_month(flow_run.get_scheduled_start_time())
     start = Month.parse(start_month) if start_month else None
-    choice, crew = LoadOptions(tuple(targets)), MonthRunner(run_on, max_parallel)
-    report = SyncReport(targets=list(choice.targets), not_out_yet={})
+    options, runner = LoadOptions(tuple(targets)), MonthRunner(run_on, max_parallel)
+    report = SyncReport(targets=list(options.targets), not_out_yet={})
     for dataset in datasets:
         try:
             with with_context(str(dataset)):
-                plans = plan_new_months(dataset, choice.targets, start=start, newest=newest, recheck=recheck_months)
+                plans = plan_new_months(dataset, options.targets, start=start, newest=newest, recheck=recheck_months)
                 publish_plan(plans, f"sync-{dataset}")
-                report.months += outcomes_of(plans, load_all(plans, choice, crew))
-        except TripLoadError as error:  # of one dataset: the others have news of their own
+                report.months += outcomes_of(plans, load_all(plans, options, runner))
+        except TripLoadError as error:  # of one dataset: the others go on
             get_run_logger().error("%s", error)
             report.failed_datasets[str(dataset)] = error.message
         else:

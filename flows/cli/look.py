@@ -12,6 +12,7 @@ from flows import parameters
 from flows.cli import options
 from flows.cli.run import blocks_read
 from flows.cli.terminal import answering
+from flows.decide.plan import and_followed, plans_of
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.report import TARGETS
 
@@ -47,13 +48,13 @@ def plan(
         chosen = options.chosen_targets(targets)
         with blocks_read(terminal, *_TARGET_BLOCKS, *_SOURCE_BLOCKS):
             from flows.cli.tables import table_of  # noqa: PLC0415
-            from flows.tasks.plan import and_followed, ask_source, plans_of, read_ledgers  # noqa: PLC0415
+            from flows.tasks.plan import loaded_months, versions_at_source  # noqa: PLC0415
             from flows.ui.months import plan_rows, plan_sentence  # noqa: PLC0415 - Prefect takes two seconds
 
             with terminal.waiting("Reading what stands in the targets …"):
-                ledgers = read_ledgers.fn(dataset, and_followed(chosen))
+                ledgers = loaded_months(dataset, and_followed(chosen))
             with terminal.waiting("Asking the source …"):
-                at_source = ask_source.fn(dataset, source, [request.month for request in requests])
+                at_source = versions_at_source(dataset, source, [request.month for request in requests])
         plans = plans_of(requests, chosen, ledgers, at_source, layouts=parameters.layouts_of(layout), force=force)
         terminal.show(table_of(plan_rows(plans), numbers=("MB at source", "rows expected")), plan_sentence(plans))
         terminal.answer(

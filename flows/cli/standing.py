@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.decide.freshness import Freshness, freshness_of
-from flows.decide.plan import LoadedMonth, SourceVersion
+from flows.decide.plan import LoadedMonth, SourceVersion, and_followed
 from flows.decide.reconcile.observed import source_of
-from flows.tasks.plan import and_followed, ask_source, read_ledgers
+from flows.tasks.plan import loaded_months, versions_at_source
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.month import Month
 from flows.tlc.report import TARGETS, Target
@@ -39,7 +39,7 @@ def read_standing(
 def _of_dataset(
     dataset: Dataset, targets: Sequence[Target], between: tuple[str | None, str | None], ask: bool
 ) -> list[StandingLoad]:
-    ledgers = read_ledgers.fn(dataset, and_followed(targets))
+    ledgers = loaded_months(dataset, and_followed(targets))
     first, last = between[0] or "", between[1] or "9999"
     found = sorted(
         (month, TARGETS.index(target), target, load)
@@ -73,5 +73,5 @@ def _ask(dataset: Dataset, loads: Sequence[LoadedMonth]) -> Mapping[tuple[Source
     for source in Source:
         months = sorted({Month.parse(load.report.month) for load in loads if source_of(load.report) is source})
         if months:
-            answers |= {(source, month): seen for month, seen in ask_source.fn(dataset, source, months).items()}
+            answers |= {(source, month): seen for month, seen in versions_at_source(dataset, source, months).items()}
     return answers

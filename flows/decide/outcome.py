@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from flows.tlc.report import LoadReport, Status, Target
+from flows.decide.plan import LoadedMonths, MonthPlan
+from flows.tlc.report import TARGETS, LoadReport, Status, Target
 
 TargetStatus = Status | Literal["failed", "skipped"]
 
 
 class TargetOutcome(BaseModel):
-    """One month in one target. ``report`` is None where the leg failed, was skipped, or ran on another machine."""
+    """One month in one target. ``report`` is None if the load failed, was skipped, or ran on another machine."""
 
     target: Target
     status: TargetStatus
@@ -23,7 +24,7 @@ class TargetOutcome(BaseModel):
 
     @classmethod
     def of(cls, report: LoadReport) -> TargetOutcome:
-        """What a leg that ended well came to."""
+        """The outcome of a load that did not fail."""
         return cls(target=report.target, status=report.status, rows_loaded=report.rows_loaded, report=report)
 
 
@@ -40,7 +41,7 @@ class MonthOutcome(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """What failed, in the errors' own words, each said once; empty where nothing did."""
+        """What failed, in the errors' own words, each said once; empty if nothing did."""
         targets: dict[str, list[str]] = {}
         for leg in self.legs:
             if leg.status == "failed":
@@ -49,7 +50,7 @@ class MonthOutcome(BaseModel):
 
     @property
     def reports(self) -> list[LoadReport]:
-        """The reports of the legs that ended well in this process."""
+        """The reports of the loads in this process that did not fail."""
         return [leg.report for leg in self.legs if leg.report is not None]
 
     @property
@@ -67,7 +68,7 @@ class _ManyMonths(BaseModel):
 
     @property
     def reports(self) -> list[LoadReport]:
-        """The reports of all legs that ended well in this process, in the months' order."""
+        """The reports of all loads in this process that did not fail, in the months' order."""
         return [report for month in self.months for report in month.reports]
 
     @property
@@ -87,7 +88,7 @@ class BackfillReport(_ManyMonths):
 
     @property
     def has_any(self) -> bool:
-        """Whether any month was there to be loaded, or stands already, in any target."""
+        """Whether any month was there to be loaded, or is already loaded, in any target."""
         return any(leg.status in ("loaded", "unchanged", "failed") for month in self.months for leg in month.legs)
 
     def months_of(self, status: TargetStatus) -> list[str]:
@@ -96,7 +97,7 @@ class BackfillReport(_ManyMonths):
 
 
 class SyncReport(_ManyMonths):
-    """Every month that a look at the source found worth a word, and its outcome."""
+    """Every month that is new at the source, or not out yet, and its outcome."""
 
     not_out_yet: dict[str, str] = Field(description="The first month of each dataset that is not published yet")
     failed_datasets: dict[str, str] = Field(
@@ -117,3 +118,50 @@ def failure_sentence(months: Sequence[MonthOutcome], total: int) -> str:
         f"{len(months)} of {total} months failed: {told}{more} Run it again when that is mended: it loads only what "
         "is missing."
     )
+
+
+def outcomes_of(plans: Sequence[MonthPlan], loaded: Sequence[MonthOutcome]) -> list[MonthOutcome]:
+    """Every planned month and its outcome: what was loaded, and what its plans left as it is."""
+    done = {(outcome.month, leg.target): leg for outcome in loaded for leg in outcome.legs}
+    legs: dict[str, dict[Target, TargetOutcome]] = {}
+    for plan in plans:
+        month = str(plan.request.month)
+        these = {target: done.get((month, target)) or _left(plan, target) for target in plan.actions}
+        legs.setdefault(month, {}).update(these)
+    return [
+        MonthOutcome(dataset=str(plans[0].request.dataset), month=month, legs=[of[t] for t in TARGETS if t in of])
+        for month, of in legs.items()
+    ]
+
+
+_LEFT: Mapping[str, tuple[TargetStatus, str | None]] = {
+    "unchanged": ("unchanged", None),
+    "not_published": ("not_published", None),
+    "not_in_lake": ("skipped", "the lake does not have the month: add gcs to the targets."),
+}
+
+
+def _left(plan: MonthPlan, target: Target) -> TargetOutcome:
+    status, sentence = _LEFT.get(plan.actions[target], ("skipped", "it was not begun."))
+    current = plan.loaded.get(target)
+    rows = current.report.rows_loaded if current else 0
+    return TargetOutcome(target=target, status=status, sentence=sentence, rows_loaded=rows)
+
+
+def reconciled_with_ledger(
+    outcome: MonthOutcome,
+    before: LoadedMonths,
+    after: LoadedMonths,
+) -> MonthOutcome:
+    """The outcome as the targets' ledgers have it: a run on another machine says only how it ended."""
+
+    def settle(leg: TargetOutcome) -> TargetOutcome:
+        was, now = before[leg.target].get(outcome.month), after[leg.target].get(outcome.month)
+        rows = now.report.rows_loaded if now else 0
+        if now is not None and now != was:
+            return leg.model_copy(update={"status": "loaded", "sentence": None, "rows_loaded": rows})
+        if leg.status == "loaded":
+            return leg.model_copy(update={"status": "unchanged" if now else "not_published", "rows_loaded": rows})
+        return leg.model_copy(update={"rows_loaded": rows})
+
+    return outcome.model_copy(update={"legs": [settle(leg) for leg in outcome.legs]})

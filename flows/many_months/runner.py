@@ -1,9 +1,10 @@
-"""Load many months, a few at a time: in this process' threads, on a Dask cluster, or as runs in a work pool."""
+"""Carry a plan out, a few months at a time: in this process' threads, on a Dask cluster, or as runs in a work pool."""
 
 from __future__ import annotations
 
 import queue
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,22 +18,23 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.decide.outcome import MonthOutcome, TargetOutcome
+from flows.decide.outcome import MonthOutcome, TargetOutcome, reconciled_with_ledger
 from flows.decide.plan import MonthPlan
 from flows.many_months.targets import LoadOptions, load_targets
-from flows.many_months.work_pool import load_month_elsewhere
-from flows.many_months.work_pool_idle import why_none_begins
+from flows.many_months.work_pool import check_deployed, load_month_elsewhere, why_none_begins
 from flows.parameters import RunOn
+from flows.tasks.plan import read_ledgers
 from flows.tlc.errors import ParameterError
 from flows.ui.cancellation import stopping_together
+from flows.ui.report import ProgressBar
 
-# Seconds without a month's end after which a backfill on a work pool looks whether any has begun.
+# Seconds without a month's end after which a backfill on a work pool checks whether any has begun.
 SILENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class MonthRunner:
-    """Who loads the months: where, how many at a time, and which Dask scheduler where it is Dask."""
+    """Where months are loaded, how many at a time, and on which Dask scheduler if it is Dask."""
 
     run_on: RunOn = "here"
     at_once: int = 2
@@ -42,8 +44,8 @@ class MonthRunner:
         if self.run_on == "dask" and not self.dask_address:
             raise ParameterError("run_on='dask' needs dask_address, for example tcp://scheduler:8786.")
 
-    def runner(self) -> TaskRunner[Any]:
-        """The task runner; raises ParameterError where its package is not installed."""
+    def task_runner(self) -> TaskRunner[Any]:
+        """Prefect's task runner; raises ParameterError if its package is not installed."""
         if self.run_on != "dask":
             return ThreadPoolTaskRunner(max_workers=self.at_once)
         try:
@@ -61,52 +63,76 @@ class MonthRunner:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def load_month_here(plan: MonthPlan, choice: LoadOptions) -> Any:
-    """Load the month into the targets that the plan says; failed, where one of them did, with the outcome as result."""
-    outcome = load_targets(plan.request, choice, only=plan.to_load)
+def load_month_here(plan: MonthPlan, options: LoadOptions) -> Any:
+    """Load the month into the targets that the plan says; failed if one of them did, with the outcome as its result."""
+    outcome = load_targets(plan.request, options, only=plan.to_load)
     return Failed(message=outcome.sentence, data=outcome) if outcome.failed else outcome
 
 
-def load_planned(plans: Sequence[MonthPlan], choice: LoadOptions, crew: MonthRunner) -> Generator[MonthOutcome]:
+def load_all(plans: Sequence[MonthPlan], options: LoadOptions, runner: MonthRunner) -> list[MonthOutcome]:
+    """Load every month whose plan says so; returns the outcomes in the months' order.
+
+    The progress bar is updated, and a line logged, after each month. Raises ParameterError if the runner cannot work.
+    """
+    work = [plan for plan in plans if plan.to_load]
+    if not work:
+        return []
+    dataset = work[0].request.dataset
+    in_pool = runner.run_on == "work_pool"
+    if in_pool:
+        check_deployed()
+    before = read_ledgers(dataset, options.targets) if in_pool else {}
+    bar = ProgressBar(f"Months of {dataset} that are done")
+    outcomes: list[MonthOutcome] = []
+    with closing(load_planned(work, options, runner)) as ended:  # anything raised here stops the months under way
+        for outcome in ended:
+            outcomes.append(outcome)
+            bar.update(len(outcomes) / len(work))
+            _log(outcome, len(outcomes), len(work))
+    bar.finish()
+    if in_pool:
+        after = read_ledgers(dataset, options.targets)
+        outcomes = [reconciled_with_ledger(outcome, before, after) for outcome in outcomes]
+    return sorted(outcomes, key=lambda outcome: outcome.month)
+
+
+def load_planned(plans: Sequence[MonthPlan], options: LoadOptions, runner: MonthRunner) -> Generator[MonthOutcome]:
     """Load what the plans say, yielding each month's outcome as it ends; a month's failure stops no other.
 
-    At most ``crew.at_once`` months are under way. Whatever is raised where this is consumed, Ctrl-C and Prefect's
-    cancellation included, lets no further month begin, and those under way end at their next batch.
+    At most ``runner.at_once`` months are under way. If anything is raised while this is consumed, Ctrl-C and
+    Prefect's cancellation included, no further month begins, and those under way end at their next batch.
     """
-    job = load_month_elsewhere if crew.run_on == "work_pool" else load_month_here
+    job = load_month_elsewhere if runner.run_on == "work_pool" else load_month_here
     ended: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
     waiting = iter(plans)
     under_way: dict[PrefectFuture[Any], MonthPlan] = {}
-    with crew.runner() as runner, stopping_together():
+    with runner.task_runner() as task_runner, stopping_together():
         while True:
-            while len(under_way) < crew.at_once and (plan := next(waiting, None)) is not None:
-                future = runner.submit(job, {"plan": plan, "choice": choice})
+            while len(under_way) < runner.at_once and (plan := next(waiting, None)) is not None:
+                future = task_runner.submit(job, {"plan": plan, "options": options})
                 under_way[future] = plan
                 future.add_done_callback(ended.put)
             if not under_way:
                 return
-            future = ended.get() if crew.run_on != "work_pool" else _next_from_elsewhere(ended)
+            future = ended.get() if runner.run_on != "work_pool" else _next_from_pool(ended)
             yield _outcome(future, under_way.pop(future))
 
 
-def _next_from_elsewhere(ended: queue.SimpleQueue[PrefectFuture[Any]]) -> PrefectFuture[Any]:
-    """The next month that ends; warns, once, where none has begun and none will unless somebody does something."""
+def _next_from_pool(ended: queue.SimpleQueue[PrefectFuture[Any]]) -> PrefectFuture[Any]:
+    """The next month that ends; warns once if none has begun and none will until somebody does something."""
     warned = False
     while True:
         try:
             return ended.get(timeout=None if warned else SILENCE_SECONDS)
         except queue.Empty:
-            warned = _warn_where_none_begins()
+            warned = _warn_if_none_begins()
 
 
-def _warn_where_none_begins() -> bool:
+def _warn_if_none_begins() -> bool:
     parent = flow_run.get_id()
     try:
         sentence = why_none_begins(UUID(parent)) if parent else None
-    except (
-        httpx.HTTPError,
-        ObjectNotFound,
-    ):  # the server or the pool is gone, which the months tell in time
+    except (httpx.HTTPError, ObjectNotFound):  # the server or the pool is gone: the months will fail and say so
         return False
     if sentence:
         get_run_logger().warning(sentence)
@@ -120,3 +146,9 @@ def _outcome(future: PrefectFuture[Any], plan: MonthPlan) -> MonthOutcome:
     sentence = f"the month's task ended without an outcome: {result!r}"
     legs = [TargetOutcome(target=target, status="failed", sentence=sentence) for target in plan.to_load]
     return MonthOutcome(dataset=str(plan.request.dataset), month=str(plan.request.month), legs=legs)
+
+
+def _log(outcome: MonthOutcome, number: int, total: int) -> None:
+    statuses = ", ".join(f"{target} {status}" for target, status in outcome.statuses.items())
+    log = get_run_logger().error if outcome.failed else get_run_logger().info
+    log("%s %s (%d of %d): %s", outcome.dataset, outcome.month, number, total, statuses)

@@ -1,27 +1,26 @@
-"""The legs of a month, one after the other in the run under way: what `load_month` and `backfill` do for each month.
+"""One month into several targets, one after the other: what `load_month` and `backfill` do for each month.
 
-Each leg is the body of the flow of its name, its tasks and artifacts included, without a flow run of its own: that
-would cost a second a leg, in which Prefect joins its heartbeat thread.
+For each target this does what the flow of its name does, its tasks and artifacts included, without a flow run of its
+own: that would cost a second a target, in which Prefect joins its heartbeat thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from prefect import get_run_logger
 
-from flows.api_to_gcs import api_to_gcs
-from flows.api_to_postgres import api_to_postgres
+from flows.api_to_gcs import month_to_lake
+from flows.api_to_postgres import month_to_postgres
 from flows.decide.outcome import MonthOutcome, TargetOutcome
-from flows.gcs_to_bigquery import gcs_to_bigquery
-from flows.parameters import LayoutName
+from flows.gcs_to_bigquery import month_to_warehouse
+from flows.parameters import LayoutName, layouts_of
 from flows.tlc.errors import SchemaError, SourceError, TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import TARGETS, LoadReport, Target
 
-# What the file is at fault for, whatever the target.
+# Errors that are the file's, whatever the target.
 _OF_THE_FILE = (SourceError, SchemaError, TooManyBadRows)
 
 
@@ -34,24 +33,23 @@ class LoadOptions:
     force: bool = False
 
 
-def load_targets(request: MonthRequest, choice: LoadOptions, only: Collection[Target] = TARGETS) -> MonthOutcome:
-    """Load the month into the chosen targets that are in ``only``; an error of one leg is told in the outcome.
+def load_targets(request: MonthRequest, options: LoadOptions, only: Collection[Target] = TARGETS) -> MonthOutcome:
+    """Load the month into the targets of ``options`` that are in ``only``; the outcome has the error of each.
 
-    If the file itself could not be had or read, or too many of its rows cannot be loaded, the other leg that needs it
-    is not tried: it would fail alike. The warehouse's leg is skipped if the lake's failed: it would load what the lake
-    had before.
+    If the file could not be downloaded or read, or too many of its rows cannot be loaded, the other target that needs
+    it fails without being tried. The warehouse is skipped if the lake failed: it would load what the lake had before.
     """
     legs: dict[Target, TargetOutcome] = {}
     no_file: str | None = None
-    for target in (target for target in TARGETS if target in choice.targets and target in only):
+    for target in (target for target in TARGETS if target in options.targets and target in only):
         if target == "bigquery" and "gcs" in legs and legs["gcs"].status == "failed":
             legs[target] = TargetOutcome(target=target, status="skipped", sentence="the lake's leg failed before it.")
         elif no_file is not None and target != "bigquery":
             legs[target] = TargetOutcome(target=target, status="failed", sentence=no_file)
         else:
             try:
-                legs[target] = TargetOutcome.of(_FLOWS[target](request, choice))
-            except TripLoadError as error:  # else the run's time is over, not the leg's
+                legs[target] = TargetOutcome.of(_load(target, request, options))
+            except TripLoadError as error:  # any other error ends the run
                 legs[target] = _failed(target, request, error)
                 no_file = legs[target].sentence if isinstance(error, _OF_THE_FILE) else None
     return MonthOutcome(dataset=str(request.dataset), month=str(request.month), legs=list(legs.values()))
@@ -62,30 +60,11 @@ def _failed(target: Target, request: MonthRequest, error: TripLoadError) -> Targ
     return TargetOutcome(target=target, status="failed", sentence=error.message)
 
 
-def _to_postgres(request: MonthRequest, choice: LoadOptions) -> LoadReport:
-    return api_to_postgres.fn(**_from_source(request), force=choice.force)
-
-
-def _to_lake(request: MonthRequest, choice: LoadOptions) -> LoadReport:
-    return api_to_gcs.fn(**_from_source(request), force=choice.force, layout=choice.layout)
-
-
-def _to_warehouse(request: MonthRequest, choice: LoadOptions) -> LoadReport:
-    return gcs_to_bigquery.fn(dataset=request.dataset, month=str(request.month), force=choice.force)
-
-
-def _from_source(request: MonthRequest) -> dict[str, Any]:
-    return {
-        "dataset": request.dataset,
-        "month": str(request.month),
-        "source": request.source,
-        "drop_rules": sorted(request.drop_rules),
-        "new_columns": request.new_columns,
-    }
-
-
-_FLOWS: dict[Target, Callable[[MonthRequest, LoadOptions], LoadReport]] = {
-    "postgres": _to_postgres,
-    "gcs": _to_lake,
-    "bigquery": _to_warehouse,
-}
+def _load(target: Target, request: MonthRequest, options: LoadOptions) -> LoadReport:
+    match target:
+        case "postgres":
+            return month_to_postgres(request, force=options.force)
+        case "gcs":
+            return month_to_lake(request, layouts_of(options.layout), force=options.force)
+        case "bigquery":
+            return month_to_warehouse(request.dataset, request.month, force=options.force)

@@ -1,36 +1,45 @@
-"""A month as a run of the deployment ``load-month``, on whichever worker takes it, watched from here."""
+"""A month as a run of the deployment ``load-month``, on whichever worker takes it: submitted, watched, limited."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType, WorkPool, WorkPoolStatus
+from prefect.concurrency.sync import concurrency
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelling
 
-from blocks.limits import ensure_limits
+from blocks.limits import MONTHS_LIMIT, ensure_limits
 from flows.decide.outcome import MonthOutcome, TargetOutcome, TargetStatus
-from flows.decide.plan import LoadedMonth, MonthPlan
+from flows.decide.plan import MonthPlan
 from flows.many_months.targets import LoadOptions
 from flows.tlc.errors import ParameterError
-from flows.tlc.report import Target
 from flows.ui.cancellation import LoadStopped, check_stopped
 
 DEPLOYMENT = "load-month/load-month"
-# Seconds between two looks at a run. A month takes a minute or more, and each look is a request to the server.
+# Seconds between two requests for a run's state. A month takes a minute or more, and each is a request to the server.
 POLL_SECONDS = 2.0
+_BEGUN = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 
 def check_deployed() -> None:
-    """Raise ParameterError where no worker could ever take a month; also makes the limit that its run holds."""
+    """Raise ParameterError if no worker could ever take a month; also makes the limit that its run holds."""
     ensure_limits()
     with get_client(sync_client=True) as client:
         try:
@@ -48,10 +57,10 @@ def check_deployed() -> None:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def load_month_elsewhere(plan: MonthPlan, choice: LoadOptions) -> MonthOutcome:
-    """Submit the month, wait for its end, and say how the run ended for every target that it was to load.
+def load_month_elsewhere(plan: MonthPlan, options: LoadOptions) -> MonthOutcome:
+    """Submit the month, wait for its end, and return how the run ended, for every target that it had to load.
 
-    Cancelled, it has the month's run cancelled.
+    If this task is cancelled, it cancels the month's run.
     """
     request, parent = plan.request, flow_run.get_id()
     submitted: FlowRun = run_deployment(  # type: ignore[assignment] # no coroutine: this is no async code
@@ -61,12 +70,12 @@ def load_month_elsewhere(plan: MonthPlan, choice: LoadOptions) -> MonthOutcome:
             "month": str(request.month),
             "targets": plan.to_load,
             "source": str(request.source),
-            "layout": choice.layout,
+            "layout": options.layout,
             "drop_rules": sorted(request.drop_rules),
-            "force": choice.force,
+            "force": options.force,
             "new_columns": request.new_columns,
         },
-        # A second try of the backfill submits anew: under the same key it would be given the run that failed.
+        # A retry of the backfill submits anew: under the same key it would be given the run that failed.
         idempotency_key=_key(parent, plan) if parent else None,
         timeout=0,  # do not wait: a wait inside could not be cancelled
     )
@@ -78,28 +87,9 @@ def load_month_elsewhere(plan: MonthPlan, choice: LoadOptions) -> MonthOutcome:
 
 
 def _key(parent: str, plan: MonthPlan) -> str:
-    """The targets too: a month has several plans where they have it cleaned in different ways."""
+    """The targets are part of it: a month has several plans if they have it cleaned in different ways."""
     request, targets = plan.request, "-".join(plan.to_load)
     return f"{parent}-{flow_run.get_run_count()}-{request.dataset}-{request.month}-{targets}"
-
-
-def reconciled_with_ledger(
-    outcome: MonthOutcome,
-    before: Mapping[Target, Mapping[str, LoadedMonth]],
-    after: Mapping[Target, Mapping[str, LoadedMonth]],
-) -> MonthOutcome:
-    """The outcome as the targets' ledgers have it: the run itself is another machine's, and says only how it ended."""
-
-    def settle(leg: TargetOutcome) -> TargetOutcome:
-        was, now = before[leg.target].get(outcome.month), after[leg.target].get(outcome.month)
-        rows = now.report.rows_loaded if now else 0
-        if now is not None and now != was:
-            return leg.model_copy(update={"status": "loaded", "sentence": None, "rows_loaded": rows})
-        if leg.status == "loaded":
-            return leg.model_copy(update={"status": "unchanged" if now else "not_published", "rows_loaded": rows})
-        return leg.model_copy(update={"rows_loaded": rows})
-
-    return outcome.model_copy(update={"legs": [settle(leg) for leg in outcome.legs]})
 
 
 def _end_of(run_id: UUID) -> State[object]:
@@ -115,3 +105,79 @@ def _end_of(run_id: UUID) -> State[object]:
             with suppress(Exception):  # the cancellation goes on whatever the server says
                 client.set_flow_run_state(run_id, Cancelling())
             raise
+
+
+def why_none_begins(parent: UUID) -> str | None:
+    """What to do, in a sentence, if the months submitted by the run ``parent`` wait in vain; else None.
+
+    They do if no worker takes runs of their pool, or if all that runs there are backfills that wait for room
+    themselves. Months that wait for other work will begin after it.
+    """
+    with get_client(sync_client=True) as client:
+        submitted = _submitted(client, parent)
+        if not submitted or any(run.state_type in _BEGUN for run in submitted):
+            return None
+        name = submitted[0].work_pool_name
+        if name is None:
+            return f"{DEPLOYMENT} has no work pool, and no month begins: run 'python -m deployments.apply'."
+        pool = client.read_work_pool(name)
+        return _why_not_taken(pool) or _why_no_room(pool, _runs_in(client, pool))
+
+
+def _why_not_taken(pool: WorkPool) -> str | None:
+    if pool.status == WorkPoolStatus.PAUSED:
+        return f"The work pool {pool.name} is paused, and no month begins: prefect work-pool resume {pool.name}"
+    if pool.status == WorkPoolStatus.NOT_READY:
+        return (
+            f"The work pool {pool.name} has no worker, and no month begins. Start one: "
+            f"prefect worker start --pool {pool.name}"
+        )
+    return None
+
+
+def _why_no_room(pool: WorkPool, under_way: Sequence[FlowRun]) -> str | None:
+    waiting = [run for run in under_way if run.parameters.get("run_on") == "work_pool"]
+    if not waiting or len(waiting) < len(under_way):
+        return None
+    names = ", ".join(f"'{run.name}'" for run in waiting)
+    return (
+        f"No month begins: {names}, and nothing else, takes the room of the work pool {pool.name}, waiting for months "
+        f"to run there. Give them room beside it, with one more worker (prefect worker start --pool {pool.name}) or a "
+        "higher --limit; or cancel this run, and start it with run_on=here."
+    )
+
+
+def _runs_in(client: SyncPrefectClient, pool: WorkPool) -> list[FlowRun]:
+    return client.read_flow_runs(
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool.name])),
+        flow_run_filter=FlowRunFilter(state=_in(*_BEGUN)),
+    )
+
+
+def _submitted(client: SyncPrefectClient, parent: UUID) -> list[FlowRun]:
+    """The run's months that have not ended."""
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent]), state=_in(StateType.SCHEDULED, *_BEGUN)
+        )
+    )
+
+
+def _in(*states: StateType) -> FlowRunFilterState:
+    return FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))
+
+
+@contextmanager
+def month_slot() -> Iterator[None]:
+    """Hold a slot of the limit ``tlc-months``, which is over all workers; only in a deployment's run.
+
+    The limit is made if it is missing: Prefect would not wait without it. The slot is leased for five minutes at a
+    time, so it is free at most that long after its holder was killed. If the lease cannot be renewed because the
+    server is away, the month under way goes on: to end it would help nobody.
+    """
+    if deployment.get_id() is None:
+        yield
+        return
+    ensure_limits()
+    with concurrency(MONTHS_LIMIT, strict=True, raise_on_lease_renewal_failure=False):
+        yield

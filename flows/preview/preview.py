@@ -17,9 +17,9 @@ from flows.extract.read.trip_file import RaggedLine, TripFile, open_trip_file
 from flows.preview.profile import ColumnProfile, Profile
 from flows.tlc.errors import SourceUnavailable, TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
-from flows.transform.conform import plan_file
 from flows.transform.rejected import plain_value
-from flows.transform.stream import Counts, TripStream
+from flows.transform.stream import Counts
+from flows.transform.stream_trips import stream_trips
 from flows.ui.progress import tell_progress
 
 
@@ -27,8 +27,8 @@ from flows.ui.progress import tell_progress
 class Preview:
     """A file, conformed as a load would, as far as it was read.
 
-    ``rows_in_file`` is None where only reading to the end would tell; ``is_whole`` whether all of it was read;
-    ``would_fail`` why a load of what was read would fail, in a sentence.
+    ``rows_in_file`` is None if only reading to the end would tell; ``is_whole`` says whether all of it was read, and
+    ``would_fail``, in a sentence, why a load of what was read would fail.
     """
 
     first_rows: list[dict[str, Any]]
@@ -49,8 +49,8 @@ def preview_file(
 ) -> Preview:
     """Conform and check the file's first ``rows`` (None: all), and profile what would be loaded; ``head`` are shown.
 
-    A file that ``is_verified`` is one of the download cache: it is not looked at for being what its name says; any
-    other may lack columns: the profile shows them as null. Raises what a load would raise for the file and its
+    A file that ``is_verified`` is from the download cache, and is not verified again. Any other may lack columns: the
+    profile shows them as null. Raises what a load would raise for the file and its
     columns: NotTripFile, SchemaError. Too many bad rows are no error here: ``would_fail`` says so.
     """
     try:
@@ -74,15 +74,14 @@ def _preview(
     started, would_fail = time.perf_counter(), None
     first: list[dict[str, Any]] = []
     file = FirstRows(whole, rows)
-    conformer = plan_file(file, request, may_lack=may_lack)
-    trips = TripStream(file, conformer, lambda _batch: None, request.drop_rules)
+    trips = stream_trips(file, request, may_lack=may_lack)
     profile = Profile(trips.schema)
     try:
         for batch in trips:
             first += _plain_rows(batch.slice(0, head - len(first)))
             profile.add(batch)
             tell_progress(f"Reading {name}", file.fraction_read())
-    except TooManyBadRows as error:  # which comes before the end if that cannot change it
+    except TooManyBadRows as error:  # raised before the end if the rest cannot change it
         would_fail = error.message
     if not would_fail and file.is_whole and trips.counts.nothing_loaded:
         would_fail = f"{trips.counts.nothing_loaded}, expected trips."
@@ -93,7 +92,7 @@ def _preview(
 
 @dataclass
 class FirstRows:
-    """A trip file that ends after so many rows (None: where the file ends); ``is_whole`` once all of it was read."""
+    """A trip file that ends after so many rows (None: at its own end); ``is_whole`` once all of it was read."""
 
     file: TripFile
     limit: int | None

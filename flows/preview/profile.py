@@ -18,9 +18,9 @@ MOST_VALUES = 2_000
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """One column. Values are Python's; None where there is none, or where the type has no such figure.
+    """One column. Values are Python's; None if there is none, or if the type has no such figure.
 
-    ``values`` has every value and its rows, the most frequent first; None where the column has too many to count.
+    ``values`` has every value and its rows, the most frequent first; None if the column has too many to count.
     """
 
     name: str
@@ -34,7 +34,7 @@ class ColumnProfile:
 
     @property
     def distinct(self) -> int | None:
-        """How many values there are; None where they were too many to count."""
+        """How many values there are; None if they were too many to count."""
         return None if self.values is None else len(self.values)
 
 

@@ -1,4 +1,4 @@
-"""The lake's tasks: policy (retries), blocks, logs. The work stands in ``load``."""
+"""The tasks of the lake: what it has of a month, and the load that replaces it."""
 
 from __future__ import annotations
 
@@ -7,77 +7,62 @@ from datetime import datetime
 # Arrow imports pandas at its first value: 0.3 s that belong to the start of a process, not into a load.
 import pandas  # noqa: F401
 from prefect import task
-from prefect.runtime import flow_run
 
-from blocks.settings import Settings
-from flows.extract.download.download import Downloaded, SourceFile, cached_version
 from flows.load.lake import month as lake_month
-from flows.load.month_load import MonthLoad
-from flows.load.rejected_spill import rejected_spill
-from flows.tasks.connect import open_lake
-from flows.tasks.policy import RETRY_TRANSIENT, discarding_damaged, with_month_context
-from flows.tasks.sources import opened, work_dir
+from flows.tasks.connect import open_lake, work_dir
+from flows.tasks.month_file import DownloadedMonth, FoundMonth
+from flows.tasks.open_trips import open_load
+from flows.tasks.policy import RETRY_TRANSIENT
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import Layout, lake_object, manifest_object
 from flows.tlc.report import LoadReport
-from flows.transform.conform import plan_file
-from flows.transform.stream import TripStream
 from flows.ui.days import publish_days
-from flows.ui.report import ProgressBar
 
 
-@task(name="find-in-lake", task_run_name="find {request.dataset} {request.month} in the lake", **RETRY_TRANSIENT)
-def find_in_lake(request: MonthRequest, file: SourceFile, layouts: frozenset[Layout]) -> LoadReport | None:
-    """The report of the load that stands, if this very file is in the lake in this very way and in these layouts."""
-    identity = cached_version(file, Settings().cache_dir)
-    if identity is None:
-        return None
-    with with_month_context(request, file.url):
-        return lake_month.current_load(open_lake(), request, identity, layouts)
+@task(
+    name="find-in-lake",
+    task_run_name="find {found.request.dataset} {found.request.month} in the lake",
+    **RETRY_TRANSIENT,
+)
+def find_in_lake(found: FoundMonth, layouts: frozenset[Layout]) -> LoadReport | None:
+    """The report of the current load if this very file is in the lake in this very way and these layouts, else None."""
+    with found.context():
+        return current_load(found, layouts)
 
 
-@task(name="load-into-lake", task_run_name="load {request.dataset} {request.month} into the lake", **RETRY_TRANSIENT)
-def load_into_lake(
-    request: MonthRequest,
-    file: SourceFile,
-    downloaded: Downloaded,
-    layouts: frozenset[Layout],
-    started_at: datetime,
-    force: bool,
-) -> LoadReport:
+@task(
+    name="load-into-lake",
+    task_run_name="load {month.request.dataset} {month.request.month} into the lake",
+    **RETRY_TRANSIENT,
+)
+def load_into_lake(month: DownloadedMonth, layouts: frozenset[Layout], started_at: datetime, force: bool) -> LoadReport:
     """Conform and check the file's rows, and replace the month in the lake by them."""
-    bar = ProgressBar(f"Loading {request.dataset} {request.month} into the lake")
-    with (
-        with_month_context(request, file.url),
-        discarding_damaged(downloaded),
-        opened(file, downloaded) as (trip_file, version),
-        rejected_spill(work_dir()) as rejected,
-    ):
-        load = MonthLoad(
-            request=request,
-            target="gcs",
-            source_url=file.where,
-            source_etag=version.etag,
-            bytes_read=version.bytes_read,
-            flow_run_id=flow_run.get_id(),
-            started_at=started_at,
-            seen_at=version.seen_at,
-        )
-        conformer = plan_file(trip_file, request)
-        trips = TripStream(trip_file, conformer, rejected.write, request.drop_rules)
+    return replace_month(month, layouts, started_at, force=force)
+
+
+def current_load(found: FoundMonth, layouts: frozenset[Layout]) -> LoadReport | None:
+    """The report of the current load if it is of this file; None if it is not, or the file's version is not known."""
+    version = found.cached_version
+    return None if version is None else lake_month.current_load(open_lake(), found.request, version, layouts)
+
+
+def replace_month(
+    month: DownloadedMonth, layouts: frozenset[Layout], started_at: datetime, *, force: bool = False
+) -> LoadReport:
+    """Replace the month in the lake by the file's rows; see ``flows.load.lake.month.load_month``."""
+    with open_load(month, "gcs", started_at) as opened:
         report = lake_month.load_month(
             open_lake(),
-            load,
-            trips,
-            rejected,
+            opened.load,
+            opened.trips,
+            opened.rejected,
             layouts=layouts,
             work_dir=work_dir(),
-            source_bytes=version.length,
+            source_bytes=opened.source_bytes,
             force=force,
-            on_progress=bar.update,
+            on_progress=opened.on_progress,
         )
-    bar.finish()
-    publish_days(report, trips.days.by_day)
+    publish_days(report, opened.trips.days.by_day)
     return report
 
 

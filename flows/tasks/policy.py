@@ -1,4 +1,4 @@
-"""What all tasks that touch the outside have in common: when they are tried again, and what their errors say."""
+"""What all tasks that touch the outside have in common: when they are retried, and what their errors say."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from prefect.flow_engine import FlowRunTimeoutError
 from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
-from flows.extract.download.download import Downloaded, discard
 from flows.extract.download.request import plain_url
 from flows.tlc.errors import (
-    NotTripFile,
     PrefectUnavailable,
     SourceUnavailable,
     TargetBusy,
@@ -27,13 +25,13 @@ from flows.tlc.errors import (
 )
 from flows.tlc.identity import MonthRequest
 
-# What running again may mend; everything else fails at once, with what to do in its message.
+# Errors that a retry may not meet again; everything else fails at once, with what to do in its message.
 _TRANSIENT = (SourceUnavailable, TargetUnavailable, TargetBusy, PrefectUnavailable)
 
 
 def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
     error = state.result(raise_on_failure=False)
-    # A lock that was waited for is not tried again here: each try would build the month anew first.
+    # A lock that was waited for is not retried here: each retry would build the month anew first.
     return isinstance(error, _TRANSIENT) and not isinstance(error, TargetLocked)
 
 
@@ -48,21 +46,21 @@ RETRY_TRANSIENT: dict[str, Any] = {
 }
 
 
-# Prefect's own way to end a run; what it raises to cancel or pause one is no Exception at all.
+# With these Prefect ends a run; what it raises to cancel or pause one is no Exception at all.
 _ENDS_OF_RUNS = (FlowRunTimeoutError, TaskRunTimeoutError, CancelledRun, CrashedRun, PausedRun)
 _MOST_CHARACTERS = 500
 
 
 @contextmanager
 def with_month_context(request: MonthRequest, url: str | None = None) -> Iterator[None]:
-    """Have every error be one of this project's, and say which month and file it is about."""
+    """Every error raised within is one of this project's, and names the month and the file."""
     with _with_context(str(request.dataset), str(request.month), plain_url(url) if url else None):
         yield
 
 
 @contextmanager
 def with_context(dataset: str, month: str | None = None) -> Iterator[None]:
-    """Have every error be one of this project's, and say which dataset it is about, if it does not know more."""
+    """Every error raised within is one of this project's, and names the dataset, and the month if it is given."""
     with _with_context(dataset, month, None):
         yield
 
@@ -76,7 +74,7 @@ def _with_context(dataset: str, month: str | None, url: str | None) -> Iterator[
         raise  # itself: another one would hide the line that raised it
     except _ENDS_OF_RUNS:
         raise
-    except httpx.HTTPError as error:  # the source's have become the project's own in extract
+    except httpx.HTTPError as error:  # Prefect's: extract turns those of the source into the project's own
         raise PrefectUnavailable(
             f"Prefect's server does not answer as it should ({_first_line(error)}). Look at its log, and run again.",
             dataset=dataset,
@@ -96,13 +94,3 @@ def _with_context(dataset: str, month: str | None, url: str | None) -> Iterator[
 def _first_line(error: Exception) -> str:
     """Kind and message of a library's error in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_CHARACTERS]}".rstrip(".: ")
-
-
-@contextmanager
-def discarding_damaged(downloaded: Downloaded) -> Iterator[None]:
-    """Forget the cached file where it turns out that it cannot be read, so that the next run gets it anew."""
-    try:
-        yield
-    except NotTripFile:
-        discard(downloaded.path)
-        raise

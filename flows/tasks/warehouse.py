@@ -1,4 +1,4 @@
-"""The warehouse's tasks: policy (retries), blocks, logs. The work stands in ``load``."""
+"""The task of the warehouse: the load that brings its month to what the lake has."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ from flows.ui.days import publish_days
 
 @task(name="load-into-warehouse", task_run_name="load {dataset} {month} into the warehouse", **RETRY_TRANSIENT)
 def load_into_warehouse(dataset: Dataset, month: Month, started_at: datetime, force: bool) -> LoadReport | None:
-    """Bring the warehouse's month to what the lake has; None where the lake does not have the month.
+    """Replace the warehouse's month by what the lake has; None if the lake does not have the month."""
+    return replace_month(dataset, month, started_at, force=force)
 
-    Each try reads the manifest anew: a retry may be one because the lake was rewritten meanwhile.
+
+def replace_month(dataset: Dataset, month: Month, started_at: datetime, *, force: bool = False) -> LoadReport | None:
+    """Replace the warehouse's month by what the lake has; None if the lake does not have the month.
+
+    Reads the manifest each time: the reason for a retry may be that the lake was rewritten meanwhile.
     """
     request = MonthRequest(dataset, month)
     with with_month_context(request):

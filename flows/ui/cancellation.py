@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import ParamSpec
+
+P = ParamSpec("P")
 
 # Threads that a task runner starts inside ``stopping_together`` have a copy of the context, and so the same event.
 _stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
@@ -17,7 +20,7 @@ class LoadStopped(BaseException):
 
 @contextmanager
 def stopping_together() -> Iterator[None]:
-    """While something is raised out of this block, loads begun inside stop at their next ``check_stopped``."""
+    """If anything is raised out of this block, loads begun inside stop at their next ``check_stopped``."""
     event = threading.Event()
     token = _stop.set(event)
     try:
@@ -30,7 +33,17 @@ def stopping_together() -> Iterator[None]:
 
 
 def check_stopped() -> None:
-    """Raise LoadStopped where the run has been cancelled; loads ask at every batch and every MiB of a download."""
+    """Raise LoadStopped if the run has been cancelled."""
     event = _stop.get()
     if event is not None and event.is_set():
         raise LoadStopped("the run was cancelled; what was not committed is undone")
+
+
+def stoppable(hook: Callable[P, None]) -> Callable[P, None]:
+    """``hook``, which a load calls at every batch or MiB, preceded by ``check_stopped``."""
+
+    def check_and_call(*arguments: P.args, **options: P.kwargs) -> None:
+        check_stopped()
+        hook(*arguments, **options)
+
+    return check_and_call

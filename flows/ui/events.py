@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 from prefect.assets import Asset, AssetProperties, add_asset_metadata
-from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
-from prefect.tasks import MaterializingTask, Task
+from prefect.tasks import MaterializingTask
 
 from blocks.events import MONTH_LOADED
 from flows.tlc.dataset import Dataset, dataset_info
@@ -17,13 +17,13 @@ from flows.tlc.report import LoadReport, Target
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# An asset is a dataset in a target: months are its materializations. The names are the project's own, so that the same
-# asset is the same whichever server or bucket holds it.
+# An asset is a dataset in a target: months are its materializations. The names are the project's own, so that an asset
+# is the same one whichever server or bucket holds it.
 _PLACES: dict[Target, str] = {"postgres": "postgres", "gcs": "lake", "bigquery": "warehouse"}
 
 
-def announce(report: LoadReport) -> None:
-    """Emit ``tlc.month.loaded`` for a month that a target has anew; within a task that is `materializing`."""
+def emit_month_loaded(report: LoadReport) -> None:
+    """Emit ``tlc.month.loaded`` for a newly loaded month; to be called within a task that is `materializing`."""
     emit_event(
         MONTH_LOADED,
         resource={
@@ -39,21 +39,18 @@ def announce(report: LoadReport) -> None:
     add_asset_metadata(asset_of(Dataset(report.dataset), report.target), counts)
 
 
-def materializing(task: Task[P, R], report: LoadReport) -> Task[P, R]:
-    """The same task as the one that materializes the report's asset, from the asset that its rows came from.
+def materializing(function: Callable[P, R], report: LoadReport, **options: Any) -> MaterializingTask[P, R]:
+    """``function`` as a task that materializes the report's asset, from the asset that its rows came from.
 
-    Prefect tells of it when the task has ended well.
+    Prefect records the materialization if the task ends well. ``options`` are those of a task.
     """
     dataset = Dataset(report.dataset)
     from_lake = report.target == "bigquery"
     return MaterializingTask(
-        fn=task.fn,
+        fn=function,
         assets=[asset_of(dataset, report.target)],
         asset_deps=[asset_of(dataset, "gcs") if from_lake else Asset(key=_folder(report.source_url, dataset))],
-        name=task.name,
-        task_run_name=task.task_run_name,
-        cache_policy=NO_CACHE,
-        persist_result=False,
+        **options,
     )
 
 

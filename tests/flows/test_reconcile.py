@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from blocks.events import RECONCILE_DIFFERS
 from flows import load_month, reconcile
 from flows.decide.reconcile.result import ReconcileReport
+from flows.tasks import reconcile as reconcile_tasks
 from flows.tlc.errors import CheckFailed, ParameterError
 from flows.tlc.report import TARGETS
 
@@ -208,10 +209,8 @@ def test_rows_that_no_load_tells_of_and_loads_without_rows(load: Callable, datab
 
 def test_a_month_loaded_meanwhile_is_looked_at_again(load: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the ledgers and the sums another run replaces the month: that is no difference."""
-    from flows import tasks_reconcile  # noqa: PLC0415
-
     load("2023-12", targets=["postgres"])
-    sum_tables, looks = tasks_reconcile._sum_tables, []
+    sum_tables, looks = reconcile_tasks._sum_tables, []
 
     def sum_after_another_load(*arguments):
         if not looks:
@@ -219,7 +218,7 @@ def test_a_month_loaded_meanwhile_is_looked_at_again(load: Callable, monkeypatch
         looks.append(1)
         return sum_tables(*arguments)
 
-    monkeypatch.setattr(tasks_reconcile, "_sum_tables", sum_after_another_load)
+    monkeypatch.setattr(reconcile_tasks, "_sum_tables", sum_after_another_load)
     report = reconcile(dataset="green")
     assert compared(report) == {"2023-12": {"postgres": 64_215 - 3_274}}
     assert len(looks) == 2

@@ -40,6 +40,19 @@ def test_nothing_is_imported_that_is_not_needed_yet(module: str, spared: set[str
 
 
 @pytest.mark.parametrize(
+    ("module", "others"),
+    [
+        ("flows.api_to_postgres", ("lake", "warehouse", "bigquery", "duckdb")),
+        ("flows.api_to_gcs", ("postgres", "warehouse", "bigquery", "duckdb")),
+        ("flows.gcs_to_bigquery", ("postgres", "bigquery", "duckdb")),  # which of the two, only the block says
+    ],
+)
+def test_a_flow_imports_no_other_targets_modules(module: str, others: tuple[str, ...]) -> None:
+    imported = python(f"import sys, {module}; print(*(name for name in sys.modules if name.startswith('flows.load.')))")
+    assert [name for name in imported.split() if name.split(".")[2] in others] == []
+
+
+@pytest.mark.parametrize(
     "imports",
     [
         "from flows import *",

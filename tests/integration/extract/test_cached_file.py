@@ -18,7 +18,7 @@ from deployments.tlc_site.faults import Throttle
 from flows.extract.cached_file import open_cached
 from flows.extract.download.cache import CacheSlot
 from flows.extract.download.download import discard
-from flows.tasks.sources import opened
+from flows.tasks.month_file import opened
 from flows.tlc.errors import SourceUnavailable, TargetUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
