@@ -127,7 +127,7 @@ def sync(
 ) -> None:
     """Load what is new at TLC's site: months that have come out, and loaded ones that were published again.
 
-    Made to run every day: where nothing is new it takes seconds. Runs the flow sync-new-months.
+    Made to run every day: if nothing is new it takes seconds. Runs the flow sync-new-months.
     """
     with answering(as_json=as_json, verbose=verbose, debug=debug) as terminal:
         before_prefect(terminal)

@@ -42,7 +42,7 @@ def reconcile(
 ) -> None:
     """Compare each month at the source, in Postgres, the lake and the warehouse: rows, sums, first and last pickup.
 
-    Changes nothing. Where anything differs it says what, and what to do. Runs the flow reconcile.
+    Changes nothing. If anything differs it says what, and what to do. Runs the flow reconcile.
     """
     with answering(as_json=as_json, verbose=verbose, debug=debug) as terminal:
         before_prefect(terminal)

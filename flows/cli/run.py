@@ -1,4 +1,4 @@
-"""Run a flow for a command: with bars or a log, on Prefect's server, and whatever comes of it in hand."""
+"""Run a flow for a command: with bars or a log, on Prefect's server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def before_prefect(terminal: Terminal) -> None:
 
 @contextmanager
 def blocks_read(terminal: Terminal, *names: str) -> Iterator[None]:
-    """What is done within reads these blocks, without a flow; says so where Prefect has to start a server for that."""
+    """What is done within reads these blocks, without a flow; says so if Prefect has to start a server for that."""
     before_prefect(terminal)
     from blocks.saved import server_would_start  # noqa: PLC0415 - Prefect takes two seconds
 
@@ -48,7 +48,7 @@ def blocks_read(terminal: Terminal, *names: str) -> Iterator[None]:
 
 
 def run_flow(terminal: Terminal, flow: Flow[..., Any], parameters: dict[str, Any]) -> tuple[Any, TripLoadError | None]:
-    """The flow's report, and the error where months of it failed; raises what left no report."""
+    """The flow's report, and the error if months of it failed; raises the error if there is no report."""
     from prefect.settings import get_current_settings  # noqa: PLC0415 - the caller has imported Prefect with the flow
 
     mute_prefects_console()

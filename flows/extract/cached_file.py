@@ -1,4 +1,4 @@
-"""A downloaded file, opened while nobody can put another version in its place."""
+"""A downloaded file, opened under its lock, so that no other version replaces it meanwhile."""
 
 from __future__ import annotations
 

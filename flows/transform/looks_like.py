@@ -57,7 +57,7 @@ def looks_like(value: Any, column: Column) -> str:
 
 
 def shown_value(value: Any) -> str:
-    """The value as the file has it, escaped where it cannot be read, and not longer than a line."""
+    """The value as the file has it, escaped if it cannot be read, and not longer than a line."""
     if isinstance(value, bytes):
         try:
             value = value.decode()

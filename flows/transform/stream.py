@@ -41,7 +41,7 @@ class Counts:
 
     @property
     def nothing_loaded(self) -> str | None:
-        """Why there is no row to load, in words; None where there is one."""
+        """Why there is no row to load, in words; None if there is one."""
         if self.rows_loaded:
             return None
         rules = ", ".join(f"{rows:,} {rule}" for rule, rows in self.rejected.items())

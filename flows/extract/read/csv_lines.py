@@ -1,4 +1,4 @@
-"""The lines of a CSV file, as bytes: cut into blocks, counted, and told apart into records and what is none.
+"""The lines of a CSV file, as bytes: cut into blocks, counted, and parsed: records, and lines that are none.
 
 No value of a trip file holds a line end. So each line is one record whatever its quotes say, and a quote that is opened
 in one line and closed in another is a stray one: a parser of CSV would take all lines between them for one value.
@@ -30,7 +30,7 @@ _RECORD = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+")
 def read_blocks(stream: IO[bytes] | Any, rest: bytes, size: int) -> Iterator[bytes]:
     """Blocks of whole lines, each of about ``size`` bytes: ``rest``, read before, and all that the stream has.
 
-    A line ends with LF, CRLF or CR, as Arrow has it too; the last one gets its end where the file has none.
+    A line ends with LF, CRLF or CR, as Arrow has it too; the last one gets its end if the file has none.
     """
     while piece := stream.read(size):
         # A CR at the very end may be half of a CRLF.

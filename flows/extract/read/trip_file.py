@@ -76,7 +76,7 @@ class TripFile(Protocol):
 def open_trip_file(path: Path) -> Iterator[TripFile]:
     """Open ``path`` by what it holds, whatever its name.
 
-    Raises NotTripFile where that is no trip file; so do its ``batches`` where it cannot be read to its end.
+    Raises NotTripFile if that is no trip file; so do its ``batches`` if it cannot be read to its end.
     """
     with path.open("rb") as raw:
         magic = raw.read(4)
@@ -102,7 +102,7 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Raise NotTripFile for what is wrong with the file's content, and only for that: see where it is used."""
+    """Raise NotTripFile for what is wrong with the file's content, and only for that."""
     try:
         yield
     except (pa.ArrowInvalid, EOFError, zlib.error, OSError) as error:
@@ -145,7 +145,7 @@ class _ParquetTrips:
 
 @dataclass
 class _CsvTrips:
-    """Values are read as the bytes that stand there: which of them fit their columns is conform's to decide."""
+    """Values are read as bytes: ``flows.transform`` decides which of them fit their columns."""
 
     path: Path
     raw: IO[bytes]
