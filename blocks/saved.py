@@ -57,9 +57,9 @@ def cached_block(kind: type[Block], name: str) -> Any:
 
 
 def data_once_a_run(slug: str, name: str) -> dict[str, Any] | None:
-    """What the saved block of a type holds, cached like ``cached_block``, without that type's libraries and without its secrets.
+    """What the saved block of a type holds, without that type's libraries and its secrets; None if there is none.
 
-    None if there is none.
+    It is kept for the run like ``cached_block``.
     """
     return _once_a_run((slug, name), lambda: _read_data(slug, name))
 

@@ -49,17 +49,7 @@ def reconcile(
         from flows.cli.show_reconcile import show_reconciliation  # noqa: PLC0415 - Prefect takes two seconds
         from flows.reconcile import reconcile as flow  # noqa: PLC0415
 
-        report, error = run_flow(
-            terminal,
-            flow,
-            {
-                "dataset": dataset,
-                "start_month": start_month,
-                "end_month": end_month,
-                "targets": targets,
-                "check_source": check_source,
-            },
-        )
+        report, error = run_flow(terminal, flow, locals())
         show_reconciliation(terminal, report)
         if error is not None:
             terminal.fail(str(error))

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.extract.read.trip_file import TripFile
+from flows.extract.read import TripFile
 from flows.tlc.column import Column
 from flows.tlc.errors import NotTripFile
 from flows.tlc.identity import MonthRequest, NewColumns

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flows.extract.read.trip_file import RaggedLine
+from flows.extract.read import RaggedLine
 from flows.tlc.rules import RAGGED_LINE
 
 # rule: of rules.toml, or of rules.UNLOADABLE. detail: the column and the value at fault, if there is one.

@@ -11,14 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.extract.read.trip_file import TripFile
+from flows.extract.read import TripFile
 from flows.tlc.errors import TooManyBadRows
 from flows.tlc.rules import MAX_UNLOADABLE_SHARE, UNLOADABLE
 from flows.transform.check import Check, checks_for
 from flows.transform.conform import Conformer
 from flows.transform.days import DayCounts
-from flows.transform.faults import Faults
-from flows.transform.looks_like import shown_value
+from flows.transform.faults import Faults, shown_value
 from flows.transform.rejected import rejected_lines, rejected_rows
 
 # Rows of a CSV file before its length tells how many there can be.

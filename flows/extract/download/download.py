@@ -1,10 +1,4 @@
-"""From a URL to a whole, verified file on disk, whatever the web server does.
-
-Begin here: ``find_file`` says whether the file is there and which version, ``download`` brings it. The parts:
-``request`` (one request), ``retry`` (when to retry), ``transfer`` (a download over many requests), ``part``
-(its unfinished file), ``content_encoding`` (what a server did to it for the transfer), ``verify`` (is it what its name
-says), ``cache`` (where files lie, and how many).
-"""
+"""A whole, verified file: from the cache, or downloaded from the source into it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from flows.extract.download.find import SourceFile
 from flows.extract.download.request import open_response, plain_url, read_body, refusal
 from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
-from flows.extract.read.trip_file import PARQUET_MAGIC
+from flows.extract.download.verify import PARQUET_MAGIC
 from flows.tlc.errors import NotTripFile, SourceChanged
 from flows.tlc.schema import Schema
 from flows.tlc.totals import Totals

@@ -14,9 +14,9 @@ from typing import IO, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flows.extract.download.verify import GZIP_MAGIC, PARQUET_MAGIC
 from flows.extract.read.csv_header import read_header
-from flows.extract.read.csv_lines import field_count, lines_of, read_ahead, read_blocks, regular_lines
-from flows.extract.read.csv_rows import parse_lines
+from flows.extract.read.csv_lines import field_count, lines_of, parse_lines, read_ahead, read_blocks, regular_lines
 from flows.tlc.errors import NotTripFile
 
 # Rows of a batch: large enough that a kernel's fixed cost vanishes, small enough that a few of them in flight
@@ -24,8 +24,6 @@ from flows.tlc.errors import NotTripFile
 BATCH_ROWS = 16_384
 # Bytes of uncompressed CSV that are parsed at a time: about 20,000 rows.
 CSV_BLOCK_BYTES = 2 << 20
-GZIP_MAGIC = b"\x1f\x8b"
-PARQUET_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
