@@ -11,7 +11,7 @@ from pydantic import SecretStr
 def alert_webhook(url: SecretStr) -> Webhook:
     """The block for an incoming webhook of Slack, Mattermost, Discord (with ``/slack``) or whatever takes their JSON.
 
-    Its URL is the secret. Raises ValueError, without showing it, where that is no URL to post to.
+    Its URL is the secret. Raises ValueError, without showing it, if that is no URL to post to.
     """
     parts = urlsplit(url.get_secret_value())
     if parts.scheme not in ("http", "https") or not parts.netloc:

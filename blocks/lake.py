@@ -15,7 +15,7 @@ from blocks.lake_url import bucket_and_prefix
 __all__ = ["GcpCredentials", "GcsBucket", "bucket_block", "gcp_credentials", "is_made_up", "storage_client"]
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
-# The account of the key that stands in the place of one where an emulator is set.
+# The account of the key that is made up if an emulator is set.
 _NOBODY = "nobody@emulator.invalid"
 
 
@@ -28,9 +28,9 @@ def bucket_block(url: str, credentials: GcpCredentials) -> GcsBucket:
 def gcp_credentials(project: str | None, service_account_file: Path | None) -> GcpCredentials:
     """The block that holds a service account's key; without a file, the application default credentials.
 
-    The key is in the block, not its path: what runs in a container or on another machine loads the block too. Where an
+    The key is in the block, not its path: what runs in a container or on another machine loads the block too. If an
     emulator is set and there is no key either, the block holds a key made up on the spot that opens nothing: the
-    block's type takes no less. Raises ValueError with what to do where the file has no key, or where there are no
+    block's type takes no less. Raises ValueError with what to do if the file has no key, or if there are no
     credentials at all.
     """
     if service_account_file is not None:
@@ -68,7 +68,7 @@ def _read_key(file: Path) -> dict[str, str]:
 
 
 def storage_client(block: GcsBucket) -> Any:
-    """A ``storage.Client`` with the block's credentials; without any where they are made up for an emulator."""
+    """A ``storage.Client`` with the block's credentials; without any if they are made up for an emulator."""
     credentials = block.gcp_credentials
     if not is_made_up(credentials):
         return credentials.get_cloud_storage_client()

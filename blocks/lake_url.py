@@ -15,7 +15,7 @@ FOLDER: LakeKind = "folder"
 
 
 def lake_kind(url: str) -> LakeKind:
-    """Whether the lake is in a bucket or in a folder; raises ParameterError where the URL is of neither form."""
+    """Whether the lake is in a bucket or in a folder; raises ParameterError if the URL is of neither form."""
     if bucket_and_prefix(url)[0]:
         return BUCKET
     if url_to_path(url) is not None:

@@ -20,7 +20,7 @@ CONNECT_ARGS = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 6,
-    "tcp_user_timeout": 180_000,  # ms; where the system has it, instead of the number of keepalives
+    "tcp_user_timeout": 180_000,  # ms; if the system has it, instead of the number of keepalives
     "application_name": "nyc-taxi-flows",
 }
 

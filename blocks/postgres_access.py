@@ -16,7 +16,7 @@ _SERVER_USER = "pgserver"
 _PEER = "local all all peer map=owner\n"
 # Of the address of a Unix socket, 104 bytes on macOS and 108 on Linux, its own name and a null byte take 16.
 _LONGEST_FOLDER = 88
-# As it stands in a URL, and in what reads one.
+# Characters that need no escape in a URL, nor in what reads one.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 # Short, and there on every system, for as long as the machine runs: a user's runtime folder ends with the last login.
 SHORT = Path("/tmp")  # noqa: S108 - what is made there has a folder of its user's own

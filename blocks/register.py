@@ -83,7 +83,7 @@ def _needs_gcp() -> bool:
     return bool(settings.gcp_project or settings.gcp_service_account_file) or lake_kind(_lake_url()) == BUCKET
 
 
-# How each block is made from the environment; where a variable is unset, the embedded default.
+# How each block is made from the environment; if a variable is unset, the embedded default.
 BUILDERS: dict[str, Callable[[], Block]] = {
     POSTGRES: _postgres,
     TLC_SOURCE: lambda: TripDataSource(base_url=Settings().source_url),
@@ -93,7 +93,7 @@ BUILDERS: dict[str, Callable[[], Block]] = {
     WAREHOUSE: _warehouse,
     ALERTS: _alerts,
 }
-# Those that have no default: left out where nothing in the environment asks for them.
+# Those that have no default: left out if nothing in the environment asks for them.
 ASKED_FOR: dict[str, Callable[[], bool]] = {
     GCP: _needs_gcp,
     ALERTS: lambda: Settings().alert_webhook_url is not None,
@@ -115,7 +115,7 @@ SETTINGS: dict[str, set[str]] = {
 def register_blocks(leave_out: Collection[str] = ()) -> list[str]:
     """Save every block but those to leave out, over the one of that name if there is one; returns their names.
 
-    ``tlc-gcp`` and ``tlc-alerts`` are left out where nothing in the environment asks for them: the first takes
+    ``tlc-gcp`` and ``tlc-alerts`` are left out if nothing in the environment asks for them: the first takes
     credentials to make, the second has a URL and no default.
     """
     wanted = [name for name in BUILDERS if name not in leave_out]
@@ -161,7 +161,7 @@ def _remove_other_kind() -> None:
 def load_lake() -> Any:
     """The block ``tlc-lake``, a GcsBucket or LocalFileSystem; before any registration, what registering would save."""
     if not may_be_saved(LAKE):
-        return _lake()  # without Google's libraries, where it is a folder
+        return _lake()  # without Google's libraries, if it is a folder
     folder = _saved(LocalFileSystem, LAKE)
     if folder is not None:
         return folder
@@ -171,7 +171,7 @@ def load_lake() -> Any:
 
 
 def load_duckdb_file() -> Path | None:
-    """The file that the block ``tlc-warehouse`` names, without Google's libraries; None where it is BigQuery."""
+    """The file that the block ``tlc-warehouse`` names, without Google's libraries; None if it is BigQuery."""
     data = data_once_a_run(TRIP_WAREHOUSE, WAREHOUSE) if may_be_saved(WAREHOUSE) else None
     if data is None:
         return duckdb_path(warehouse_url())
@@ -184,7 +184,7 @@ def load_block(kind: type[Block], name: str) -> Any:
 
 
 def _saved(kind: type[Block], name: str) -> Any:
-    """The saved block; None where there is none. One that cannot be read is an error, not a reason to take another."""
+    """The saved block; None if there is none. One that cannot be read is an error, not a reason to take another."""
     if not may_be_saved(name):
         return None
     try:

@@ -1,7 +1,7 @@
-"""Whether a block can be saved at all, told without a server; and one that is, asked for once.
+"""Whether a block can be saved at all, found out without a server; and saved blocks, read once a run.
 
-Where no API is configured, Prefect starts a server of its own for the first question: 15 s, to learn that a block was
-never saved. Its database is a file, and what is not in there no server would find.
+If no API is configured, Prefect starts a server of its own for the first request: 15 s, to learn that a block was
+never saved. Its database is a file, and a block that is not in there is not saved.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _kept: dict[tuple[str, Hashable], tuple[float, Any]] = {}
 
 
 def may_be_saved(name: str) -> bool:
-    """False where it is certain that no block of that name is saved; True where only a server can tell."""
+    """False if it is certain that no block of that name is saved; True if only a server can tell."""
     if get_current_settings().api.url:
         return True
     file = _database_file()
@@ -57,9 +57,9 @@ def cached_block(kind: type[Block], name: str) -> Any:
 
 
 def data_once_a_run(slug: str, name: str) -> dict[str, Any] | None:
-    """What the saved block of a type holds, as likewise kept, without that type's libraries and without its secrets.
+    """What the saved block of a type holds, without that type's libraries and its secrets; None if there is none.
 
-    None where there is none.
+    It is kept for the run like ``cached_block``.
     """
     return _once_a_run((slug, name), lambda: _read_data(slug, name))
 
@@ -92,7 +92,7 @@ def server_would_start(names: Iterable[str]) -> bool:
 
 
 def _database_file() -> Path | None:
-    """The database of the server that Prefect would start; None where it is no file."""
+    """The database of the server that Prefect would start; None if it is no file."""
     url = get_current_settings().server.database.connection_url
     backend, _, path = (url.get_secret_value() if url else "").partition(":///")
     is_file = backend.startswith("sqlite") and path and ":memory:" not in path

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 TLC_SITE = "https://d37ci6vzurychx.cloudfront.net"
 MIRROR_SITE = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
-# For the server that Prefect starts where no API is configured: its own default, 20 s, is too short for the first start
+# For the server that Prefect starts if no API is configured: its own default, 20 s, is too short for the first start
 # with a new database on a slow machine.
 SERVER_STARTUP_SECONDS = 120
 _OWNER_ONLY = 0o700

@@ -22,7 +22,7 @@ class TripDataSource(Block):
         description="What stands before /trip-data/… at TLC, before /{dataset}/… at the mirror", pattern=r"^https?://"
     )
     secret_base_url: SecretStr | None = Field(
-        None, description="The same with user and password, or with the query that signs it, where the server wants it"
+        None, description="The same with user and password, or with the query that signs it, if the server wants it"
     )
 
     @model_validator(mode="before")

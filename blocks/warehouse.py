@@ -48,7 +48,7 @@ class TripWarehouse(Block):
         return self
 
     def bigquery_client(self) -> Any:
-        """A ``bigquery.Client`` of the project; without credentials where an emulator is set and no key is given."""
+        """A ``bigquery.Client`` of the project; without credentials if an emulator is set and no key is given."""
         from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - a second that DuckDB does not need
         from google.cloud import bigquery  # noqa: PLC0415
 

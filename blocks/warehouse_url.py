@@ -21,7 +21,7 @@ def warehouse_url() -> str:
 
 
 def duckdb_path(url: str) -> Path | None:
-    """The file of ``duckdb:///path``; None for any other URL. Raises ParameterError where it names none of use."""
+    """The file of ``duckdb:///path``; None for any other URL. Raises ParameterError if it names none of use."""
     if not url.lower().startswith("duckdb:"):
         return None
     path = url_to_path(url, "duckdb")

@@ -39,7 +39,7 @@ Record = tuple[str, str]
 
 
 def command_document() -> str:
-    """The whole document, as Markdown that ends with a line break. An option of several commands is told once."""
+    """The whole document, as Markdown that ends with a line break. An option of several commands is listed once."""
     codes = "\n".join(f"| {code.value} | {meaning} |" for code, meaning in MEANING.items())
     group = get_command(app)
     parent = typer.Context(group, info_name=PROGRAM)

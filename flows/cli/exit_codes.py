@@ -1,4 +1,4 @@
-"""What a command's exit code tells a script."""
+"""What a command's exit code means to a script."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
 
 
 MEANING = {
-    ExitCode.done: "Done; also where nothing had to be done.",
+    ExitCode.done: "Done; also if nothing had to be done.",
     ExitCode.failed: "It failed, or a load of the previewed file would; the last line on stderr says why.",
     ExitCode.wrong_usage: "The command makes no sense as it was given; nothing was begun.",
     ExitCode.not_published: "The source has not published the month yet (nor any month of the range); or it is to come "

@@ -47,20 +47,7 @@ def load(
         from flows import load_month  # noqa: PLC0415 - seconds that only this command needs
         from flows.cli.show_loads import show_month  # noqa: PLC0415
 
-        outcome, error = run_flow(
-            terminal,
-            load_month,
-            {
-                "dataset": dataset,
-                "month": month,
-                "targets": targets,
-                "source": source,
-                "layout": layout,
-                "drop_rules": drop_rules,
-                "force": force,
-                "new_columns": new_columns,
-            },
-        )
+        outcome, error = run_flow(terminal, load_month, locals())
         show_month(terminal, outcome)
         _end(terminal, error, nothing_out="not_published" in outcome.statuses.values())
 
@@ -92,24 +79,7 @@ def backfill(
         from flows.backfill import backfill as flow  # noqa: PLC0415 - seconds that only this command needs
         from flows.cli.show_loads import show_backfill  # noqa: PLC0415
 
-        report, error = run_flow(
-            terminal,
-            flow,
-            {
-                "dataset": dataset,
-                "start_month": start_month,
-                "end_month": end_month,
-                "targets": targets,
-                "source": source,
-                "max_parallel": max_parallel,
-                "force": force,
-                "run_on": run_on,
-                "layout": layout,
-                "drop_rules": drop_rules,
-                "new_columns": new_columns,
-                "dask_address": dask_address,
-            },
-        )
+        report, error = run_flow(terminal, flow, locals())
         show_backfill(terminal, report)
         _end(terminal, error, nothing_out=not report.has_any)
 
@@ -127,25 +97,15 @@ def sync(
 ) -> None:
     """Load what is new at TLC's site: months that have come out, and loaded ones that were published again.
 
-    Made to run every day: where nothing is new it takes seconds. Runs the flow sync-new-months.
+    Made to run every day: if nothing is new it takes seconds. Runs the flow sync-new-months.
     """
     with answering(as_json=as_json, verbose=verbose, debug=debug) as terminal:
+        datasets = datasets or list(Dataset)
         before_prefect(terminal)
         from flows import sync_new_months  # noqa: PLC0415 - seconds that only this command needs
         from flows.cli.show_loads import show_sync  # noqa: PLC0415
 
-        report, error = run_flow(
-            terminal,
-            sync_new_months,
-            {
-                "datasets": datasets or list(Dataset),
-                "targets": targets,
-                "start_month": start_month,
-                "recheck_months": recheck_months,
-                "max_parallel": max_parallel,
-                "run_on": run_on,
-            },
-        )
+        report, error = run_flow(terminal, sync_new_months, locals())
         show_sync(terminal, report)
         _end(terminal, error)
 

@@ -21,7 +21,7 @@ def help_of(parameter: Any) -> str:
 
 
 def checked_month(text: str | None) -> str | None:
-    """The month, in its form; wrong usage where it is none."""
+    """The month, in its form; wrong usage if it is none."""
     if text is None:
         return None
     try:
@@ -31,7 +31,7 @@ def checked_month(text: str | None) -> str | None:
 
 
 def known_targets(names: list[str]) -> list[str]:
-    """The names, as they were given; wrong usage where one is no target."""
+    """The names, as they were given; wrong usage if one is no target."""
     for name in names:
         if name not in TARGETS:
             raise typer.BadParameter(f"{name!r} is no target: choose from {', '.join(TARGETS)}.")
@@ -39,7 +39,7 @@ def known_targets(names: list[str]) -> list[str]:
 
 
 def chosen_targets(names: list[str]) -> list[Target]:
-    """The targets of these names, each once, in the order of the legs."""
+    """The targets of these names, each once, in the order of loading."""
     return [target for target in TARGETS if target in names]
 
 
@@ -106,5 +106,5 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Write the run's log to stderr, as Prefect's UI shows it.")
 ]
 Debug = Annotated[
-    bool, typer.Option("--debug", help="Write everything to stderr, and the traceback where something fails.")
+    bool, typer.Option("--debug", help="Write everything to stderr, and the traceback if something fails.")
 ]

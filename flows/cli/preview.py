@@ -62,7 +62,7 @@ def preview(
     """Show a month as it would be loaded, without loading it: first rows, what each column holds, what is odd.
 
     The file comes from the cache if that has the source's version, else it is downloaded into it, where a load finds
-    it. With --file nothing is downloaded and nobody is asked. No Prefect server is needed: where PREFECT_API_URL is
+    it. With --file nothing is downloaded and nobody is asked. No Prefect server is needed: if PREFECT_API_URL is
     not set, a block that was never saved is made from the environment.
     """
     with answering(as_json=as_json, debug=debug) as terminal:
@@ -122,7 +122,7 @@ def _request_of(
 
 
 def _from_source(terminal: Terminal, request: MonthRequest, *, offline: bool) -> tuple[Path, str]:
-    """The month's file on disk, and where it is from; ends the command where it is not published."""
+    """The month's file on disk, and where it is from; ends the command if it is not published."""
     block = MIRROR_SOURCE if request.source is Source.mirror else TLC_SOURCE
     with blocks_read(terminal, block):
         from flows.tasks.local_file import cached_month, fetch_month, url_of  # noqa: PLC0415 - Prefect takes two seconds

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_shown(terminal: Terminal) -> Iterator[None]:
-    """Show a bar for each step that is under way; none where stderr is no terminal, or has the log on it."""
+    """Show a bar for each step that is under way; none if stderr is no terminal, or has the log on it."""
     if not terminal.err.is_terminal or terminal.verbose:
         yield
         return
@@ -61,7 +61,7 @@ def log_shown(terminal: Terminal) -> Iterator[None]:
         show_time=terminal.verbose,
     )
     if not terminal.debug:
-        # An error is told once, in one sentence, by who ends the command.
+        # An error is shown once, in one sentence, by ``answering``.
         handler.addFilter(lambda record: record.levelno < logging.ERROR)
     loggers = [logging.getLogger(name) for name in ("prefect", "flows", "blocks")]
     for logger in loggers:

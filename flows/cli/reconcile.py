@@ -42,24 +42,14 @@ def reconcile(
 ) -> None:
     """Compare each month at the source, in Postgres, the lake and the warehouse: rows, sums, first and last pickup.
 
-    Changes nothing. Where anything differs it says what, and what to do. Runs the flow reconcile.
+    Changes nothing. If anything differs it says what, and what to do. Runs the flow reconcile.
     """
     with answering(as_json=as_json, verbose=verbose, debug=debug) as terminal:
         before_prefect(terminal)
         from flows.cli.show_reconcile import show_reconciliation  # noqa: PLC0415 - Prefect takes two seconds
         from flows.reconcile import reconcile as flow  # noqa: PLC0415
 
-        report, error = run_flow(
-            terminal,
-            flow,
-            {
-                "dataset": dataset,
-                "start_month": start_month,
-                "end_month": end_month,
-                "targets": targets,
-                "check_source": check_source,
-            },
-        )
+        report, error = run_flow(terminal, flow, locals())
         show_reconciliation(terminal, report)
         if error is not None:
             terminal.fail(str(error))

@@ -1,9 +1,9 @@
-"""Run a flow for a command: with bars or a log, on Prefect's server, and whatever comes of it in hand."""
+"""Run a flow for a command: with bars or a log, on Prefect's server."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ def before_prefect(terminal: Terminal) -> None:
 
 @contextmanager
 def blocks_read(terminal: Terminal, *names: str) -> Iterator[None]:
-    """What is done within reads these blocks, without a flow; says so where Prefect has to start a server for that."""
+    """What is done within reads these blocks, without a flow; says so if Prefect has to start a server for that."""
     before_prefect(terminal)
     from blocks.saved import server_would_start  # noqa: PLC0415 - Prefect takes two seconds
 
@@ -47,8 +47,11 @@ def blocks_read(terminal: Terminal, *names: str) -> Iterator[None]:
         yield
 
 
-def run_flow(terminal: Terminal, flow: Flow[..., Any], parameters: dict[str, Any]) -> tuple[Any, TripLoadError | None]:
-    """The flow's report, and the error where months of it failed; raises what left no report."""
+def run_flow(terminal: Terminal, flow: Flow[..., Any], given: Mapping[str, Any]) -> tuple[Any, TripLoadError | None]:
+    """The flow's report, and the error if months of it failed; raises the error if there is no report.
+
+    ``given`` has the values of the flow's parameters by their names; other names in it are left out.
+    """
     from prefect.settings import get_current_settings  # noqa: PLC0415 - the caller has imported Prefect with the flow
 
     mute_prefects_console()
@@ -56,7 +59,7 @@ def run_flow(terminal: Terminal, flow: Flow[..., Any], parameters: dict[str, Any
         terminal.note(f"Prefect's server starts (15 s, the first time half a minute); {SPARED}")
     with log_shown(terminal), progress_shown(terminal):
         try:
-            return flow(**parameters), None
+            return flow(**{name: given[name] for name in flow.parameters.properties if name in given}), None
         except TripLoadError as error:
             report = getattr(error, "report", None)
             if report is None:

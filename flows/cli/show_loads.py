@@ -1,4 +1,4 @@
-"""What loads have come to, on the terminal."""
+"""The results of loads, on the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBERS = ("rows", "read", "loaded", "rejected", "flagged", "seconds")
 def show_month(terminal: Terminal, outcome: MonthOutcome) -> None:
     """One month in its targets, and what is odd about its rows."""
     title = f"{outcome.dataset} {outcome.month}"
-    terminal.show(table_of([_leg_row(leg) for leg in outcome.legs], numbers=_NUMBERS, title=title))
+    terminal.show(table_of([_target_row(leg) for leg in outcome.legs], numbers=_NUMBERS, title=title))
     rules = outcome.reports[0] if outcome.reports else None
     for word, counts in (("rejected", rules.rejected_by_rule), ("flagged", rules.flagged_by_rule)) if rules else ():
         if counts:
@@ -41,7 +41,7 @@ def show_sync(terminal: Terminal, report: SyncReport) -> None:
     terminal.answer(report.model_dump(mode="json"))
 
 
-def _leg_row(leg: TargetOutcome) -> dict[str, Any]:
+def _target_row(leg: TargetOutcome) -> dict[str, Any]:
     row: dict[str, Any] = {"target": leg.target, "status": leg.status}
     if leg.report is not None and leg.status in ("loaded", "unchanged"):
         row |= {

@@ -12,7 +12,7 @@ _NUMBERS = ("source", *TARGETS, "sum of totals", "sum of distances")
 
 
 def show_reconciliation(terminal: Terminal, report: ReconcileReport) -> None:
-    """A row a month, and where all are equal a sentence; what differs is told by the error."""
+    """A row a month, and if all are equal a sentence; the error says what differs."""
     rows = [{name: value for name, value in row.items() if value != ""} for row in comparison_rows(report)]
     terminal.show(table_of(rows, numbers=_NUMBERS, title=report.dataset))
     if not report.differing:

@@ -34,7 +34,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], *, numbers: Sequence[str] = (), 
 
 
 def cell(value: Any) -> Text:
-    """A value as it stands in a table."""
+    """A value as a cell of a table."""
     if value is None:
         return Text("")
     text = shown(value)

@@ -1,4 +1,4 @@
-"""Where a command writes: answers to stdout, everything else to stderr; and how it ends where something fails."""
+"""Where a command writes: answers to stdout, everything else to stderr; and how it ends if something fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.text import Text
 from flows.cli.exit_codes import ExitCode
 from flows.tlc.errors import ParameterError, TripLoadError
 
-# Columns of text where the output is a pipe, which has no width of its own: the widest table needs so many.
+# Columns of text if the output is a pipe, which has no width of its own: the widest table needs so many.
 PIPE_WIDTH = 140
 STOPPED = "Stopped. Every month is as it was, or loaded: run it again to go on."
 
@@ -47,7 +47,7 @@ class Terminal:
                 self.out.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
 
     def answer(self, value: Any) -> None:
-        """Write the answer for machines, where that was asked for."""
+        """Write the answer for machines, if that was asked for."""
         if self.as_json:
             text = json.dumps(_finite(value), default=str, ensure_ascii=False, indent=2, allow_nan=False)
             self.out.out(text, highlight=False)
@@ -81,7 +81,7 @@ def _finite(value: Any) -> Any:
 
 @contextmanager
 def answering(*, as_json: bool = False, verbose: bool = False, debug: bool = False) -> Iterator[Terminal]:
-    """A command's terminal. What is raised within is told in one sentence, and becomes the exit code."""
+    """A command's terminal. An error raised within is shown in one sentence, and becomes the exit code."""
     terminal = Terminal(as_json, verbose or debug, debug)
     try:
         yield terminal

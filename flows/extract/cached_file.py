@@ -1,4 +1,4 @@
-"""A downloaded file, opened while nobody can put another version in its place."""
+"""A downloaded file, opened under its lock, so that no other version replaces it meanwhile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from flows.extract.download.cache import CacheSlot, read_version
-from flows.extract.read.trip_file import TripFile, open_trip_file
+from flows.extract.read import TripFile, open_trip_file
 
 
 def open_cached(opened: ExitStack, path: Path, identity: str | None = None) -> TripFile | None:

@@ -39,8 +39,8 @@ class Column:
     name            in snake case, the same in every target
     type            see ``column_types``
     description     for an analyst, ending with a full stop
-    unit            of its values, where they have one
-    source_names    every name it had at the source, in any era; none where the load itself writes it
+    unit            of its values, if they have one
+    source_names    every name it had at the source, in any era; none if the load itself writes it
     role            what generic rules know it by; at most one column a schema has it
     since, until    first and last file month that can have a value in it; the files may carry it empty before
     required        never null: a row without it cannot be loaded

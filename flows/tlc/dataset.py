@@ -41,13 +41,13 @@ class DatasetInfo:
     mirror_last_month: Month
 
     def span(self, source: Source) -> tuple[Month, Month | None]:
-        """The first and the last month that ``source`` can have; None where it still grows."""
+        """The first and the last month that ``source`` can have; None if it still grows."""
         if source is Source.mirror:
             return self.mirror_first_month, self.mirror_last_month
         return self.first_month, None
 
     def check_month(self, month: Month, source: Source) -> None:
-        """Raise ParameterError where ``source`` can never have ``month`` of this dataset."""
+        """Raise ParameterError if ``source`` can never have ``month`` of this dataset."""
         first, last = self.span(source)
         if month < first or (last is not None and month > last):
             span = f"from {first} to {last}" if last else f"from {first} on"

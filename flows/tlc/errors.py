@@ -32,9 +32,9 @@ from __future__ import annotations
 
 
 class TripLoadError(Exception):
-    """A month could not be loaded; ``dataset``, ``month`` and ``url`` say which, where known.
+    """A month could not be loaded; ``dataset``, ``month`` and ``url`` say which, if known.
 
-    The message starts with "dataset month: " where both are known, so that one line of a log is enough.
+    The message starts with "dataset month: " if both are known, so that one line of a log is enough.
     """
 
     def __init__(self, message: str, *, dataset: str | None = None, month: str | None = None, url: str | None = None):

@@ -24,7 +24,7 @@ def month_file_name(dataset: Dataset, month: Month, source: Source) -> str:
 
 
 def month_of_file(name: str) -> tuple[Dataset, Month] | None:
-    """The dataset and month that a file's name speaks of, as the sources name files; None where it does not."""
+    """The dataset and month that a file's name speaks of, as the sources name files; None if it does not."""
     found = _FILE_NAME.search(name)
     return (Dataset(found["dataset"]), Month.parse(found["month"])) if found else None
 
@@ -76,7 +76,7 @@ def manifest_folder(dataset: Dataset) -> str:
 
 
 def month_of_manifest(name: str) -> Month | None:
-    """The month that a manifest is of, by its name; None where it is no manifest's."""
+    """The month that a manifest is of, by its name; None if it is no manifest's."""
     try:
         return Month.parse(name.rpartition("/")[2].removesuffix(".json"))
     except ValueError:

@@ -40,7 +40,7 @@ class Month:
         return datetime(self.year, self.number, 1)
 
     def plus(self, months: int) -> Month:
-        """The month so many months later (earlier where negative)."""
+        """The month so many months later (earlier if negative)."""
         index = self.year * 12 + self.number - 1 + months
         return Month(index // 12, index % 12 + 1)
 
@@ -54,7 +54,7 @@ def newest_month(at: date | datetime) -> Month:
 
 
 def months_between(first: Month, last: Month) -> Iterator[Month]:
-    """Every month from ``first`` to ``last``, both included; none where ``first`` is the later one."""
+    """Every month from ``first`` to ``last``, both included; none if ``first`` is the later one."""
     month = first
     while month <= last:
         yield month

@@ -11,28 +11,28 @@ from flows.tlc.identity import NewColumns
 
 Status = Literal["loaded", "unchanged", "not_published"]
 Target = Literal["postgres", "gcs", "bigquery"]
-# In the order of the legs: what is loaded from the lake comes after it.
+# In the order of loading: what is loaded from the lake comes after it.
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 
 class LoadReport(BaseModel):
     """What one load of one month into one target read, loaded, rejected and flagged.
 
-    For ``unchanged`` the counts are those of the load that stands in the target; for ``not_published`` they are 0.
+    For ``unchanged`` the counts are those of the load that the target already has; for ``not_published`` they are 0.
     """
 
     dataset: str
     month: str = Field(description="The file's month, YYYY-MM")
     target: Target
     source_url: str
-    source_etag: str | None = Field(None, description="ETag, or length and SHA-256 where the source gives none")
+    source_etag: str | None = Field(None, description="ETag, or length and SHA-256 if the source gives none")
     rows_read: int = 0
     rows_loaded: int = 0
     rows_rejected: int = 0
     rejected_by_rule: dict[str, int] = Field(default_factory=dict, description="Rows, by the rule that rejected them")
     rows_flagged: int = Field(0, description="Loaded rows that break at least one rule")
     flagged_by_rule: dict[str, int] = Field(default_factory=dict, description="Loaded rows, by each rule they break")
-    bytes_read: int = Field(0, description="Bytes downloaded by this run; 0 where the cache had them")
+    bytes_read: int = Field(0, description="Bytes downloaded by this run; 0 if the cache had them")
     seconds: float = 0.0
     status: Status = "loaded"
     # How it was loaded, to load it again likewise. None: by a version of this project that did not say.

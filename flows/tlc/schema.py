@@ -67,11 +67,11 @@ class Schema:
         return tuple(column for column in self.columns if column.source_names)
 
     def column(self, name: str) -> Column:
-        """The column of that conformed name; raises KeyError where there is none."""
+        """The column of that conformed name; raises KeyError if there is none."""
         return self._by_name[name]
 
     def role(self, role: Role) -> Column | None:
-        """The column that plays ``role`` here, if the dataset has one; raises ValueError where no dataset can."""
+        """The column that plays ``role`` here, if the dataset has one; raises ValueError if no dataset can."""
         if role not in get_args(Role):
             raise ValueError(f"{role!r} is not a role; roles are {', '.join(get_args(Role))}")
         return next((column for column in self.columns if column.role == role), None)
@@ -116,7 +116,7 @@ class Schema:
 
 @cache
 def schema_of(dataset: Dataset) -> Schema:
-    """The schema of ``dataset``; raises ValueError that names file and entry where its file is not sound."""
+    """The schema of ``dataset``; raises ValueError that names file and entry if its file is not sound."""
     file = f"schemas/{dataset}.toml"
     return build_schema(dataset, read_toml(file), read_toml(_SHARED_FILE), f"flows/tlc/{file}")
 

@@ -37,13 +37,13 @@ def read_columns(entries: Iterable[Mapping[str, Any]], file: str) -> tuple[Colum
 
 
 def check_keys(table: Mapping[str, Any], allowed: Iterable[str], where: str) -> None:
-    """Raise ValueError where ``table`` has a key that nobody reads: a misspelt one would silently do nothing."""
+    """Raise ValueError if ``table`` has a key that nobody reads: a misspelt one would silently do nothing."""
     if unknown := sorted(table.keys() - set(allowed)):
         raise ValueError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(allowed)}")
 
 
 def check_unique(names: Iterable[str], what: str, file: str) -> None:
-    """Raise ValueError where ``names`` has one of them twice."""
+    """Raise ValueError if ``names`` has one of them twice."""
     for name, times in Counter(names).items():
         if times > 1:
             raise ValueError(f"{file}: {what} {name!r} stands there {times} times; it can stand there once")

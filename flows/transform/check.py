@@ -27,7 +27,7 @@ class Check:
     broken_by: Callable[..., Mask]
 
     def mask(self, trips: pa.RecordBatch) -> Mask | None:
-        """True for each row that breaks the rule (a missing value breaks none); None where no row does."""
+        """True for each row that breaks the rule (a missing value breaks none); None if no row does."""
         mask = self.broken_by(*(trips.column(name) for name in self.columns))
         return pc.fill_null(mask, False) if pc.any(mask).as_py() else None
 

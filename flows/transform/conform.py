@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.extract.read.trip_file import TripFile
+from flows.extract.read import TripFile
 from flows.tlc.column import Column
 from flows.tlc.errors import NotTripFile
 from flows.tlc.identity import MonthRequest, NewColumns
@@ -38,7 +38,7 @@ __all__ = ["Conformed", "Conformer", "keeping", "kept_name", "plan_conform", "pl
 class Conformed:
     """A conformed batch, row for row that of the raw one, and the rows in it that cannot be loaded.
 
-    ``unloadable`` has position → (rule, detail). In ``trips`` those rows have a null where a value did not fit.
+    ``unloadable`` has position → (rule, detail). In ``trips`` a value that does not fit is null.
     ``unfit`` are the values that do not fit, by column; ``missing`` the rows without one, by required column.
     """
 
@@ -52,7 +52,7 @@ class Conformed:
 class Conformer:
     """How the columns of one file become those of ``schema``: made once a file by ``plan_conform``.
 
-    ``positions`` has the place in the raw batch of each of the schema's columns; None where the file lacks it.
+    ``positions`` has the place in the raw batch of each of the schema's columns; None if the file lacks it.
     ``twins`` has, by such a place, further places of the same column; ``nameless`` those of columns without a name.
     """
 

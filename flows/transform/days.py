@@ -36,7 +36,7 @@ class DayCounts:
 
     @property
     def by_day(self) -> dict[date, int]:
-        """The rows of every day, in order; 0 where there are none."""
+        """The rows of every day, in order; 0 for a day without any."""
         counted: Sequence[int] = self._rows[1:-1].tolist()
         return {self.first + timedelta(days=place): rows for place, rows in enumerate(counted)}
 

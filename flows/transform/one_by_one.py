@@ -1,4 +1,4 @@
-"""Values one by one, for the few batches in which something does not fit: the grammar of ``fit``, spelt out."""
+"""Values one by one, for the few batches in which something does not fit: the grammar of ``cast``, spelt out."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from flows.extract.read.trip_file import RaggedLine
+from flows.extract.read import RaggedLine
 from flows.tlc.rules import RAGGED_LINE
 
-# rule: of rules.toml, or of rules.UNLOADABLE. detail: the column and the value at fault, where there is one.
+# rule: of rules.toml, or of rules.UNLOADABLE. detail: the column and the value at fault, if there is one.
 # row_number: 1 is the first row after the header; approximate after a ragged line. record: the raw row as JSON.
 REJECTED_SCHEMA = pa.schema(
     [
@@ -84,7 +84,7 @@ def _as_json(record: dict[str, Any]) -> str:
 
 
 def _for_jsonb(value: Any) -> Any:
-    """JSON knows no NaN, and Postgres' jsonb no NUL: the text or escape that stands there says what it was."""
+    """The value in JSON, which has no NaN, for Postgres' jsonb, which has no NUL: both become text."""
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, float) and math.isfinite(value):

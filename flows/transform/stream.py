@@ -11,14 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.extract.read.trip_file import TripFile
+from flows.extract.read import TripFile
 from flows.tlc.errors import TooManyBadRows
 from flows.tlc.rules import MAX_UNLOADABLE_SHARE, UNLOADABLE
 from flows.transform.check import Check, checks_for
 from flows.transform.conform import Conformer
 from flows.transform.days import DayCounts
-from flows.transform.faults import Faults
-from flows.transform.looks_like import shown_value
+from flows.transform.faults import Faults, shown_value
 from flows.transform.rejected import rejected_lines, rejected_rows
 
 # Rows of a CSV file before its length tells how many there can be.
@@ -41,7 +40,7 @@ class Counts:
 
     @property
     def nothing_loaded(self) -> str | None:
-        """Why there is no row to load, in words; None where there is one."""
+        """Why there is no row to load, in words; None if there is one."""
         if self.rows_loaded:
             return None
         rules = ", ".join(f"{rows:,} {rule}" for rule, rows in self.rejected.items())

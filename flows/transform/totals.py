@@ -16,7 +16,7 @@ from flows.tlc.totals import Totals
 
 @dataclass(frozen=True)
 class TotalsColumns:
-    """The names of the columns that control sums are made of; None where the dataset has no such column."""
+    """The names of the columns that control sums are made of; None if the dataset has no such column."""
 
     pickup: str
     amount: str | None

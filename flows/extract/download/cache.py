@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 class Version:
     """A version of a file on disk; ``identity`` names its content: the ETag, or ``<length>-<sha256>``.
 
-    ``decoded`` is its length on disk where that is not the one of its transfer.
+    ``decoded`` is its length on disk if that is not the one of its transfer.
     """
 
     file: SourceFile
@@ -68,7 +68,7 @@ class CacheSlot:
 
     @contextmanager
     def lock(self, wait: bool = True) -> Iterator[None]:
-        """Keep all other processes and threads out; ``wait=False`` raises filelock.Timeout where one is in."""
+        """Keep all other processes and threads out; ``wait=False`` raises filelock.Timeout if one is in."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{self.path}.lock")
         try:
@@ -118,7 +118,7 @@ def note_path(path: Path) -> Path:
 
 
 def read_version(path: Path) -> Version | None:
-    """What is written down about ``path``; None where nothing is, or nothing readable."""
+    """What is written down about ``path``; None if nothing is, or nothing readable."""
     try:
         note = json.loads(note_path(path).read_text(encoding="utf-8"))
         return Version(SourceFile(**note["file"]), note["identity"], note.get("decoded"))
@@ -163,7 +163,7 @@ def prune(cache_dir: Path, keep_bytes: int, *, spare_seconds: float = SPARE_SECO
 
 
 def make_room(cache_dir: Path, needed_bytes: int, keep_bytes: int, url: str) -> None:
-    """Prune so that ``needed_bytes`` more fit the bound and the disk; TargetUnavailable where the disk is too full."""
+    """Prune so that ``needed_bytes`` more fit the bound and the disk; TargetUnavailable if the disk is too full."""
     prune(cache_dir, max(keep_bytes - needed_bytes, 0))
     lacking = needed_bytes - shutil.disk_usage(cache_dir).free
     if lacking > 0:

@@ -1,10 +1,4 @@
-"""From a URL to a whole, verified file on disk, whatever the web server does.
-
-Begin here: ``find_file`` says whether the file is there and which version, ``download`` brings it. The parts:
-``request`` (one request), ``patience`` (when to try again), ``transfer`` (a download over many requests), ``part``
-(its unfinished file), ``content_encoding`` (what a server did to it for the transfer), ``verify`` (is it what its name
-says), ``cache`` (where files lie, and how many).
-"""
+"""A whole, verified file: from the cache, or downloaded from the source into it."""
 
 from __future__ import annotations
 
@@ -47,9 +41,9 @@ logger = logging.getLogger(__name__)
 class Downloaded:
     """A whole file in the cache. Sizes are in bytes.
 
-    ``etag`` names its content: the server's ETag as sent, or ``<length>-<sha256>`` where the server gives none.
-    ``bytes_read`` is what came over the network in this call, repeats included; 0 where the cache had the file.
-    ``seen_at`` is when the source was asked for this version, where it is not surely the one that was asked for.
+    ``etag`` names its content: the server's ETag as sent, or ``<length>-<sha256>`` if the server gives none.
+    ``bytes_read`` is what came over the network in this call, repeats included; 0 if the cache had the file.
+    ``seen_at`` is when the source was asked for this version, if it is not surely the one that was asked for.
     """
 
     path: Path
@@ -103,7 +97,7 @@ def download(
 def cached_version(file: SourceFile, cache_dir: Path) -> str | None:
     """What ``Downloaded.etag`` would be for ``file``, as far as that can be said without a download.
 
-    The server's ETag; where it gives none, the length and checksum of the version in the cache, if that is surely
+    The server's ETag; if it gives none, the length and checksum of the version in the cache, if that is surely
     the same; else None.
     """
     if file.etag:

@@ -26,7 +26,7 @@ HEAD_REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One version of a file at a source; ``length`` in bytes, the rest as the server wrote it, None where it did not.
+    """One version of a file at a source; ``length`` in bytes, the rest as the server wrote it, None if it did not.
 
     ``url`` is the one asked for, not the one that it redirects to. ``encoding`` is the Content-Encoding: ``length``
     and ``etag`` are then of the encoded body.
@@ -60,7 +60,7 @@ class SourceFile:
 
     @property
     def strong_etag(self) -> str | None:
-        """The ETag where it promises the same bytes; a weak one promises only the same meaning."""
+        """The ETag if it promises the same bytes; a weak one promises only the same meaning."""
         return None if self.etag is None or self.etag.startswith("W/") else self.etag
 
     @property
@@ -95,10 +95,10 @@ class _Probe:
 def find_file(
     client: httpx.Client, url: str, probe_url: str, *, patience: RetryPolicy | None = None
 ) -> SourceFile | None:
-    """The file at ``url`` as the source describes it now; None where the source has not published it.
+    """The file at ``url`` as the source describes it now; None if the source has not published it.
 
     404 is "not published". So is 403 (TLC's way of saying it), but only if ``probe_url``, a file that surely exists,
-    is served. Raises SourceBlocked where that is refused too, SourceUnavailable where the source keeps failing.
+    is served. Raises SourceBlocked if that is refused too, SourceUnavailable if the source keeps failing.
     """
     patience = patience or RetryPolicy()
     return _find(client, url, patience, probe_url, lambda: _probe(client, probe_url, patience))

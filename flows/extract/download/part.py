@@ -18,7 +18,7 @@ from flows.extract.download.find import SourceFile
 class Part:
     """``size`` bytes of the version ``origin``, on disk; takes up what an earlier process left, if that may go on.
 
-    Hold the slot's lock. Every method raises TargetUnavailable where the disk fails; a part that filled the disk is
+    Hold the slot's lock. Every method raises TargetUnavailable if the disk fails; a part that filled the disk is
     removed first, because a full disk stops more than this download.
     """
 

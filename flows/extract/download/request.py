@@ -1,4 +1,4 @@
-"""One HTTP request whose passing failures all become ``TryAgain``, and whose errors never show a signed URL."""
+"""One HTTP request: its transient failures all become ``TryAgain``, and its errors never show a signed URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 from flows.extract.download.retry import RetryPolicy, TryAgain
 from flows.tlc.errors import ParameterError, SourceBlocked, SourceError, SourceUnavailable
 
-PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 REFUSALS = {
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
@@ -30,7 +30,7 @@ def open_response(
 ) -> Iterator[httpx.Response]:
     """The response to one request, body unread; redirects are followed.
 
-    Raises TryAgain for what may pass (no connection, no answer, 429, 5xx) and ParameterError for an impossible URL.
+    Raises TryAgain for transient errors (no connection, no answer, 429, 5xx) and ParameterError for an impossible URL.
     """
     try:
         request = client.build_request(
@@ -55,7 +55,7 @@ def open_response(
 
 
 def read_body(response: httpx.Response, patience: RetryPolicy) -> Iterator[bytes]:
-    """The body as it comes off the wire, undecoded; TryAgain where it breaks off or falls silent."""
+    """The body as it comes off the wire, undecoded; TryAgain if it breaks off or falls silent."""
     try:
         yield from response.iter_raw()
     except httpx.RequestError as error:
@@ -63,7 +63,7 @@ def read_body(response: httpx.Response, patience: RetryPolicy) -> Iterator[bytes
 
 
 def refusal(url: str, response: httpx.Response) -> SourceError:
-    """The error for a status that trying again will not change."""
+    """The error for a status that a retry does not change."""
     where, status = plain_url(url), response.status_code
     answered = f"{where} answered {status}{_after_redirect(where, response)}"
     if status in REFUSALS:
@@ -83,7 +83,7 @@ def _after_redirect(where: str, response: httpx.Response) -> str:
 
 
 def _is_transient(status: int) -> bool:
-    return status in PASSING or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED)
+    return status in _TRANSIENT or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED)
 
 
 def _reason(error: httpx.RequestError, patience: RetryPolicy) -> str:

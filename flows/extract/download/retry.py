@@ -1,4 +1,4 @@
-"""How long to bear with a source that fails: limits, waits between attempts, and the error when they are used up."""
+"""Retries of a source that fails: limits, waits between attempts, and the error when they are used up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """When to try again and when to give up. Times are in seconds."""
+    """When to retry and when to give up. Times are in seconds."""
 
     failures: int = 6
     """Failed requests in a row, without one new byte between them, until SourceUnavailable."""
@@ -44,9 +44,9 @@ class RetryPolicy:
 
 
 class TryAgain(Exception):
-    """A request failed in a way that may pass; never leaves this package.
+    """A request failed with a transient error; never leaves this package.
 
-    ``final`` is the error to raise, and ``advice`` the next step to give, should it not pass.
+    ``final`` is the error to raise, and ``advice`` the next step to give, if retries do not help.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class TryAgain(Exception):
 
 @dataclass
 class Attempts:
-    """The requests for one file so far; waits after a failure, or ends the matter."""
+    """The requests for one file so far; waits after a failure, or raises its error."""
 
     url: str
     patience: RetryPolicy
@@ -74,7 +74,7 @@ class Attempts:
     requests: int = field(default=0, init=False)
 
     def failed(self, failure: TryAgain, *, progressed: bool = False) -> None:
-        """Count a failure and wait; raises the failure's ``final`` error when patience is at its end.
+        """Count a failure and wait; raises the failure's ``final`` error when the limits are reached.
 
         ``progressed``: new bytes came before it failed, so neither it nor those before it count as in a row.
         """

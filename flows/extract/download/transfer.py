@@ -54,8 +54,8 @@ class Transfer:
     def run(self) -> SourceFile:
         """Download what is missing; returns the version that the part is now the whole of.
 
-        Raises SourceUnavailable, SourceBlocked or SourceChanged when patience is at its end, NotTripFile where
-        another number of bytes came than was announced, SourceError where they are too many, TargetUnavailable where
+        Raises SourceUnavailable, SourceBlocked or SourceChanged when the retries are used up, NotTripFile if
+        another number of bytes came than was announced, SourceError if they are too many, TargetUnavailable if
         the disk fails.
         """
         while not self.part.is_whole:

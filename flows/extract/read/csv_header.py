@@ -1,4 +1,4 @@
-"""The header of a CSV file: its columns' names, or a sentence on what stands there instead."""
+"""The header of a CSV file: its columns' names, or a sentence on what is there instead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flows.tlc.errors import NotTripFile
 # The longest header of TLC has 500 bytes.
 HEADER_BYTES = 64 << 10
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-# Marks of UTF-8 (a file that was saved twice has two) and blank lines may stand before the header.
+# Marks of UTF-8 (a file that was saved twice has two) and blank lines may precede the header.
 _HEADER = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*[\r\n])*+([^\r\n]*+)(?:\r\n?|\n|\Z)")
 _DATE = re.compile(r"\d{1,4}[-/]\d{1,2}[-/]\d{1,4}")
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}

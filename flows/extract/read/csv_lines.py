@@ -1,4 +1,4 @@
-"""The lines of a CSV file, as bytes: cut into blocks, counted, and told apart into records and what is none.
+"""The lines of a CSV file, as bytes: cut into blocks, counted, and parsed: records, and lines that are none.
 
 No value of a trip file holds a line end. So each line is one record whatever its quotes say, and a quote that is opened
 in one line and closed in another is a stray one: a parser of CSV would take all lines between them for one value.
@@ -7,11 +7,13 @@ in one line and closed in another is a stray one: a parser of CSV would take all
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from flows.tlc.errors import NotTripFile
 
@@ -30,7 +32,7 @@ _RECORD = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+")
 def read_blocks(stream: IO[bytes] | Any, rest: bytes, size: int) -> Iterator[bytes]:
     """Blocks of whole lines, each of about ``size`` bytes: ``rest``, read before, and all that the stream has.
 
-    A line ends with LF, CRLF or CR, as Arrow has it too; the last one gets its end where the file has none.
+    A line ends with LF, CRLF or CR, as Arrow has it too; the last one gets its end if the file has none.
     """
     while piece := stream.read(size):
         # A CR at the very end may be half of a CRLF.
@@ -73,6 +75,31 @@ def regular_lines(block: bytes) -> int | None:
             return None
         lines += int(np.count_nonzero(piece == _LF))
     return lines
+
+
+def parse_lines(lines: bytes, column_names: Sequence[str], rows: int) -> pa.RecordBatch | None:
+    """Whole lines as one batch of bytes; None if Arrow takes them for anything else than so many ``rows``.
+
+    A block at a time, not Arrow's stream of a whole file: that one takes a read of a few bytes for the file's end, goes
+    on reading after an error, and cannot be asked how many rows it made of which lines.
+    """
+    places = [str(place) for place in range(len(column_names))]  # a name may be there twice
+    if not rows:
+        return pa.record_batch([pa.array([], pa.binary()) for _ in places], names=column_names)
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(lines),
+            read_options=pa_csv.ReadOptions(column_names=places, block_size=len(lines) + 1, use_threads=False),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(places, pa.binary()),
+                null_values=[""],  # Arrow's own list has "NA" and "null", which are values here
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return table.rename_columns(column_names).to_batches()[0] if table.num_rows == rows else None
 
 
 def lines_of(block: bytes) -> Iterator[bytes]:

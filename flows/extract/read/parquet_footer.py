@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from flows.extract.download.find import SourceFile
 from flows.extract.download.request import open_response, plain_url, read_body, refusal
 from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
-from flows.extract.read.trip_file import PARQUET_MAGIC
+from flows.extract.download.verify import PARQUET_MAGIC
 from flows.tlc.errors import NotTripFile, SourceChanged
 from flows.tlc.schema import Schema
 from flows.tlc.totals import Totals
@@ -30,9 +30,9 @@ def read_footer(
 ) -> Totals | None:
     """Rows, first and last pickup by the file's own footer, whatever the rows hold; sums are None.
 
-    Pickups are None where the file has no statistics of them, or has them as text. None in all where the server tells
+    Pickups are None if the file has no statistics of them, or has them as text. None in all if the server tells
     no length, encodes the file or gives no ranges: then nothing is known without a download. Raises SourceUnavailable,
-    SourceBlocked, SourceChanged where the source has another version than ``file`` by now, NotTripFile where it is no
+    SourceBlocked, SourceChanged if the source has another version than ``file`` by now, NotTripFile if it is no
     Parquet.
     """
     patience = patience or RetryPolicy()
@@ -71,7 +71,7 @@ def _no_parquet(file: SourceFile, why: str) -> NotTripFile:
 
 
 def _fetch_tail(client: httpx.Client, file: SourceFile, length: int, patience: RetryPolicy) -> bytes | None:
-    """The file's last ``length`` bytes; None where the server gives no ranges of it."""
+    """The file's last ``length`` bytes; None if the server gives no ranges of it."""
     attempts = Attempts(plain_url(file.url), patience)
     while True:
         try:
@@ -110,7 +110,7 @@ def _changed(file: SourceFile) -> SourceChanged:
 
 
 def _pickups(metadata: Any, schema: Schema) -> tuple[datetime | None, datetime | None]:
-    """The first and last pickup of all row groups; None where any of these does not say."""
+    """The first and last pickup of all row groups; None if any of these does not say."""
     firsts, lasts = [], []
     for index in range(metadata.num_row_groups):
         statistics = _pickup_statistics(metadata.row_group(index), schema)

@@ -14,9 +14,9 @@ from typing import IO, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flows.extract.download.verify import GZIP_MAGIC, PARQUET_MAGIC
 from flows.extract.read.csv_header import read_header
-from flows.extract.read.csv_lines import field_count, lines_of, read_ahead, read_blocks, regular_lines
-from flows.extract.read.csv_rows import parse_lines
+from flows.extract.read.csv_lines import field_count, lines_of, parse_lines, read_ahead, read_blocks, regular_lines
 from flows.tlc.errors import NotTripFile
 
 # Rows of a batch: large enough that a kernel's fixed cost vanishes, small enough that a few of them in flight
@@ -24,8 +24,6 @@ from flows.tlc.errors import NotTripFile
 BATCH_ROWS = 16_384
 # Bytes of uncompressed CSV that are parsed at a time: about 20,000 rows.
 CSV_BLOCK_BYTES = 2 << 20
-GZIP_MAGIC = b"\x1f\x8b"
-PARQUET_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class TripFile(Protocol):
 def open_trip_file(path: Path) -> Iterator[TripFile]:
     """Open ``path`` by what it holds, whatever its name.
 
-    Raises NotTripFile where that is no trip file; so do its ``batches`` where it cannot be read to its end.
+    Raises NotTripFile if that is no trip file; so do its ``batches`` if it cannot be read to its end.
     """
     with path.open("rb") as raw:
         magic = raw.read(4)
@@ -102,7 +100,7 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Raise NotTripFile for what is wrong with the file's content, and only for that: see where it is used."""
+    """Raise NotTripFile for what is wrong with the file's content, and only for that."""
     try:
         yield
     except (pa.ArrowInvalid, EOFError, zlib.error, OSError) as error:
@@ -145,7 +143,7 @@ class _ParquetTrips:
 
 @dataclass
 class _CsvTrips:
-    """Values are read as the bytes that stand there: which of them fit their columns is conform's to decide."""
+    """Values are read as bytes: ``flows.transform`` decides which of them fit their columns."""
 
     path: Path
     raw: IO[bytes]

@@ -20,7 +20,7 @@ class Zone:
 
 
 def read_zones(path: Path) -> list[Zone]:
-    """The zones in ``taxi_zone_lookup.csv``; raises NotTripFile where it has other columns."""
+    """The zones in ``taxi_zone_lookup.csv``; raises NotTripFile if it has other columns."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         header = [name.strip().strip('"').lower() for name in next(reader, [])]
