@@ -1,7 +1,7 @@
 """``python -m deployments.run_engine``: the process of one run, which is Prefect's engine, and outlives its worker.
 
-What it writes goes to the worker through a pipe. With the worker killed nobody reads it any more, and the first line
-that is written then would end the run, in the middle of its month: rich makes an exit of a broken pipe.
+Its output goes to the worker through a pipe. If the worker is killed, the next line written would end the run in the
+middle of its month: rich exits on a broken pipe.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class OutlivingPipe(io.RawIOBase):
-    """The file with that number while somebody reads it, and nothing from then on."""
+    """A file descriptor that discards what is written once its reader is gone."""
 
     def __init__(self, number: int):
         self._number = number
@@ -39,7 +39,7 @@ class OutlivingPipe(io.RawIOBase):
 
 
 def outlive_readers() -> None:
-    """Have this process write to its standard output and error for as long as somebody reads them, and go on after."""
+    """Let this process go on if the readers of its standard output and error are gone."""
     for name, number in (("stdout", 1), ("stderr", 2)):
         binary = io.BufferedWriter(OutlivingPipe(number))
         setattr(sys, name, io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", line_buffering=True))

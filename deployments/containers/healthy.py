@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from urllib.request import ProxyHandler, build_opener
 
-PATIENCE_SECONDS = 5
+TIMEOUT_SECONDS = 5
 
 
 def main(url: str) -> None:
-    """Ask once, past any proxy; an error says what came instead."""
+    """Ask once, without any proxy; exits with the error if there is one."""
     try:
-        build_opener(ProxyHandler({})).open(url, timeout=PATIENCE_SECONDS).close()
+        build_opener(ProxyHandler({})).open(url, timeout=TIMEOUT_SECONDS).close()
     except OSError as error:
         raise SystemExit(f"{url}: {error}") from None
 

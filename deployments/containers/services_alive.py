@@ -1,6 +1,6 @@
-"""Exit code 0 if the server's background services of this container work: they have no port to ask.
+"""Exit code 0 if the server's background services of this container work: they have no port to check.
 
-They report to Redis every few seconds, under the name of their host; who misses several reports is forgotten there.
+They report to Redis every few seconds, under the name of their host; one that misses several is removed there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ async def reporting_workers() -> set[str]:
 
 
 def main() -> None:
-    """Look once; an error says who did report."""
+    """Check once; the error names those that did report."""
     workers = asyncio.run(reporting_workers())
     host = socket.gethostname()
     if not any(name.startswith(f"{host}#") for name in workers):

@@ -1,4 +1,4 @@
-"""One question to Postgres, the lake and the warehouse: the answers are equal."""
+"""Run the same query on Postgres, the lake and the warehouse, whose results must be equal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _QUESTION = (
 )
 
 
-def three_answers(postgres_url: str) -> tuple[list[str], list[list[str]]]:
+def compare_targets(postgres_url: str) -> tuple[list[str], list[list[str]]]:
     """Column names, and a row of texts each from Postgres, from the lake's files and from the warehouse's file."""
     answers = {"Postgres": _postgres(postgres_url), "lake (Parquet)": _lake(), "warehouse (DuckDB)": _warehouse()}
     names = ["", "trips", "sum of totals, $", "sum of distances, miles", "pickup zones"]

@@ -16,12 +16,12 @@ from rich.table import Table
 from blocks.embedded_postgres import start_postgres
 from blocks.register import register_blocks
 from blocks.settings import Settings
-from deployments.local.compare_targets import three_answers
-from deployments.tlc_site.fake_tlc_site import stand_in_site
+from deployments.local.compare_targets import compare_targets
+from deployments.tlc_site.fake_tlc_site import fake_tlc_site
 from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery
 from flows.tlc.report import LoadReport
 
-# Old and new eras, both sources, every dataset.
+# Old and new file formats, both sources, every dataset.
 MONTHS: list[dict[str, Any]] = [
     {"dataset": "yellow", "month": "2009-01"},
     {"dataset": "yellow", "month": "2024-05"},
@@ -33,7 +33,7 @@ MONTHS: list[dict[str, Any]] = [
 ]
 
 
-# Columns of text: the report table needs 94, and a pipe has no width of its own.
+# In characters: the report table needs 94, and a pipe has no width of its own.
 WIDTH = 100
 
 
@@ -70,7 +70,7 @@ def run() -> None:
     console = Console(width=WIDTH)
     console.print("[bold]1. An embedded Postgres, and a stand-in for the TLC site on loopback[/]")
     url = start_postgres()
-    with stand_in_site(Settings().local_dir / "site") as site:
+    with fake_tlc_site(Settings().local_dir / "site") as site:
         os.environ |= {"TLC_SOURCE_URL": site.url, "TLC_MIRROR_URL": site.url}
         console.print("   Prefect's server starts (first time: half a minute) …")
         register_blocks()
@@ -80,14 +80,14 @@ def run() -> None:
         console.print(_report_table(months), soft_wrap=True)
         _print_total(console, [report for month in months for report in month], time.monotonic() - started)
     console.print("[bold]3. One question, three answers: yellow trips, their totals and their distance[/]")
-    console.print(_table(*three_answers(url)), soft_wrap=True)
+    console.print(_table(*compare_targets(url)), soft_wrap=True)
     console.print("[bold]4. Three questions to the database[/]")
     _ask(console, url)
     _say_what_next(console, url)
 
 
 def _load(parameters: dict[str, Any]) -> list[LoadReport]:
-    """The reports of the three legs of one month."""
+    """One month's reports for the three targets."""
     return [
         api_to_postgres(**parameters),
         api_to_gcs(**parameters),
@@ -120,7 +120,9 @@ def _print_total(console: Console, reports: list[LoadReport], seconds: float) ->
         rows = sum(report.rows_loaded for report in loaded)
         console.print(f"   {rows:,} rows written in {seconds:.1f} s, downloads and bookkeeping included.")
     else:
-        console.print(f"   Nothing to do: every month stands as the source has it ({seconds:.1f} s, no download).")
+        console.print(
+            f"   Nothing to do: every month is already loaded as the source has it ({seconds:.1f} s, no download)."
+        )
 
 
 def _ask(console: Console, url: str) -> None:

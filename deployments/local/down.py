@@ -27,9 +27,9 @@ def main() -> None:
 
 
 def bring_down(folder: Path) -> Iterator[str]:
-    """End the parts, those first that use the others; yields the name of each that ran.
+    """End the services, first those that use others; yields the name of each that ran.
 
-    Runs that are going are ended first, while the server still hears what became of them.
+    Active runs are ended first, while the server can still record their final state.
     """
     processes = Processes(folder)
     if runs := _flow_processes(processes):
@@ -52,7 +52,7 @@ def _postgres_folders(folder: Path) -> list[Path]:
 
 
 def _flow_processes(processes: Processes) -> list[psutil.Process]:
-    """Without the embedded Postgres, which a flow may have started."""
+    """The processes of flow runs, without the embedded Postgres, which a flow may have started."""
     servers = [postgres_process(data) for data in _postgres_folders(processes.folder)]
     beside = [process for server in servers if server for process in (server, *server.children(recursive=True))]
     return processes.flow_processes(process.pid for process in beside)

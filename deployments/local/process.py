@@ -1,4 +1,4 @@
-"""Processes that outlive the command that starts them, noted so that only they are ever ended."""
+"""Processes that outlive the command that starts them, recorded so that only they are ever ended."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ValidationError
 
-# In the environment of every process of the platform, and of the flows' processes that the worker starts: a number may
-# come back as another process's, this does not.
+# In the environment of every process of the platform, and of the flows' processes that the worker starts: a process
+# id may be used again by another process, this mark is not.
 MARK = "TLC_PLATFORM_PART"
 _FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 _OLD_LOG_BYTES = 20_000_000
@@ -30,8 +30,7 @@ class Note(BaseModel):
     mark: str
     started_at: datetime
     log: Path
-    # Of the command and the settings: another one means that the process has to be started anew. No secret can be
-    # read from it.
+    # Of the command and the settings: if it differs, the process is restarted. It reveals no secret.
     fingerprint: str
     # Where it listens, if it does.
     port: int | None = None
@@ -48,24 +47,24 @@ class Processes:
     folder: Path
 
     def note(self, name: str) -> Note | None:
-        """What was noted when the part was last started, whether it runs or not."""
+        """The note of the service's last start, whether it runs or not."""
         try:
             return Note.model_validate_json(self._note_file(name).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValidationError):
             return None
 
     def running(self, name: str) -> Note | None:
-        """The note of a part that runs."""
+        """The service's note, or None if it does not run."""
         note = self.note(name)
         return note if note and note.process() else None
 
     def names(self) -> list[str]:
-        """The names of all parts that were started and not stopped, whether they run or not, noted or not."""
+        """The names of all services that were started and not stopped, running or not, with a note or without."""
         noted = {file.stem for file in (self.folder / "run").glob("*.json")}
-        return sorted(noted | {self._name(mark) for _, mark in self._part_processes()})
+        return sorted(noted | {self._name(mark) for _, mark in self._service_processes()})
 
     def log_file(self, name: str) -> Path:
-        """Where the part's output goes."""
+        """The file with the service's output."""
         return self.folder / "log" / f"{name}.log"
 
     def start(self, name: str, command: list[str], environment: dict[str, str], port: int | None = None) -> Note:
@@ -100,9 +99,9 @@ class Processes:
         return note
 
     def stop(self, name: str, patience: float = 20) -> bool:
-        """End the part and forget it; False where it did not run.
+        """End the service and delete its note; False if it did not run.
 
-        Whatever else of that name runs here is ended too: whoever started it was killed before it was noted.
+        Other processes of that name are ended too: their starter was killed before it wrote a note.
         """
         note = self.note(name)
         process = note.process() if note else None
@@ -122,18 +121,18 @@ class Processes:
             and _FLOW_RUN in environment
         ]
 
-    def _part_processes(self) -> Iterator[tuple[psutil.Process, str]]:
-        """The processes of this platform's parts with their marks; without those of runs, which outlive a worker."""
+    def _service_processes(self) -> Iterator[tuple[psutil.Process, str]]:
+        """The processes of this platform's services with their marks; without those of runs, which outlive a worker."""
         for process, environment in _readable_environments():
             mark = environment.get(MARK, "")
             if mark.startswith(self._own_marks) and _FLOW_RUN not in environment and process.pid != os.getpid():
                 yield process, mark
 
     def _strays(self, name: str, note: Note | None) -> list[psutil.Process]:
-        """The processes of that part which its note does not know."""
+        """The processes of that service that its note does not name."""
         return [
             process
-            for process, mark in self._part_processes()
+            for process, mark in self._service_processes()
             if self._name(mark) == name and (note is None or mark != note.mark)
         ]
 
@@ -189,4 +188,4 @@ def _readable_environments() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
         try:
             yield process, process.environ()
         except (psutil.Error, OSError):
-            continue  # somebody else's, or gone
+            continue  # another user's, or ended

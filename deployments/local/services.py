@@ -1,4 +1,4 @@
-"""The parts of the platform that are processes (a stand-in, Prefect's server, a worker), each started if need be."""
+"""The platform's services that are processes (a stand-in, Prefect's server, a worker), started unless they run."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _WORKER_STARTUP_SECONDS = 120
 _TRIES = 3
 
 
-class PartFailed(Exception):
-    """A part ended at once or never answered. The message says which, and shows the end of its log."""
+class ServiceFailed(Exception):
+    """A service ended at once or never answered. The message names it and shows the end of its log."""
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The parts of the platform below ``folder``; ``environment_at`` gives their environment for the API's URL."""
+class Services:
+    """The services of one platform; ``environment_at`` gives their environment for the API's URL."""
 
     processes: Processes
     environment_at: Callable[[str], dict[str, str]]
@@ -48,9 +48,9 @@ class Parts:
         return f"http://{HOST}:{note.port}"
 
     def ensure_server(self, wanted_port: int, meanwhile: Callable[[], object]) -> str:
-        """The URL of the API, whose server and database are started unless they run; ``meanwhile`` is done meanwhile.
+        """The URL of the API, whose server and database are started unless they run, while ``meanwhile`` is called.
 
-        It keeps its port when it is started again; it takes another one than ``wanted_port`` if somebody listens there.
+        It keeps its port when it is started again; it takes another one if ``wanted_port`` is in use.
         """
 
         def command(port: int) -> list[str]:
@@ -67,7 +67,7 @@ class Parts:
         return self._ensure(WORKER, command, self.environment_at(url))
 
     def wait_for_worker(self, note: Note, url: str, pool: str) -> None:
-        """Return when the server has heard of the worker since it was started."""
+        """Wait until the worker has reported to the server since its start."""
         deadline = time.monotonic() + _WORKER_STARTUP_SECONDS
         while time.monotonic() < deadline:
             self._check(WORKER, note)
@@ -97,8 +97,8 @@ class Parts:
             meanwhile()
             try:
                 self._wait_for_answer(name, note, path, seconds)
-            except PartFailed:
-                # Somebody may have taken the port between our look and the part's.
+            except ServiceFailed:
+                # Another process may have taken the port after it was chosen.
                 if left and not note.process() and choose_port(port) != port:
                     continue
                 raise
@@ -106,12 +106,12 @@ class Parts:
         raise AssertionError("the last try returns or raises")
 
     def _without_project(self, port: int) -> dict[str, str]:
-        """The environment of a part that takes nothing from the project's settings, so that theirs may change."""
+        """The environment of a service that takes none of the project's settings: a change does not restart it."""
         environment = self.environment_at(f"http://{HOST}:{port}/api")
         return {name: value for name, value in environment.items() if not name.startswith(("TLC_", "GOOGLE_"))}
 
     def _ensure(self, name: str, command: list[str], environment: dict[str, str], port: int | None = None) -> Note:
-        """The running part, unless it was started in another way: then it is ended, and started in this one."""
+        """The service's note; it is restarted if it runs with another command or other settings."""
         running = self.processes.running(name)
         if running and running.fingerprint == fingerprint(command, environment):
             return running
@@ -137,11 +137,11 @@ class Parts:
         if not note.process():
             raise self._failure(name, "ended at once")
 
-    def _failure(self, name: str, what: str) -> PartFailed:
+    def _failure(self, name: str, what: str) -> ServiceFailed:
         log = self.processes.log_file(name)
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:] if log.exists() else []
         shown = "\n".join(f"    {line}" for line in lines)
-        return PartFailed(
+        return ServiceFailed(
             f"The {name} {what}. The end of {log}:\n{shown}\n"
             "Mend what it says and run make up again; make down ends what runs."
         )

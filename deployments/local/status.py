@@ -1,4 +1,4 @@
-"""``make status``: what of the platform runs, since when, and where its log is."""
+"""``make status``: which services of the platform run, since when, and their logs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DATABASE = "database"  # of Prefect's server
 
 
 @dataclass(frozen=True)
-class PartStatus:
-    """One part: ``state`` is ``runs``, ``died`` or ``does not run``; the rest is known of one that runs."""
+class ServiceStatus:
+    """One service: ``state`` is ``runs``, ``died`` or ``does not run``; the rest is known of one that runs."""
 
     name: str
     state: str
@@ -37,16 +37,16 @@ class PartStatus:
 
 
 def main() -> None:
-    """Print a line for each part."""
-    statuses = list(part_statuses(Settings().local_dir.absolute()))
+    """Print a line for each service."""
+    statuses = list(service_statuses(Settings().local_dir.absolute()))
     for status in statuses:
         print(status)  # noqa: T201 - the command's output
     if any(status.state == "died" for status in statuses):
         print("make up starts what died, and leaves alone what runs.")  # noqa: T201
 
 
-def part_statuses(folder: Path) -> Iterator[PartStatus]:
-    """Each part that runs, or should."""
+def service_statuses(folder: Path) -> Iterator[ServiceStatus]:
+    """Each service that runs, or should."""
     processes = Processes(folder)
     for name in (SERVER, WORKER, SITE):
         note = processes.note(name)
@@ -58,25 +58,25 @@ def part_statuses(folder: Path) -> Iterator[PartStatus]:
         yield _of_postgres(POSTGRES, data)
 
 
-def _of_note(name: str, note: Note | None, log: Path) -> PartStatus:
+def _of_note(name: str, note: Note | None, log: Path) -> ServiceStatus:
     if note is None:
-        return PartStatus(name, "does not run", log)
+        return ServiceStatus(name, "does not run", log)
     if note.process() is None:
-        return PartStatus(name, "died", log)
+        return ServiceStatus(name, "died", log)
     where = f"http://{HOST}:{note.port}" if note.port else ""
-    return PartStatus(name, "runs", log, note.pid, note.started_at, where)
+    return ServiceStatus(name, "runs", log, note.pid, note.started_at, where)
 
 
-def _of_postgres(name: str, folder: Path) -> PartStatus:
+def _of_postgres(name: str, folder: Path) -> ServiceStatus:
     process, log = postgres_process(folder), folder / "log"
     if process is None:
         died = (folder / "postmaster.pid").exists()
-        return PartStatus(name, "died" if died else "does not run", log)
-    return PartStatus(name, "runs", log, process.pid, datetime.fromtimestamp(process.create_time(), UTC))
+        return ServiceStatus(name, "died" if died else "does not run", log)
+    return ServiceStatus(name, "runs", log, process.pid, datetime.fromtimestamp(process.create_time(), UTC))
 
 
 def _shown(path: Path) -> Path:
-    """As short as it can be said here."""
+    """Relative to the current folder if it is inside of it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 

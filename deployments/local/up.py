@@ -1,6 +1,6 @@
 """``make up``: the whole platform on this machine, without Docker. Returns when a run can be started.
 
-What runs is left alone; what died, or was started with other settings, is started. See docs/laptop.md.
+Running services are left alone; those that died, or run with other settings, are started. See docs/laptop.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from blocks.settings import Settings, make_private
 from blocks.shown_url import without_secrets
 from deployments.local.environment import demo_folder, keep_private, platform_environment
 from deployments.local.process import Processes
-from deployments.local.services import SITE, WORKER_RUNS, PartFailed, Parts
+from deployments.local.services import SITE, WORKER_RUNS, ServiceFailed, Services
 
 PREFECT_PORT = 4200
 TARGETS = ("TLC_POSTGRES_URL", "TLC_LAKE_URL", "TLC_WAREHOUSE_URL")
@@ -31,7 +31,7 @@ TARGETS = ("TLC_POSTGRES_URL", "TLC_LAKE_URL", "TLC_WAREHOUSE_URL")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Bring the platform up and say what to do next."""
     parser = argparse.ArgumentParser(prog="python -m deployments.local.up", description=__doc__)
-    parser.add_argument("--port", type=int, default=PREFECT_PORT, help="of the UI; another one where that is taken")
+    parser.add_argument("--port", type=int, default=PREFECT_PORT, help="of the UI; another one if that is taken")
     parser.add_argument("--demo", action="store_true", help="months come from a stand-in for the TLC site on loopback")
     options = parser.parse_args(arguments)
     folder = Settings().local_dir.absolute()
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             bring_up(folder, options.port, demo=options.demo)
     except Timeout:
         raise SystemExit("Another make up or make down is at work here. Wait for it.") from None
-    except (PartFailed, PostgresFailed) as failure:
+    except (ServiceFailed, PostgresFailed) as failure:
         raise SystemExit(str(failure)) from None
 
 
@@ -55,36 +55,36 @@ def bring_up(folder: Path, port: int, *, demo: bool) -> None:
     os.environ["TLC_LOCAL_DIR"] = str(data)
     for name in TARGETS if demo else ():
         os.environ.pop(name, None)  # made-up months replace no real ones
-    parts = Parts(processes, lambda url: platform_environment(folder, url, data))
+    services = Services(processes, lambda url: platform_environment(folder, url, data))
     _say("Starting what does not run: Prefect's server, Postgres, a worker (the first time: a minute) …")
-    api = parts.ensure_server(port, meanwhile=lambda: _start_what_it_needs_not(parts, data, demo=demo))
+    api = services.ensure_server(port, meanwhile=lambda: _start_the_others(services, data, demo=demo))
     os.environ |= platform_environment(folder, api, data)
-    for line in _apply(parts, api):
+    for line in _apply(services, api):
         _say(f"  {line}")
     _say(what_next(api, folder / "log", time.monotonic() - started))
 
 
-def _start_what_it_needs_not(parts: Parts, data: Path, *, demo: bool) -> None:
+def _start_the_others(services: Services, data: Path, *, demo: bool) -> None:
     """The stand-in and Postgres: Prefect's server takes longer than both."""
     if demo:
-        site = parts.ensure_site(data / "site")
+        site = services.ensure_site(data / "site")
         os.environ |= {"TLC_SOURCE_URL": site, "TLC_MIRROR_URL": site}
     if Settings().postgres_url is None:
         start_postgres()
 
 
-def _apply(parts: Parts, api: str) -> Iterator[str]:
+def _apply(services: Services, api: str) -> Iterator[str]:
     """Blocks, work pool, worker, limits and deployments; a line for each."""
     # Imported now that the environment is set: Prefect reads it when it is imported.
     applying = importlib.import_module("deployments.server.apply")
     pool = applying.ensure_work_pool()
-    worker = parts.ensure_worker(api, pool)
-    log = parts.processes.log_file("deploy")
+    worker = services.ensure_worker(api, pool)
+    log = services.processes.log_file("deploy")
     try:
         yield from applying.apply(log=log, own_server=True)
     except subprocess.CalledProcessError:
-        raise PartFailed(f"prefect deploy failed, and says why at the end of {log}.") from None
-    parts.wait_for_worker(worker, api, pool)
+        raise ServiceFailed(f"prefect deploy failed, and says why at the end of {log}.") from None
+    services.wait_for_worker(worker, api, pool)
     yield f"worker: {WORKER_RUNS} runs at once"
 
 

@@ -31,39 +31,39 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 RUNNING = "prefect.flow-run.Running"
 # After these a run is silent because it has ended, or waits outside of any process.
 ENDS = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "TimedOut", "Crashed", "Cancelled", "Suspended")}
-# Emitted at each apply: starts the wait for a month where nothing has started it yet.
+# Emitted at each apply: starts the wait for a month if nothing has started it yet.
 MONTH_AWAITED = "tlc.month.awaited"
-# The wait begins anew once its own alert is out, so that one is sent again for each further N days.
+# The wait restarts after its own alert, so that one is sent for each further N days.
 ALERT_SENT = {"prefect.automation.action.executed", "prefect.automation.action.failed"}
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
-    """How long each silence may last before it is one. Prefect takes 10 s at least, and looks every 5 s."""
+class AlertDelays:
+    """How long each condition must last before it counts. Prefect takes 10 s at least, and looks every 5 s."""
 
     heartbeat: timedelta | None  # None: runs send no heartbeats, so nothing can be said about them
     late: timedelta
     no_month: timedelta
 
 
-def managed_automations(patience: RetryPolicy, webhook_id: UUID | None) -> list[AutomationCore]:
-    """Every automation; without a webhook, only what works without telling anybody."""
-    silent = [_mark_silent_runs(patience.heartbeat)] if patience.heartbeat else []
+def managed_automations(delays: AlertDelays, webhook_id: UUID | None) -> list[AutomationCore]:
+    """Every automation; without a webhook, only the one that sends nothing."""
+    silent = [_mark_silent_runs(delays.heartbeat)] if delays.heartbeat else []
     if webhook_id is None:
         return silent
     return [
         *silent,
         _alert_failed_runs(webhook_id),
-        _alert_late_runs(webhook_id, patience.late),
-        _alert_no_new_month(webhook_id, patience.no_month),
+        _alert_late_runs(webhook_id, delays.late),
+        _alert_no_new_month(webhook_id, delays.no_month),
         _alert_differences(webhook_id),
     ]
 
 
-def _mark_silent_runs(patience: timedelta) -> AutomationCore:
+def _mark_silent_runs(delay: timedelta) -> AutomationCore:
     return _automation(
         "tlc: mark silent runs as crashed",
-        f"A run without a heartbeat for {_words(patience)} becomes Crashed, which is alerted as any crash.",
+        f"A run without a heartbeat for {_words(delay)} becomes Crashed, which is alerted as any crash.",
         EventTrigger(
             posture=Posture.Proactive,
             match=_runs(),
@@ -71,11 +71,11 @@ def _mark_silent_runs(patience: timedelta) -> AutomationCore:
             after={RUNNING, HEARTBEAT},
             expect={HEARTBEAT, *ENDS},
             for_each={"prefect.resource.id"},
-            within=patience,
+            within=delay,
         ),
         ChangeFlowRunState(
             state=StateType.CRASHED,
-            message=f"No heartbeat for {_words(patience)}: the process of this run, or its machine, is gone. "
+            message=f"No heartbeat for {_words(delay)}: the process of this run, or its machine, is gone. "
             "The month is as it was before; run it again.",
         ),
     )
@@ -96,10 +96,10 @@ def _alert_failed_runs(webhook_id: UUID) -> AutomationCore:
     )
 
 
-def _alert_late_runs(webhook_id: UUID, patience: timedelta) -> AutomationCore:
+def _alert_late_runs(webhook_id: UUID, delay: timedelta) -> AutomationCore:
     return _automation(
         "tlc: alert on late runs",
-        f"A run was due, or a worker took it, and {_words(patience)} later it has not started.",
+        f"A run was due, or a worker took it, and {_words(delay)} later it has not started.",
         EventTrigger(
             posture=Posture.Proactive,
             match=_runs(),
@@ -107,30 +107,30 @@ def _alert_late_runs(webhook_id: UUID, patience: timedelta) -> AutomationCore:
             after={"prefect.flow-run.Late", "prefect.flow-run.Pending"},
             expect={"prefect.flow-run.*"},  # whatever it is, the run has moved on
             for_each={"prefect.resource.id"},
-            within=patience,
+            within=delay,
         ),
         _tell(
             webhook_id,
-            f"*{RUN_NAME}* is late: it is {STATE_NAME} for {_words(patience)}. "
+            f"*{RUN_NAME}* is late: it is {STATE_NAME} for {_words(delay)}. "
             f"Is a worker running, and is its work pool or queue not paused?\n{RUN_LINK}",
         ),
     )
 
 
-def _alert_no_new_month(webhook_id: UUID, patience: timedelta) -> AutomationCore:
+def _alert_no_new_month(webhook_id: UUID, delay: timedelta) -> AutomationCore:
     return _automation(
         "tlc: alert when no month was loaded",
-        f"No month was loaded into anything for {_words(patience)}.",
+        f"No month was loaded into anything for {_words(delay)}.",
         EventTrigger(
             posture=Posture.Proactive,
             match=ResourceSpecification({"prefect.resource.id": ["tlc.month.*", "prefect.automation.*"]}),
             after={MONTH_LOADED, MONTH_AWAITED, *ALERT_SENT},
             expect={MONTH_LOADED},
-            within=patience,
+            within=delay,
         ),
         _tell(
             webhook_id,
-            f"*No new month* for {_words(patience)}. Either TLC published nothing, or `sync_new_months` does not run, "
+            f"*No new month* for {_words(delay)}. Either TLC published nothing, or `sync_new_months` does not run, "
             "or it finds nothing: look at its last run.",
         ),
     )
@@ -165,7 +165,7 @@ def _runs(labels: dict[str, list[str]] | None = None) -> ResourceSpecification:
 
 
 def _of_our_flows() -> ResourceSpecification:
-    """Others on the same server may beat at another pace, and are told of to others."""
+    """Other flows on the same server may have another heartbeat frequency and other people to alert."""
     return ResourceSpecification(
         {"prefect.resource.role": "flow", "prefect.resource.name": sorted(declared_deployments())}
     )

@@ -22,22 +22,22 @@ from deployments.server.unreachable_targets import (
     BLOCKS,
     NothingToLoadInto,
     leave_out,
-    out_of_reach,
     places_of_this_machine,
+    unreachable_targets,
 )
 from deployments.work_pools import DEFAULT_POOL, POOLS, ensure_work_pool
 
 
 def apply(pool: str = DEFAULT_POOL, log: Path | None = None, *, own_server: bool = False) -> Iterator[str]:
-    """Do it step by step, and say after each what is there now. ``prefect deploy`` writes to ``log``, if any.
+    """Apply step by step, and yield after each step what is there now. ``prefect deploy`` writes to ``log``, if any.
 
-    On a server of others, blocks stay as they are where the environment says nothing of them; on ``own_server`` they
-    become the default.
+    On a shared server, blocks stay as they are if the environment does not set them; on ``own_server`` they become
+    the default.
 
-    Raises CalledProcessError where ``prefect deploy`` fails, NothingToLoadInto where the pool's runs reach no target.
+    Raises CalledProcessError if ``prefect deploy`` fails, NothingToLoadInto if the pool's runs reach no target.
     """
     here = places_of_this_machine(pool)
-    missing = out_of_reach(pool, here)
+    missing = unreachable_targets(pool, here)
     kept = [] if own_server else chosen_before()
     yield f"blocks: {', '.join(register_blocks(leave_out=[*kept, *(BLOCKS[target] for target in here)]))}"
     if kept:

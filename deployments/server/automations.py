@@ -21,7 +21,7 @@ from prefect.settings import get_current_settings
 
 from blocks.names import ALERTS
 from blocks.settings import Settings
-from deployments.server.alerts import MANAGED, MONTH_AWAITED, RetryPolicy, managed_automations
+from deployments.server.alerts import MANAGED, MONTH_AWAITED, AlertDelays, managed_automations
 
 # A run is silent after so many missed heartbeats: one may be lost, two may be late on a busy machine.
 MISSED_HEARTBEATS = 3
@@ -29,7 +29,7 @@ MISSED_HEARTBEATS = 3
 
 @dataclass
 class Applied:
-    """What ``apply_automations`` did, by automation's name, and what whoever called should know."""
+    """What ``apply_automations`` did, by automation's name, and notes for the caller."""
 
     created: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
@@ -38,17 +38,17 @@ class Applied:
     notes: list[str] = field(default_factory=list)
 
 
-def apply_automations(patience: RetryPolicy | None = None) -> Applied:
+def apply_automations(delays: AlertDelays | None = None) -> Applied:
     """Create what is missing, update in place what differs, remove what is ours and no longer defined.
 
-    Automations of others, those without the tag ``managed-by:deployments/automations.py``, are not touched. One that
-    somebody paused stays paused. Needs a Prefect server (``PREFECT_API_URL``).
+    Automations without the tag ``managed-by:deployments/automations.py``, are not touched. A paused one
+    stays paused. Needs a Prefect server (``PREFECT_API_URL``).
     """
-    patience = patience or _patience()
+    delays = delays or _delays()
     applied = Applied()
     with get_client(sync_client=True) as client:
         webhook_id = _webhook_id(client)
-        wanted = {each.name: each for each in managed_automations(patience, webhook_id)}
+        wanted = {each.name: each for each in managed_automations(delays, webhook_id)}
         for there in _managed_there(client):
             definition = wanted.pop(there.name, None)
             if definition is None:
@@ -59,16 +59,16 @@ def apply_automations(patience: RetryPolicy | None = None) -> Applied:
         for definition in wanted.values():
             client.create_automation(definition)
             applied.created.append(definition.name)
-        applied.notes += _notes(client, patience, webhook_id)
+        applied.notes += _notes(client, delays, webhook_id)
         if webhook_id is not None:
             _start_waiting_for_a_month(client)
     return applied
 
 
-def _patience() -> RetryPolicy:
-    """As the environment has it: heartbeats are Prefect's own setting, so that runs and automation agree on it."""
+def _delays() -> AlertDelays:
+    """The delays from the environment; the heartbeat is Prefect's own setting, which runs use as well."""
     beat = get_current_settings().flows.heartbeat_frequency
-    return RetryPolicy(
+    return AlertDelays(
         heartbeat=timedelta(seconds=beat * MISSED_HEARTBEATS) if beat else None,
         late=timedelta(minutes=Settings().alert_late_minutes),
         no_month=timedelta(days=Settings().alert_no_month_days),
@@ -88,7 +88,7 @@ def _managed_there(client: SyncPrefectClient) -> list[Automation]:
 
 
 def _update(client: SyncPrefectClient, there: Automation, definition: AutomationCore, applied: Applied) -> None:
-    """Only where something differs: an update forgets which runs the automation is waiting for."""
+    """Update it only if something differs: an update forgets which runs the automation is waiting for."""
     definition.enabled = there.enabled
     if not there.enabled:
         applied.notes.append(f"'{there.name}' is paused, and stays so until somebody resumes it.")
@@ -100,11 +100,11 @@ def _update(client: SyncPrefectClient, there: Automation, definition: Automation
 
 
 def _comparable(automation: AutomationCore) -> dict[str, Any]:
-    """With everything set, defaults too: of an update, the client sends what was set."""
+    """The automation with all defaults set: for an update, the client sends only fields that were set."""
     return AutomationCore(**automation.model_dump()).model_dump(exclude={"owner_resource"})
 
 
-def _notes(client: SyncPrefectClient, patience: RetryPolicy, webhook_id: UUID | None) -> list[str]:
+def _notes(client: SyncPrefectClient, delays: AlertDelays, webhook_id: UUID | None) -> list[str]:
     notes = []
     if webhook_id is None:
         notes.append(
@@ -113,15 +113,15 @@ def _notes(client: SyncPrefectClient, patience: RetryPolicy, webhook_id: UUID | 
         )
     elif client.server_type != ServerType.CLOUD and _ui_url(client) is None:
         notes.append("Alerts will have no link: set PREFECT_UI_URL in the environment of Prefect's server.")
-    if patience.heartbeat is None:
+    if delays.heartbeat is None:
         notes.append("Silent runs stay Running: heartbeats are off. Set PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30.")
     else:
-        notes.append(f"A run is Crashed after {patience.heartbeat.total_seconds():g} s without a heartbeat.")
+        notes.append(f"A run is Crashed after {delays.heartbeat.total_seconds():g} s without a heartbeat.")
     return notes
 
 
 def _ui_url(client: SyncPrefectClient) -> str | None:
-    """What links begin with. A route of servers that one hosts oneself; Prefect Cloud knows its own address."""
+    """The start of links in alerts. Only self-hosted servers have the route; Prefect Cloud knows its own address."""
     url: str | None = client.request("GET", "/admin/settings").json().get("ui_url")
     return url
 

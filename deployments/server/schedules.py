@@ -10,8 +10,8 @@ from deployments.server.declared import declared_deployments
 def remove_undeclared_schedules() -> list[str]:
     """Remove schedules with a slug that the file does not have, and return them as ``deployment: slug``.
 
-    Those without a slug, which people made in the UI, stay here. But where the file has schedules for a deployment,
-    ``prefect deploy`` has replaced them before: as soon as one lacks a slug, Prefect's server takes the file's alone.
+    Those without a slug, which people made in the UI, are not removed here. But if the file has schedules for a
+    deployment, ``prefect deploy`` has already replaced them: if any lacks a slug, the server keeps only the file's.
     """
     removed = []
     with get_client(sync_client=True) as client:

@@ -1,6 +1,6 @@
-"""A work pool whose runs are elsewhere: they do not reach the Postgres, lake and warehouse of this machine.
+"""Targets of this machine that a work pool's runs on other machines do not reach.
 
-What loads there is left out then, rather than started every day to fail.
+Schedules that load into these are left out: they would fail every day.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def places_of_this_machine(pool: str) -> list[Target]:
     return [target for target in TARGETS if not is_given(BLOCKS[target])]
 
 
-def out_of_reach(pool: str, here: Collection[Target]) -> list[Target]:
+def unreachable_targets(pool: str, here: Collection[Target]) -> list[Target]:
     """Those of the targets ``here`` for which nobody has registered a block, and the warehouse without a lake.
 
-    Raises NothingToLoadInto where that is all targets.
+    Raises NothingToLoadInto if that is all targets.
     """
     if not here:
         return []

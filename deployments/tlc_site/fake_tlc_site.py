@@ -14,7 +14,7 @@ from deployments.tlc_site.site import TripSite, serve_until_ended
 from deployments.tlc_site.synthetic.months import generate
 
 
-def stand_in_site(folder: Path, port: int = 0) -> TripSite:
+def fake_tlc_site(folder: Path, port: int = 0) -> TripSite:
     """A site that has every month that TLC or the mirror has, made up at the first request and kept in ``folder``."""
     return TripSite(generator=lambda path: generate(path, folder), port=port)
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=8088, help="port on 127.0.0.1; 0 takes a free one")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    serve_until_ended(stand_in_site(options.folder, options.port), f"made-up months, kept in {options.folder},")
+    serve_until_ended(fake_tlc_site(options.folder, options.port), f"made-up months, kept in {options.folder},")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What can go wrong with a web server, as values: give them to ``TripSite.fail``.
 
-Faults that stand together in one tuple act on the same request.
+Faults in one tuple act on the same request.
 """
 
 from __future__ import annotations

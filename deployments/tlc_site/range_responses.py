@@ -1,4 +1,4 @@
-"""Which answer RFC 9110 wants: status, headers and slice of a file for conditional and range requests."""
+"""Responses to conditional and range requests as in RFC 9110: status, headers and slice of a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Content:
-    """What stands under a path: a file on disk, never read whole, or bytes."""
+    """What is served under a path: a file on disk, never read whole, or bytes."""
 
     source: Path | bytes
     length: int

@@ -40,8 +40,8 @@ class TripSite:
     """Serves folders, generated files and overrides over HTTP/1.1 at ``url`` while entered as a context.
 
     A path is looked up among what was ``put``, then in the ``folders`` in order, then given to ``generator``, which
-    returns a file's path, bytes, or None. What nobody has answers ``missing_status`` (TLC: 403), or 404 for
-    ``….csv.gz`` (the mirror).
+    returns a file's path, bytes, or None. A path that none of them has answers ``missing_status`` (TLC: 403), or 404
+    for ``….csv.gz`` (the mirror).
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class TripSite:
             return [replace(request) for request in self._requests]
 
     def forget_requests(self) -> None:
-        """Begin ``requests`` anew."""
+        """Empty ``requests``."""
         with self._lock:
             self._requests.clear()
 
@@ -94,7 +94,7 @@ class TripSite:
     def fail(
         self, path: str, *faults: Fault | tuple[Fault, ...], method: str | None = "GET", times: int | None = 1
     ) -> None:
-        """Let the next requests of ``path`` go wrong, one fault (or tuple of faults) a request, in this order.
+        """Make the next requests of ``path`` fail, one fault (or tuple of faults) a request, in this order.
 
         Each acts on ``times`` requests (None: on every one from then on); ``method=None`` means HEAD and GET alike.
         """
@@ -103,7 +103,7 @@ class TripSite:
             planned += [_Planned(one if isinstance(one, tuple) else (one,), method, times) for one in faults]
 
     def heal(self, path: str) -> None:
-        """Drop the faults that still wait for ``path``."""
+        """Drop the remaining faults of ``path``."""
         with self._lock:
             self._planned.pop(path, None)
 

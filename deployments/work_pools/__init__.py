@@ -58,7 +58,7 @@ POOLS = {
 
 
 def ensure_work_pool(name: str = DEFAULT_POOL) -> str:
-    """Make the pool, or bring its template up to date; what people set of it (its limit, a pause) stays. Its name."""
+    """Make the pool, or bring its template up to date; what people set (limit, pause) stays. Returns its name."""
     pool = POOLS[name]
     with get_client(sync_client=True) as client:
         try:

@@ -121,7 +121,7 @@ class Measured:
     def _file(self, month: Month, rows: int) -> bytes:
         path = self._running.folder / f"{month}-{rows}.parquet"
         if not path.exists():
-            write_parquet(Dataset.green, month, path, rows, dirt=False)
+            write_parquet(Dataset.green, month, path, rows, anomalies=False)
         return path.read_bytes()
 
     def _environment(self) -> dict[str, str]:

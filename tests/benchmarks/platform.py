@@ -25,7 +25,7 @@ from prefect.client.schemas.objects import FlowRun
 from rich.console import Console
 from rich.table import Table
 
-from deployments.tlc_site.fake_tlc_site import stand_in_site
+from deployments.tlc_site.fake_tlc_site import fake_tlc_site
 from deployments.tlc_site.faults import Stall
 from deployments.tlc_site.site import TripSite
 from tests.benchmarks.inputs import FOLDER, SHARED
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _site() -> TripSite:
     """The real files where they are; else months made up."""
     real = SHARED / "tlc"
-    return TripSite([real / "cdn", real / "mirror"]) if real.is_dir() else stand_in_site(FOLDER / "site")
+    return TripSite([real / "cdn", real / "mirror"]) if real.is_dir() else fake_tlc_site(FOLDER / "site")
 
 
 def _run(platform: Platform, month: str) -> FlowRun:

@@ -14,7 +14,7 @@ from tests.benchmarks.inputs import CHECKOUT, MONTH, binary_file, dlt_python, mo
 from tests.benchmarks.report import Samples
 from tests.benchmarks.services import Services
 
-# Parts that the slow ways are measured on; both take time in proportion to the rows.
+# Services that the slow ways are measured on; both take time in proportion to the rows.
 TO_SQL_ROWS = 60_000
 CSV_ROWS = 500_000
 # A minute each, and far from the fastest: one round says enough.

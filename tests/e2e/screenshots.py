@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from deployments.server.declared import PROJECT
-from deployments.tlc_site.fake_tlc_site import stand_in_site
+from deployments.tlc_site.fake_tlc_site import fake_tlc_site
 from tests.e2e.browser import HOW_TO_GET_IT, Ui, find_chromium, ui_in_browser
 from tests.e2e.platform import Platform, platform_up
 from tests.servers.webhook_receiver import WebhookReceiver
@@ -28,7 +28,7 @@ def main() -> None:
         raise SystemExit(HOW_TO_GET_IT)
     with (
         tempfile.TemporaryDirectory(prefix="tlc-screenshots-") as folder,
-        stand_in_site(Path(folder)) as site,
+        fake_tlc_site(Path(folder)) as site,
         closing(WebhookReceiver()) as alerts,
         platform_up(site, alerts) as platform,
         ui_in_browser(chromium, platform.api.removesuffix("/api"), height=820) as ui,

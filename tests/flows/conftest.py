@@ -25,7 +25,7 @@ def year_files(tmp_path_factory: pytest.TempPathFactory) -> dict[Month, bytes]:
     folder = tmp_path_factory.mktemp("year")
     files = {}
     for month in YEAR:
-        write_parquet(Dataset.green, month, folder / f"{month}.parquet", ROWS, dirt=False)
+        write_parquet(Dataset.green, month, folder / f"{month}.parquet", ROWS, anomalies=False)
         files[month] = (folder / f"{month}.parquet").read_bytes()
     return files
 

@@ -92,7 +92,7 @@ def test_failing_month_stops_no_other_and_the_run_says_which_and_why(environment
 
 
 def test_month_with_too_many_bad_rows_is_read_once_for_all_its_targets(environment: Path, database, year, site) -> None:
-    month = make_month(Dataset.green, year[5], ROWS, dirt=False)
+    month = make_month(Dataset.green, year[5], ROWS, anomalies=False)
     times = pa.array(["12/01/2018 12:29:37 AM"] * ROWS)
     content = io.BytesIO()
     pq.write_table(month.set_column(1, month.schema.names[1], times), content)

@@ -107,7 +107,7 @@ def test_cancelled_backfill_stops_within_a_month_and_begins_no_other(
     environment: Path, database, year, site, tmp_path
 ) -> None:
     rows, slow = 300_000, path_of(year[1])
-    write_parquet(Dataset.green, year[1], tmp_path / "large.parquet", rows, dirt=False)
+    write_parquet(Dataset.green, year[1], tmp_path / "large.parquet", rows, anomalies=False)
     content = (tmp_path / "large.parquet").read_bytes()
     site.put(slow, content)
     site.fail(slow, Throttle(300_000), times=None)
@@ -130,7 +130,7 @@ def test_cancelled_backfill_stops_within_a_month_and_begins_no_other(
 def test_cancel_in_the_middle_of_a_copy_leaves_the_month(environment: Path, database, year, site, tmp_path) -> None:
     backfill(**WHOLE_YEAR | {"end_month": str(year[0])})
     rows = 1_500_000
-    write_parquet(Dataset.green, year[0], tmp_path / "large.parquet", rows, dirt=False)
+    write_parquet(Dataset.green, year[0], tmp_path / "large.parquet", rows, anomalies=False)
     site.put(path_of(year[0]), (tmp_path / "large.parquet").read_bytes())
     running = start_backfill(tmp_path / "log", **WHOLE_YEAR | {"end_month": str(year[0])})
     copying = "select count(*) from pg_stat_activity where query ilike 'copy%%green_trips%%' and state = 'active'"

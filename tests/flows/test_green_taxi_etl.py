@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.tlc_site.fake_tlc_site import stand_in_site
+from deployments.tlc_site.fake_tlc_site import fake_tlc_site
 from flows import green_taxi_etl
 from flows.extract.download.cache import CacheSlot
 from flows.tlc.errors import CheckFailed, NotTripFile, TooManyBadRows
@@ -36,7 +36,7 @@ def test_homework_holds_for_the_made_up_months_of_a_demo(
     environment: Path, database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which have odd rows of every other kind; the deployment runs daily with these months."""
-    with stand_in_site(tmp_path / "site") as made_up:
+    with fake_tlc_site(tmp_path / "site") as made_up:
         monkeypatch.setenv("TLC_MIRROR_URL", made_up.url)
         report = green_taxi_etl()
     assert report.status == "loaded"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.local.months import make_month
+from deployments.tlc_site.synthetic.months import make_month
 from flows import green_taxi_etl, load_month, reconcile
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import CheckFailed, MonthsDiffer, MonthsFailed
@@ -29,7 +29,7 @@ def parquet(table: pa.Table) -> bytes:
 
 
 def green(rows: int = 400) -> pa.Table:
-    return make_month(Dataset.green, GREEN, rows, dirt=False)
+    return make_month(Dataset.green, GREEN, rows, anomalies=False)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_kept_column_has_one_name_in_every_target(load, environment: Path, dat
 
 
 def test_twins_give_the_value_of_either_and_the_index_of_pandas_none(load, environment: Path, database) -> None:
-    trips = make_month(Dataset.yellow, FEES, 400, dirt=False)
+    trips = make_month(Dataset.yellow, FEES, 400, anomalies=False)
     fees = trips["Airport_fee"]
     twins = trips.append_column("airport_fee", pa.nulls(400, pa.float64())).append_column(
         "Unnamed: 0", pa.array(range(400))

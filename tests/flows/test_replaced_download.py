@@ -9,11 +9,11 @@ import pytest
 from prefect import flow
 
 from flows.extract.download.download import Downloaded, SourceFile, discard
-from flows.tasks.source import download_month, find_month
 from flows.tasks.green_taxi import write_green_taxi_to_lake
 from flows.tasks.lake import load_into_lake
 from flows.tasks.postgres import load_into_postgres
 from flows.tasks.reconcile import sum_source_file
+from flows.tasks.source import download_month, find_month
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.errors import SourceChanged
 from flows.tlc.identity import MonthRequest

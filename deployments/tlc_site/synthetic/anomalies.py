@@ -14,8 +14,8 @@ from flows.tlc.month import Month
 
 
 @dataclass(frozen=True)
-class Patch:
-    """The rows of a month's trips that one kind of dirt falls on."""
+class AnomalyRows:
+    """The rows of a month's trips that get one kind of anomaly."""
 
     rng: np.random.Generator
     month: Month
@@ -27,7 +27,7 @@ class Patch:
         return self.rng.integers(first, end, len(self.rows))
 
 
-Soil = Callable[[Patch], None]
+Anomaly = Callable[[AnomalyRows], None]
 
 _MAY_OVERLAP = ("no_pickup_zone", "no_dropoff_zone")
 _AMOUNTS = ("fare_amount", "extra", "mta_tax", "tip_amount", "tolls_amount", "improvement_surcharge", "total_amount",
@@ -35,19 +35,21 @@ _AMOUNTS = ("fare_amount", "extra", "mta_tax", "tip_amount", "tolls_amount", "im
 _TIMES = ("request_datetime", "on_scene_datetime", "pickup_datetime", "dropoff_datetime")
 
 
-def soil(rng: np.random.Generator, month: Month, trips: Trips, counts: Mapping[str, int]) -> dict[str, IntArray]:
-    """Make ``counts`` rows of each kind of dirt, every kind on rows of its own; returns the rows still to be copied.
+def add_anomalies(
+    rng: np.random.Generator, month: Month, trips: Trips, counts: Mapping[str, int]
+) -> dict[str, IntArray]:
+    """Give each kind of anomaly to ``counts`` rows of its own; returns the rows that are still to be copied.
 
-    Unmetered trips, which stand last, stay as they are.
+    Unmetered trips, the last rows, are not changed.
     """
     recorded = len(trips["pickup_datetime"]) - counts.get("unmetered", 0)
     for kind in _MAY_OVERLAP:
-        _KINDS[kind](Patch(rng, month, trips, rng.choice(recorded, counts.get(kind, 0), replace=False)))
+        _KINDS[kind](AnomalyRows(rng, month, trips, rng.choice(recorded, counts.get(kind, 0), replace=False)))
     own = {kind: count for kind, count in counts.items() if kind not in (*_MAY_OVERLAP, "unmetered")}
     drawn = np.split(rng.choice(recorded, sum(own.values()), replace=False), np.cumsum(list(own.values())))
     rows = dict(zip(own, drawn, strict=False))
     for kind, chosen in rows.items():
-        _KINDS[kind](Patch(rng, month, trips, chosen))
+        _KINDS[kind](AnomalyRows(rng, month, trips, chosen))
     return {kind: rows[kind] for kind in ADDED_ROWS if kind in rows}
 
 
@@ -65,46 +67,46 @@ def with_copies(trips: Trips, copied: Mapping[str, IntArray]) -> Trips:
     return repeated
 
 
-def _begun_in(other: Callable[[Month], Month], first_second: int, end_second: int) -> Soil:
+def _begun_in(other: Callable[[Month], Month], first_second: int, end_second: int) -> Anomaly:
     """Trips moved to another month as a whole, to begin there between two seconds after its start."""
 
-    def move(patch: Patch) -> None:
-        pickup = times(other(patch.month), patch.draw(first_second, end_second))
-        shift = pickup - patch.trips["pickup_datetime"][patch.rows]
+    def move(chosen: AnomalyRows) -> None:
+        pickup = times(other(chosen.month), chosen.draw(first_second, end_second))
+        shift = pickup - chosen.trips["pickup_datetime"][chosen.rows]
         for field in _TIMES:
-            if field in patch.trips:
-                patch.trips[field][patch.rows] += shift
+            if field in chosen.trips:
+                chosen.trips[field][chosen.rows] += shift
 
     return move
 
 
-def _lasting(first_second: int, end_second: int) -> Soil:
+def _lasting(first_second: int, end_second: int) -> Anomaly:
     """Trips with their drop-off so many seconds after their pickup."""
 
-    def move_dropoff(patch: Patch) -> None:
-        duration = patch.draw(first_second, end_second).astype("timedelta64[s]")
-        patch.trips["dropoff_datetime"][patch.rows] = patch.trips["pickup_datetime"][patch.rows] + duration
+    def move_dropoff(chosen: AnomalyRows) -> None:
+        duration = chosen.draw(first_second, end_second).astype("timedelta64[s]")
+        chosen.trips["dropoff_datetime"][chosen.rows] = chosen.trips["pickup_datetime"][chosen.rows] + duration
 
     return move_dropoff
 
 
-def _ended_in_3019(patch: Patch) -> None:
-    dropoff = times(Month(3019, patch.month.number), patch.draw(0, 86_400))
-    patch.trips["dropoff_datetime"][patch.rows] = dropoff
+def _ended_in_3019(chosen: AnomalyRows) -> None:
+    dropoff = times(Month(3019, chosen.month.number), chosen.draw(0, 86_400))
+    chosen.trips["dropoff_datetime"][chosen.rows] = dropoff
 
 
-def _one_of(values: Sequence[float | np.datetime64], *fields: str) -> Soil:
+def _one_of(values: Sequence[float | np.datetime64], *fields: str) -> Anomaly:
     """One of some values, in whichever of the fields the dataset has."""
 
-    def write_values(patch: Patch) -> None:
+    def write_values(chosen: AnomalyRows) -> None:
         for field in fields:
-            if field in patch.trips:
-                patch.trips[field][patch.rows] = np.array(values)[patch.draw(0, len(values))]
+            if field in chosen.trips:
+                chosen.trips[field][chosen.rows] = np.array(values)[chosen.draw(0, len(values))]
 
     return write_values
 
 
-_KINDS: dict[str, Soil] = {
+_KINDS: dict[str, Anomaly] = {
     "twin": _one_of([]),  # as it is: the copy makes the twin
     "refund": _one_of([NO_CHARGE, DISPUTE], "payment_type"),
     "pickup_years_before": _begun_in(lambda month: Month(2009 if month > Month(2009, 1) else 2001, 1), 0, 7200),

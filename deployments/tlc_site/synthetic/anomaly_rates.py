@@ -62,7 +62,7 @@ _SHARES: dict[Dataset, dict[str, float | dict[str, float]]] = {
         "dropoff_before_pickup": {"2015-01": _NEVER, "2017-01": 3e-4},
         "unknown_dropoff_zone": {"2015-01": _NEVER, "2017-01": 2e-5},
         "dropoff_in_3019": {"2015-01": _NEVER, "2017-01": _ONE_ROW},
-        # None where the file has integers: the months of 2019-05, 2019-06 and, for drop-offs, 2020-07.
+        # None if the file has integers: the months of 2019-05, 2019-06 and, for drop-offs, 2020-07.
         "no_pickup_zone": {"2015-01": 0.05, "2017-01": 0.35, "2019-05": _NEVER, "2019-07": 0.32, "2021-01": 0.75},
         "no_dropoff_zone": {
             "2015-01": _NEVER, "2017-07": 0.06, "2019-05": _NEVER, "2019-07": 0.055, "2020-07": _NEVER, "2020-08": 0.12,
@@ -73,16 +73,16 @@ _SHARES: dict[Dataset, dict[str, float | dict[str, float]]] = {
 ADDED_ROWS = ("twin", "refund")
 
 
-def dirt_shares(dataset: Dataset, month: Month) -> dict[str, float]:
-    """The share of ``month``'s rows that each kind of dirt has; kinds that the month does not have are left out."""
+def anomaly_rates(dataset: Dataset, month: Month) -> dict[str, float]:
+    """The share of ``month``'s rows that each kind of anomaly has; kinds that the month does not have are left out."""
     shares = {kind: as_of(share, month) if isinstance(share, dict) else share
               for kind, share in _SHARES[dataset].items()}  # fmt: skip
     return {kind: share for kind, share in shares.items() if share > 0}
 
 
-def dirt_counts(dataset: Dataset, month: Month, rows: int) -> dict[str, int]:
-    """How many of ``rows`` rows each kind of dirt gets. Of a refund, the negative half is counted."""
-    shares = dirt_shares(dataset, month)
+def anomaly_counts(dataset: Dataset, month: Month, rows: int) -> dict[str, int]:
+    """How many of ``rows`` rows each kind of anomaly gets. Of a refund, the negative half is counted."""
+    shares = anomaly_rates(dataset, month)
     least = {kind: int(rows >= ROWS_FOR_ALL and kind not in RARE) for kind in shares}
     return {kind: max(least[kind], round(share * rows)) for kind, share in shares.items()}
 

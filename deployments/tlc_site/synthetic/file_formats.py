@@ -25,7 +25,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "null": pa.null(),
 }
 
-# Names that a column bears in some files only; everything else differs in case alone.
+# Names that a column has in some files only; all others differ in case alone.
 _FIELDS = {
     "vendor_name": "vendorid",
     "vendor_id": "vendorid",
@@ -50,7 +50,7 @@ _FIELDS = {
 
 
 def as_of(history: Mapping[str, Value], month: Month) -> Value:
-    """What held in ``month``, of values by the first month (``YYYY-MM``, in order) of each; KeyError before all."""
+    """The value valid in ``month``, of values by first month (``YYYY-MM``, in order); KeyError before the first."""
     found = [value for since, value in history.items() if since <= str(month)]
     if not found:
         raise KeyError(f"nothing is known of {month}: the first entry is {next(iter(history))}")
@@ -58,7 +58,7 @@ def as_of(history: Mapping[str, Value], month: Month) -> Value:
 
 
 def field_of(column: str) -> str:
-    """The one name that the generator has for a source's column, whatever the file's era calls it."""
+    """The one name that the generator has for a source's column, whatever the file calls it."""
     return _FIELDS.get(column.lower(), column.lower())
 
 
@@ -74,13 +74,14 @@ def csv_columns(dataset: Dataset, month: Month) -> dict[str, str]:
 
 
 def _layout(file_format: str, dataset: Dataset, month: Month) -> dict[str, str]:
-    era = next(era for era in _eras()[file_format][dataset] if str(month) <= era.get("until", "9999"))
-    kinds = {name: as_of(kind, month) if isinstance(kind, dict) else str(kind) for name, kind in era["columns"].items()}
+    layout = next(each for each in _file_formats()[file_format][dataset] if str(month) <= each.get("until", "9999"))
+    columns = layout["columns"].items()
+    kinds = {name: as_of(kind, month) if isinstance(kind, dict) else str(kind) for name, kind in columns}
     return {name: kind for name, kind in kinds.items() if kind != "none"}
 
 
 @cache
-def _eras() -> dict[str, Any]:
+def _file_formats() -> dict[str, Any]:
     return tomllib.loads(
         files("deployments.tlc_site.synthetic").joinpath("file_formats.toml").read_text(encoding="utf-8")
     )

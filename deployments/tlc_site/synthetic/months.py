@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from deployments.tlc_site.synthetic.anomalies import soil, with_copies
-from deployments.tlc_site.synthetic.anomaly_rates import added_rows, dirt_counts
+from deployments.tlc_site.synthetic.anomalies import add_anomalies, with_copies
+from deployments.tlc_site.synthetic.anomaly_rates import added_rows, anomaly_counts
 from deployments.tlc_site.synthetic.distributions import Trips, to_arrow
 from deployments.tlc_site.synthetic.file_formats import as_of, field_of, raw_schema
 from deployments.tlc_site.synthetic.for_hire_trips import fhv_trips, fhvhv_trips
 from deployments.tlc_site.synthetic.metered_trips import taxi_trips
 from deployments.tlc_site.synthetic.mirror_csv import write_csv
-from deployments.tlc_site.synthetic.yellow_2009 import early_trips
+from deployments.tlc_site.synthetic.yellow_2009 import yellow_2009_trips
 from deployments.tlc_site.synthetic.zones import zone_lookup
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.locations import ZONES_PATH, month_path
@@ -51,21 +51,22 @@ _PATH = re.compile(r"/(?:[a-z-]+)/(?P<dataset>[a-z]+)_tripdata_(?P<month>\d{4}-\
 
 
 def make_month(
-    dataset: Dataset, month: Month, rows: int | None = None, *, seed: int = 0, dirt: bool = True
+    dataset: Dataset, month: Month, rows: int | None = None, *, seed: int = 0, anomalies: bool = True
 ) -> pa.Table:
-    """The raw month as TLC's Parquet file has it: names, order and types of its era, ``rows`` rows.
+    """The raw month as TLC's Parquet file has it: names, order and types of that time, ``rows`` rows.
 
-    ``rows`` is ``default_rows`` where None. Without ``dirt`` every trip lies within the month and breaks no rule.
-    Raises ParameterError for a month before the dataset's first one.
+    It has ``default_rows`` if ``rows`` is None. Without ``anomalies`` every trip lies within the month and breaks no
+    rule.
+    Raises ParameterError if the month is before the dataset's first one.
     """
     dataset_info(dataset).check_month(month, Source.tlc)
     size = default_rows(dataset, month) if rows is None else rows
     rng = np.random.Generator(np.random.PCG64(_stable_number(dataset, month, size, seed)))
-    counts = dirt_counts(dataset, month, size) if dirt else {}
+    counts = anomaly_counts(dataset, month, size) if anomalies else {}
     trips = _clean_trips(rng, dataset, month, size - added_rows(counts), counts.get("unmetered", 0))
-    copied = soil(rng, month, trips, counts)
+    copied = add_anomalies(rng, month, trips, counts)
     if month < Month(2011, 1):
-        trips = early_trips(rng, month, trips)
+        trips = yellow_2009_trips(rng, month, trips)
     trips = with_copies(trips, copied)
     schema = raw_schema(dataset, month)
     return pa.table([to_arrow(trips[field_of(field.name)], field.type) for field in schema], schema=schema)
@@ -78,10 +79,10 @@ def default_rows(dataset: Dataset, month: Month) -> int:
 
 
 def write_parquet(
-    dataset: Dataset, month: Month, path: Path, rows: int | None = None, *, seed: int = 0, dirt: bool = True
+    dataset: Dataset, month: Month, path: Path, rows: int | None = None, *, seed: int = 0, anomalies: bool = True
 ) -> int:
     """Write the month as TLC publishes it, zstd since 2023-02 and snappy before; returns the number of rows."""
-    table = make_month(dataset, month, rows, seed=seed, dirt=dirt)
+    table = make_month(dataset, month, rows, seed=seed, anomalies=anomalies)
     pq.write_table(
         table, path, row_group_size=ROW_GROUP_ROWS, compression="snappy" if month < Month(2023, 2) else "zstd"
     )
@@ -89,15 +90,15 @@ def write_parquet(
 
 
 def write_csv_gz(
-    dataset: Dataset, month: Month, path: Path, rows: int | None = None, *, seed: int = 0, dirt: bool = True
+    dataset: Dataset, month: Month, path: Path, rows: int | None = None, *, seed: int = 0, anomalies: bool = True
 ) -> int:
     """Write the month as the mirror has it, the same trips in its own columns; returns the number of rows.
 
     Trips that no meter recorded have no VendorID and payment type there, as in the mirror's own files.
-    Raises ParameterError for a month that the mirror never had.
+    Raises ParameterError if the mirror never had the month.
     """
     dataset_info(dataset).check_month(month, Source.mirror)
-    table = make_month(dataset, month, rows, seed=seed, dirt=dirt)
+    table = make_month(dataset, month, rows, seed=seed, anomalies=anomalies)
     with path.open("wb") as file, gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
         write_csv(table, dataset, month, packed)
     return table.num_rows
@@ -119,8 +120,8 @@ def taxi_zone_lookup() -> bytes:
 def generate(path: str, folder: Path, *, today: date = TODAY) -> Path | None:
     """The file that a URL path such as ``/trip-data/green_tripdata_2023-12.parquet`` asks for, below ``folder``.
 
-    It is made at the first call and stays; calls at the same time, in other processes too, wait for the first.
-    None where the path is not one of the source's, or the month is not published.
+    It is made at the first call and kept; concurrent calls, also of other processes, wait for the first.
+    None if the path is not one of the source's, or the month is not published.
     """
     write = _writer_of(path, today)
     if write is None:
@@ -137,12 +138,12 @@ def generate(path: str, folder: Path, *, today: date = TODAY) -> Path | None:
 def _writer_of(path: str, today: date) -> Callable[[Path], object] | None:
     if path == ZONES_PATH:
         return lambda file: file.write_bytes(taxi_zone_lookup())
-    parts = _PATH.fullmatch(path)
-    if parts is None or parts["dataset"] not in set(Dataset):
+    match = _PATH.fullmatch(path)
+    if match is None or match["dataset"] not in set(Dataset):
         return None
-    dataset, source = Dataset(parts["dataset"]), Source.tlc if parts["ending"] == "parquet" else Source.mirror
+    dataset, source = Dataset(match["dataset"]), Source.tlc if match["ending"] == "parquet" else Source.mirror
     try:
-        month = Month.parse(parts["month"])
+        month = Month.parse(match["month"])
     except ValueError:
         return None
     if path != month_path(dataset, month, source) or not published(dataset, month, source=source, today=today):
@@ -166,6 +167,6 @@ def _clean_trips(rng: np.random.Generator, dataset: Dataset, month: Month, size:
     return taxi_trips(rng, dataset, month, size - unmetered, unmetered)
 
 
-def _stable_number(*parts: object) -> int:
-    """The same 64-bit number for the same parts, in every process."""
-    return int.from_bytes(hashlib.sha256(" ".join(map(str, parts)).encode()).digest()[:8], "big")
+def _stable_number(*values: object) -> int:
+    """The same 64-bit number for the same values, in every process."""
+    return int.from_bytes(hashlib.sha256(" ".join(map(str, values)).encode()).digest()[:8], "big")

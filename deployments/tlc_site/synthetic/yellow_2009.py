@@ -1,4 +1,4 @@
-"""How yellow trips were written down in 2009 and 2010: words for codes, coordinates for zones."""
+"""How yellow trips were recorded in 2009 and 2010: words for codes, coordinates for zones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MANHATTAN_BOX = (-74.01, 0.05, 40.71, 0.08)
 _CITY_BOX = (-74.02, 0.25, 40.60, 0.27)
 
 
-def early_trips(rng: np.random.Generator, month: Month, trips: Trips) -> Trips:
+def yellow_2009_trips(rng: np.random.Generator, month: Month, trips: Trips) -> Trips:
     """The same trips in the columns that the files of 2009 or 2010 have: words for codes, degrees for zones.
 
     Only vendor 1 reported the flag, and in 2009 the rate code. A zone that does not exist becomes longitude and

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from flows.tlc.dataset import Dataset
 
 LAST_ZONE = 265
-NEWARK, JFK, LAGUARDIA, UNKNOWN, RETRY_TRANSIENT = 1, 132, 138, 264, 265
+NEWARK, JFK, LAGUARDIA, UNKNOWN, OUTSIDE = 1, 132, 138, 264, 265
 
 # The busiest zones of each dataset in TLC's files, busiest first. Of the yellow ones all but the airports lie in
 # Manhattan.
@@ -43,7 +43,7 @@ _SPECIAL_ROWS = {
     JFK: ("Queens", "JFK Airport", "Airports"),
     LAGUARDIA: ("Queens", "LaGuardia Airport", "Airports"),
     UNKNOWN: ("Unknown", "N/A", "N/A"),
-    RETRY_TRANSIENT: ("N/A", "Outside of NYC", "N/A"),
+    OUTSIDE: ("N/A", "Outside of NYC", "N/A"),
 }
 
 FloatArray = npt.NDArray[np.float64]
@@ -86,5 +86,5 @@ def _weights(dataset: Dataset, offset: float, exponent: float) -> FloatArray:
     for rank, zone in enumerate((*busiest, *others)):
         weights[zone - 1] = (rank + offset) ** -exponent
     known = weights.sum()
-    weights[UNKNOWN - 1], weights[RETRY_TRANSIENT - 1] = known * _SHARE_UNKNOWN, known * _SHARE_OUTSIDE
+    weights[UNKNOWN - 1], weights[OUTSIDE - 1] = known * _SHARE_UNKNOWN, known * _SHARE_OUTSIDE
     return weights

@@ -17,7 +17,7 @@ from blocks.embedded_postgres import stop_postgres
 from deployments.local.ports import choose_port
 from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import MARK, Note, Processes, wait_for_end
-from deployments.local.services import PartFailed, Parts
+from deployments.local.services import ServiceFailed, Services
 
 SLEEP = [sys.executable, "-c", "import time; print('started', flush=True); time.sleep(600)"]
 DEAF = [
@@ -134,25 +134,25 @@ def test_note_shows_no_setting(processes: Processes) -> None:
 
 
 def test_part_is_left_alone_until_its_settings_change(processes: Processes) -> None:
-    parts = Parts(processes, lambda url: CLEAN | {"PREFECT_API_URL": url})
+    services = Services(processes, lambda url: CLEAN | {"PREFECT_API_URL": url})
     with socket.socket() as one, socket.socket() as two:  # servers that never answer: the worker waits, and lives
         urls = []
         for listening in (one, two):
             listening.bind(("127.0.0.1", 0))
             listening.listen()
             urls.append(f"http://127.0.0.1:{listening.getsockname()[1]}/api")
-        first = parts.ensure_worker(urls[0], "pool")
-        assert parts.ensure_worker(urls[0], "pool") == first
-        other = parts.ensure_worker(urls[1], "pool")
+        first = services.ensure_worker(urls[0], "pool")
+        assert services.ensure_worker(urls[0], "pool") == first
+        other = services.ensure_worker(urls[1], "pool")
         assert other.pid != first.pid
         assert wait_for_end(first, 0)
 
 
 def test_part_that_ends_at_once_shows_the_end_of_its_log(processes: Processes) -> None:
-    parts = Parts(processes, lambda _url: CLEAN | {"PREFECT_SERVER_DATABASE_TIMEOUT": "no number"})
+    services = Services(processes, lambda _url: CLEAN | {"PREFECT_SERVER_DATABASE_TIMEOUT": "no number"})
     try:
-        with pytest.raises(PartFailed, match=r"(?s)^The server ended at once\..*no number.*make up"):
-            parts.ensure_server(choose_port(0), meanwhile=lambda: None)
+        with pytest.raises(ServiceFailed, match=r"(?s)^The server ended at once\..*no number.*make up"):
+            services.ensure_server(choose_port(0), meanwhile=lambda: None)
     finally:
         stop_postgres(prefect_database_folder(processes.folder))
 

@@ -1,4 +1,4 @@
-"""One Prefect server, one webhook, and everything that alerts, under automations of the shortest patience there is."""
+"""One Prefect server, one webhook, and runs that alert, with the shortest delays that Prefect takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
-from deployments.server.alerts import RetryPolicy
+from deployments.server.alerts import AlertDelays
 from deployments.server.automations import Applied, apply_automations
 from tests.integration.server.runs import hangs
 from tests.servers.postgres_process import prefect_database
@@ -19,7 +19,7 @@ from tests.servers.prefect_process import ROOT, PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
 # Prefect takes no less.
-SHORT = RetryPolicy(*(timedelta(seconds=10),) * 3)
+SHORT = AlertDelays(*(timedelta(seconds=10),) * 3)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def rows_of(folder: Path, months: dict[Month, pa.Table]) -> list[dict]:
 @pytest.mark.parametrize("lacks", [0, 1], ids=["the first month", "a later month"])
 def test_column_that_one_month_lacks_keeps_the_others_values(tmp_path: Path, lacks: int) -> None:
     months = [Month(2020, 11), Month(2020, 12)]
-    tables = {month: make_month(Dataset.green, month, 200, dirt=False) for month in months}
+    tables = {month: make_month(Dataset.green, month, 200, anomalies=False) for month in months}
     (name,) = [name for name in tables[months[0]].column_names if name.lower() == FEE]
     tables[months[lacks]] = tables[months[lacks]].drop_columns([name])
     rows = rows_of(tmp_path, tables)
@@ -49,6 +49,6 @@ def test_column_that_one_month_lacks_keeps_the_others_values(tmp_path: Path, lac
 
 def test_column_that_no_month_has_is_left_out(tmp_path: Path) -> None:
     month = Month(2020, 12)
-    table = make_month(Dataset.green, month, 200, dirt=False)
+    table = make_month(Dataset.green, month, 200, anomalies=False)
     table = table.drop_columns([name for name in table.column_names if name.lower() == FEE])
     assert FEE not in rows_of(tmp_path, {month: table})[0]

@@ -277,7 +277,7 @@ def test_months_of_every_era_lose_no_row(dataset, month) -> None:
 
 @pytest.mark.parametrize(("dataset", "month"), eras(), ids=str)
 def test_clean_months_of_every_era_are_loaded_whole(dataset, month) -> None:
-    table = make_month(dataset, month, 300, dirt=False)
+    table = make_month(dataset, month, 300, anomalies=False)
     file = RowsInMemory(table.to_batches())
     counts, trips, _ = run(file, schema=schema_of(dataset), month=month, names=table.schema.names, share=0.0)
     assert len(trips) == table.num_rows

@@ -142,7 +142,7 @@ def loader(lake: Lake, tmp_path: Path) -> Loader:
 @pytest.fixture(scope="session")
 def days_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Green trips of 2023-12, on these days only, as the source publishes them."""
-    month = make_month(Dataset.green, GREEN.month, 3_000, dirt=False)
+    month = make_month(Dataset.green, GREEN.month, 3_000, anomalies=False)
     folder = tmp_path_factory.mktemp("days")
 
     def write(*days: int) -> Path:

@@ -182,7 +182,7 @@ def test_rejected_rows_lie_beside_and_go_with_their_version(loader: Loader, days
 def test_months_stay_apart(loader: Loader, tmp_path: Path, days_file) -> None:
     loader(days_file(1, 2))
     other = MonthRequest(Dataset.green, Month(2024, 1))
-    write_parquet(other.dataset, other.month, tmp_path / "other.parquet", 500, dirt=False)
+    write_parquet(other.dataset, other.month, tmp_path / "other.parquet", 500, anomalies=False)
     loader(tmp_path / "other.parquet", request=other)
     before = len(loader.manifest(other).objects)
     loader(days_file(2), "v2")

@@ -63,7 +63,7 @@ DECEMBER = Month(2020, 12)
 
 
 def month_of(rows: int, seed: int = 0, month: Month = DECEMBER) -> pa.Table:
-    return make_month(Dataset.green, month, rows, seed=seed, dirt=False)
+    return make_month(Dataset.green, month, rows, seed=seed, anomalies=False)
 
 
 def wait_until(condition, seconds: float = 30):

@@ -28,7 +28,7 @@ GREEN = schema_of(Dataset.green)
 
 
 def month_of(rows: int, *, seed: int = 0, dirt: bool = True, month: Month = DECEMBER) -> pa.Table:
-    return make_month(Dataset.green, month, rows, seed=seed, dirt=dirt)
+    return make_month(Dataset.green, month, rows, seed=seed, anomalies=dirt)
 
 
 def with_column(table: pa.Table, name: str, values: object) -> pa.Table:
@@ -256,7 +256,7 @@ def test_partition_removed_by_hand_is_loaded_again(loader, database) -> None:
 def test_months_and_datasets_do_not_touch_each_other(loader, database) -> None:
     loader.load(month_of(300, dirt=False))
     loader.load(month_of(200, dirt=False, month=Month(2020, 11)), month="2020-11")
-    loader.load(make_month(Dataset.fhv, DECEMBER, 100, dirt=False), dataset="fhv")
+    loader.load(make_month(Dataset.fhv, DECEMBER, 100, anomalies=False), dataset="fhv")
     loader.load(month_of(50, seed=5, dirt=False))
     counts = dict(database.query("select source_month::text, count(*) from tlc.green_trips group by 1"))
     assert counts == {"2020-12-01": 50, "2020-11-01": 200}
@@ -378,7 +378,7 @@ def test_schema_that_is_there_needs_no_right_to_make_one(loader, database, as_ro
     loader.database = as_role
     for seed in (1, 2):
         assert loader.load(month_of(50, seed=seed, dirt=False)).status == "loaded"
-    loader.load(make_month(Dataset.fhv, DECEMBER, 20, dirt=False), dataset="fhv")
+    loader.load(make_month(Dataset.fhv, DECEMBER, 20, anomalies=False), dataset="fhv")
     assert database.query("select (select count(*) from tlc.green_trips), (select count(*) from tlc.fhv_trips)") == [
         (50, 20)
     ]

@@ -27,7 +27,7 @@ GREEN = schema_of(Dataset.green)
 
 
 def month_of(rows: int, seed: int = 0, month: Month = DECEMBER) -> pa.Table:
-    return make_month(Dataset.green, month, rows, seed=seed, dirt=False)
+    return make_month(Dataset.green, month, rows, seed=seed, anomalies=False)
 
 
 def surprising(rows: int, value: object = "yes", **options: object) -> pa.Table:

@@ -29,7 +29,7 @@ NAME = lake_object(GREEN, MONTH)
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("months") / "green.parquet"
-    write_parquet(GREEN, MONTH, path, 3_000, dirt=False)
+    write_parquet(GREEN, MONTH, path, 3_000, anomalies=False)
     return path
 
 
@@ -109,7 +109,7 @@ def test_only_the_columns_needed_are_read(into_lake: Callable, source: Path) -> 
     with GcsWire("lake") as wire:
         lake = gcs_lake(wire)
         big = source.with_name("big.parquet")
-        write_parquet(GREEN, MONTH, big, 150_000, dirt=False)
+        write_parquet(GREEN, MONTH, big, 150_000, anomalies=False)
         into_lake(lake, big, "green", "2023-12", layouts={"unpartitioned"})
         asked = len(wire.requests)
         assert found_in(lake).layouts[0].totals.rows == 150_000

@@ -1,4 +1,4 @@
-"""The months that the stand-in for the TLC site makes up look like TLC's own, dirt and drift included."""
+"""The months that the stand-in for the TLC site makes up look like TLC's own, anomalies and drift included."""
 
 import csv
 import gzip
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.tlc_site.synthetic.anomaly_rates import RARE, dirt_counts, dirt_shares
+from deployments.tlc_site.synthetic.anomaly_rates import RARE, anomaly_counts, anomaly_rates
 from deployments.tlc_site.synthetic.file_formats import csv_columns, field_of, raw_schema
 from deployments.tlc_site.synthetic.months import (
     ROW_GROUP_ROWS,
@@ -91,7 +91,7 @@ class TestSameAgain:
     def test_a_month_has_as_many_rows_as_asked_for(self, dataset: Dataset, rows: int) -> None:
         for month in (dataset_info(dataset).first_month, Month(2020, 12), LAST_MONTH):
             assert make_month(dataset, month, rows).num_rows == rows
-            assert make_month(dataset, month, rows, dirt=False).num_rows == rows
+            assert make_month(dataset, month, rows, anomalies=False).num_rows == rows
 
     def test_by_default_a_month_is_of_the_size_of_a_demo_and_the_pandemic_shows(self) -> None:
         for dataset, usual in (("yellow", 200_000), ("green", 40_000), ("fhv", 60_000), ("fhvhv", 150_000)):
@@ -157,8 +157,8 @@ class TestEras:
             assert sum(time.startswith(f"{month}-") and len(time) == 19 for time in times) > 19_900
 
 
-def kinds_of_dirt(dataset: Dataset, month: str, trips: pd.DataFrame) -> dict[str, int]:
-    """How many rows of each kind of dirt a month has, counted from its values."""
+def anomalies_in(dataset: Dataset, month: str, trips: pd.DataFrame) -> dict[str, int]:
+    """How many rows of each kind of anomaly a month has, counted from its values."""
     start, end = (pd.Timestamp(Month.parse(month).plus(n).start) for n in (0, 1))
     pickup, duration = trips.pickup_datetime, (trips.dropoff_datetime - trips.pickup_datetime).dt.total_seconds()
     found = {
@@ -209,25 +209,25 @@ class TestDirt:
     @pytest.mark.parametrize(("dataset", "month"), DIRTY_MONTHS)
     def test_each_kind_is_there_in_its_share_and_no_other(self, dataset: Dataset, month: str) -> None:
         trips = trips_of(dataset, month)
-        expected = dirt_counts(dataset, Month.parse(month), len(trips))
+        expected = anomaly_counts(dataset, Month.parse(month), len(trips))
         assert all(expected[kind] > 0 for kind in expected if kind not in RARE)
-        assert kinds_of_dirt(dataset, month, trips) == {
-            kind: expected.get(kind, 0) for kind in kinds_of_dirt(dataset, month, trips)
+        assert anomalies_in(dataset, month, trips) == {
+            kind: expected.get(kind, 0) for kind in anomalies_in(dataset, month, trips)
         }
-        assert set(expected) <= set(kinds_of_dirt(dataset, month, trips))
+        assert set(expected) <= set(anomalies_in(dataset, month, trips))
 
     @pytest.mark.parametrize(("dataset", "month"), DIRTY_MONTHS)
     def test_a_month_of_a_thousand_rows_has_each_kind_already(self, dataset: Dataset, month: str) -> None:
-        found = kinds_of_dirt(dataset, month, trips_of(dataset, month, 1000))
-        assert all(found[kind] >= 1 for kind in dirt_shares(dataset, Month.parse(month)) if kind not in RARE)
+        found = anomalies_in(dataset, month, trips_of(dataset, month, 1000))
+        assert all(found[kind] >= 1 for kind in anomaly_rates(dataset, Month.parse(month)) if kind not in RARE)
 
     @pytest.mark.parametrize(("dataset", "month"), DIRTY_MONTHS)
     def test_a_clean_month_has_none(self, dataset: Dataset, month: str) -> None:
-        found = kinds_of_dirt(dataset, month, trips_of(dataset, month, 20_000, dirt=False))
+        found = anomalies_in(dataset, month, trips_of(dataset, month, 20_000, anomalies=False))
         assert not any(found.values()), found
 
     def test_in_the_largest_yellow_month_a_meter_is_in_2098(self) -> None:
-        assert dirt_counts(Dataset.yellow, Month(2019, 3), default_rows(Dataset.yellow, Month(2019, 3)))[
+        assert anomaly_counts(Dataset.yellow, Month(2019, 3), default_rows(Dataset.yellow, Month(2019, 3)))[
             "pickup_in_2098"
         ]
 
@@ -279,7 +279,7 @@ class TestPlausibleTrips:
         assert hours[18] > 4 * hours[4]
 
     def test_the_amounts_of_a_metered_trip_add_up_to_its_total(self) -> None:
-        trips = trips_of(Dataset.green, "2026-06", 5000, dirt=False)
+        trips = trips_of(Dataset.green, "2026-06", 5000, anomalies=False)
         parts = [name for name in trips.columns if name.endswith(("_amount", "_tax", "_fee", "_surcharge", "extra"))]
         total = trips[[name for name in parts if name != "total_amount"]].fillna(0).sum(axis=1)
         once = np.where(trips.vendorid == 1, trips.congestion_surcharge.fillna(0), 0)
