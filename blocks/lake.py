@@ -73,7 +73,7 @@ def storage_client(block: GcsBucket) -> Any:
     if not is_made_up(credentials):
         return credentials.get_cloud_storage_client()
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - a second that a folder does not need
-    from google.cloud import storage  # noqa: PLC0415
+    from google.cloud import storage  # type: ignore[attr-defined] # noqa: PLC0415
 
     if not os.environ.get(EMULATOR):
         raise ValueError(

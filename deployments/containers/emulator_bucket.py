@@ -6,7 +6,7 @@ import os
 
 from google.api_core.exceptions import Conflict
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
+from google.cloud import storage  # type: ignore[attr-defined]
 
 from blocks.lake import EMULATOR
 from blocks.lake_url import BUCKET, bucket_and_prefix, lake_kind

@@ -15,8 +15,8 @@ from flows.transform.stream import Counts
 class MonthLoad:
     """Which file is loaded where, and what its report and the ledger say beside the counts.
 
-    ``looked_at`` is before the source was asked for the file's version: ``started_at``, unless the download brought
-    another version than the flow had found. The target keeps it, to tell which of two loads saw the source later.
+    ``source_checked_at`` is before the source was asked for the file's version: ``started_at``, unless the download
+    brought another version than the flow had found. The target keeps it, to tell which of two loads asked later.
     """
 
     request: MonthRequest
@@ -33,23 +33,23 @@ class MonthLoad:
         return self.request.content_key(self.source_etag)
 
     @property
-    def looked_at(self) -> datetime:
+    def source_checked_at(self) -> datetime:
         return self.seen_at or self.started_at
 
-    def is_outdated_by(self, source_url: str, source_etag: str | None, looked_at: datetime | None) -> bool:
-        """Whether a load that the target has looked at the same file later, and found another version of it.
+    def is_outdated_by(self, source_url: str, source_etag: str | None, checked_at: datetime | None) -> bool:
+        """Whether the load that the target has asked for the same file later, and found another version of it.
 
-        One that says it looked after this very moment had a clock that runs ahead, and says nothing of the order.
+        A time after this very moment comes from a clock that runs ahead, and says nothing of the order.
         """
         return (
             source_url == self.source_url
             and source_etag != self.source_etag
-            and looked_at is not None
-            and self.looked_at < looked_at <= datetime.now(UTC)
+            and checked_at is not None
+            and self.source_checked_at < checked_at <= datetime.now(UTC)
         )
 
     def refuse_empty(self, counts: Counts) -> None:
-        """Raise CheckFailed where no row is left to load: to replace a month by nothing takes ``force``."""
+        """Raise CheckFailed if no row is left to load: replacing a month by nothing needs ``force``."""
         if counts.nothing_loaded:
             raise CheckFailed(
                 f"{counts.nothing_loaded}, expected trips; the month is as it was. Look at what {self.source_url} has; "
@@ -57,7 +57,7 @@ class MonthLoad:
             )
 
     def newer(self, source_etag: str | None) -> NewerLoad:
-        """The error for a load that is out of date: to put its version in would put an older one back."""
+        """The error for an outdated load, whose version would replace a newer one."""
         return NewerLoad(
             f"while this load of version {self.source_etag} of {self.source_url} was under way, one that began later "
             f"has put in version {source_etag}, and that stays. Run again: the source is asked anew for its version."

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from tests.integration.load.warehouse.lake_months import made_month
 from tests.integration.load.warehouse.rigs import BigQueryRig, Rig
@@ -37,7 +36,7 @@ def test_bigquery_stores_what_was_declared(cloud_rig: BigQueryRig, files: Path) 
     assert kinds["lpep_pickup_datetime"] == ("DATETIME", "REQUIRED")
     assert kinds["source_month"] == ("DATE", "REQUIRED")
     assert all(field.description for field in table.schema)
-    assert warehouse.count_rows(Dataset.green) == {"2020-10": 500}
+    assert cloud_rig.rows_by_month() == {"2020-10": 500}
 
 
 def test_a_query_over_one_month_reads_one_partition(cloud_rig: BigQueryRig, files: Path) -> None:

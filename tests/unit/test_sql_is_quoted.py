@@ -37,6 +37,7 @@ TRUSTED: dict[str, dict[str, str]] = {
     },
     "flows/load/duckdb/ledger.py": {
         "where": "written out by the callers, with parameters for the values",
+        "', '.join(columns)": DECLARED,
         "names": DECLARED,
         "marks": "question marks",
     },
@@ -44,8 +45,6 @@ TRUSTED: dict[str, dict[str, str]] = {
         "columns": "joined from names that were quoted and declared types",
         "column.name": DECLARED,
         "column.duckdb": DECLARED,
-        "later.name": DECLARED,
-        "later.duckdb": DECLARED,
     },
 }
 # What psycopg2 is given as SQL although it is not written out at that place.

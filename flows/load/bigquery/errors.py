@@ -12,7 +12,7 @@ from google.auth import exceptions as auth_exceptions
 
 from flows.tlc.errors import TargetError, TargetMismatch, TargetUnavailable
 
-# BigQuery's own words (https://cloud.google.com/bigquery/docs/error-messages) for what running again may mend.
+# BigQuery's reasons (https://cloud.google.com/bigquery/docs/error-messages) that a rerun may not meet again.
 _QUOTA = {"quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded"}
 _TRANSIENT = _QUOTA | {
     "backendError",
@@ -30,7 +30,7 @@ def bigquery_errors(place: str) -> Iterator[None]:
     """Raise TargetError or TargetUnavailable for what goes wrong in BigQuery inside; ``place`` says where that is."""
     try:
         yield
-    except exceptions.RetryError as error:  # the client's patience ended: what it met last is what there is to say
+    except exceptions.RetryError as error:  # the client gave up: its last error says why
         if isinstance(error.cause, exceptions.Forbidden):
             raise _refused(place, error.cause) from error
         raise TargetUnavailable(f"{place} is out of reach ({_first_line(error.cause or error)}). {_RESUME}") from error
@@ -62,14 +62,14 @@ def _refused(place: str, error: exceptions.Forbidden) -> TargetError:
 
 
 def reasons(error: exceptions.GoogleAPICallError) -> set[str]:
-    """BigQuery's words for why a request failed."""
+    """BigQuery's reasons for a failed request."""
     return {str(detail.get("reason")) for detail in error.errors if isinstance(detail, dict)}
 
 
 def job_failure(job: Any, declared: Collection[str], schema_file: str) -> TargetError:
     """The error of a job that ended with one: all that BigQuery says, and which declared column it is about.
 
-    TargetUnavailable where BigQuery itself failed; else TargetMismatch, for which the lake or the table has to change.
+    TargetUnavailable if BigQuery itself failed; else TargetMismatch, for which the lake or the table has to change.
     """
     details = [job.error_result, *(job.errors or [])]
     messages = dict.fromkeys(_detail(detail) for detail in details if detail)

@@ -73,7 +73,7 @@ class MonthJobs:
         """The month's number and the job that put the content there, done: an earlier one's, or a new one.
 
         ``since`` is when the tables were made: jobs that ended before are of tables that are gone. A new job may have
-        failed. Raises TargetUnavailable where one does not end in time.
+        failed. Raises TargetUnavailable if one does not end in time.
         """
 
         def insert(job_id: str) -> bigquery.LoadJob:

@@ -18,7 +18,7 @@ def create_lake_table(
 ) -> str:
     """Make ``{dataset}_trips_lake`` over the lake's day folders, in place of an older one; returns its address.
 
-    ``require_filter``: refuse queries that do not say which pickup dates they read. Raises TargetMismatch where the
+    ``require_filter``: refuse queries that do not say which pickup dates they read. Raises TargetMismatch if the
     lake has no day folders.
     """
     place = f"BigQuery {tables.client.project}.{tables.dataset_id}"

@@ -16,7 +16,8 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from flows.load.bigquery.jobs import MonthJobs
-from flows.load.warehouse.ledger import LEDGER, LEDGER_TABLE, ledger_row
+from flows.load.ledger import LEDGER, LEDGER_TABLE
+from flows.load.warehouse.ledger import ledger_row
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import trips_table
@@ -69,7 +70,7 @@ class BigQueryLedger:
     max_bytes_billed: int = MAX_BYTES_BILLED
 
     def last_load(self, dataset: Dataset, month: str) -> dict[str, Any] | None:
-        """The row of the month's last load, with ``partition_rows``, what its partition holds; None where no load was.
+        """The row of the month's last load, with ``partition_rows``, what its partition holds; None if no load was.
 
         A dataset or a ledger that does not exist has no loads.
         """

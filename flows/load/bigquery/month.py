@@ -3,10 +3,10 @@
 Why nothing is loaded twice, no reader sees half, and the ledger tells the truth:
 - A load job with WRITE_TRUNCATE on ``table$YYYYMM`` is atomic. Until it is done, and when it fails, the partition is
   as it was. The rows go from Cloud Storage to BigQuery; none passes through this machine.
-- Job ids are numbers in a row for each month (``bigquery_jobs``). After a kill between job and ledger the next run
+- Job ids are numbers in a row for each month (``jobs``). After a kill between job and ledger the next run
   finds the job under the next number, waits for it, and only writes the ledger.
 - ``unchanged`` needs three things: the ledger's last load has this content, its partition has that many rows, and no
-  job was sent after it. So a load whose ledger row is missing is never taken for the one before.
+  job was sent after it. So a load whose ledger row is missing is never mistaken for the one before.
 - The ledger's row is written by one statement under an id made from the load job's, so that a retry adds none.
 """
 
@@ -26,7 +26,8 @@ from flows.load.bigquery.jobs import JobTimeouts, MonthJobs
 from flows.load.bigquery.lake_table import create_lake_table
 from flows.load.bigquery.ledger import MAX_BYTES_BILLED, BigQueryLedger
 from flows.load.bigquery.tables import BigQueryTables
-from flows.load.warehouse.ledger import report_of, standing_of, unchanged
+from flows.load.ledger import unchanged
+from flows.load.warehouse.ledger import report_of, standing_of
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
@@ -39,7 +40,7 @@ from flows.tlc.totals import Totals
 class BigQueryWarehouse:
     """The dataset ``dataset_id`` of the client's project.
 
-    ``location``: where it is, or is made where it is missing; None takes it as it is, or makes it in the US.
+    ``location``: where it is, or is made if it is missing; None takes it as it is, or makes it in the US.
     ``max_bytes_billed``: what one query of this project may cost at most, in bytes.
     """
 
@@ -53,20 +54,11 @@ class BigQueryWarehouse:
     def place(self) -> str:
         return f"BigQuery {self.client.project}.{self.dataset_id}" + (f" in {self.location}" if self.location else "")
 
-    def current_load(self, load: WarehouseLoad) -> LoadReport | None:
-        """The report (``unchanged``) of the load that stands in BigQuery if it is of this content; else None."""
-        with bigquery_errors(self.place):
-            location = self._tables.find_location(self.location)
-            if location is None:
-                return None
-            jobs, ledger = self._at(location)
-            return _standing(load, jobs, ledger.last_load(load.dataset, str(load.month)))
-
     def load_month(self, load: WarehouseLoad, *, is_current: Callable[[], bool] = lambda: True) -> LoadReport:
         """Replace the month's partition by the manifest's objects, whole or not at all, and write the ledger.
 
-        See ``Warehouse.load_month``. Raises TargetMismatch where the job fails on the data, with all that BigQuery
-        says, or where it took another number of rows than the manifest has.
+        See ``Warehouse.load_month``. Raises TargetMismatch if the job fails on the data, with all that BigQuery
+        says, or if it took another number of rows than the manifest has.
         """
         _check_lake(load.lake_url)
         with bigquery_errors(self.place):
@@ -90,14 +82,9 @@ class BigQueryWarehouse:
             return report
 
     def create_lake_table(self, dataset: Dataset, lake_url: str) -> str:
-        """Make an external table over the lake's day folders; returns its address. See ``bigquery_external``."""
+        """Make an external table over the lake's day folders; returns its address. See ``lake_table``."""
         _check_lake(lake_url)
         return create_lake_table(self._tables, dataset, lake_url, self.location)
-
-    def count_rows(self, dataset: Dataset) -> dict[str, int]:
-        """The rows of each month's partition, by month."""
-        with self._reading() as ledger:
-            return ledger.count_rows(dataset) if ledger else {}
 
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """See Warehouse. Costs what the columns of these months' partitions do, whatever ``max_bytes_billed`` says."""

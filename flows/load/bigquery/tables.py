@@ -1,4 +1,4 @@
-"""The dataset and tables in BigQuery: made from the schema files, widened by new columns, refused where they differ."""
+"""The dataset and tables in BigQuery: made from the schema files, widened by new columns, refused if they differ."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from flows.load.bigquery.jobs import JobTimeouts
-from flows.load.warehouse.ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
+from flows.load.ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
 from flows.tlc.errors import TargetBusy, TargetMismatch
 from flows.tlc.locations import trips_table
 from flows.tlc.schema import Schema, bigquery_fields
 
-# Google's own default where a dataset is made without one; said here, so that it is seen.
+# Google's own default for a dataset made without one; written here, so that it is seen.
 DEFAULT_LOCATION = "US"
 _PATCH_TRIES = 5
 _CANONICAL_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
@@ -30,7 +30,7 @@ class BigQueryTables:
     patience: JobTimeouts
 
     def find_location(self, wanted: str | None) -> str | None:
-        """Where the dataset is; None where there is none. Raises TargetMismatch where it is not where it should be."""
+        """Where the dataset is; None if there is none. Raises TargetMismatch if it is elsewhere than ``wanted``."""
         try:
             dataset = self.client.get_dataset(self._dataset, **self.patience.calls)
         except exceptions.NotFound:
@@ -45,7 +45,7 @@ class BigQueryTables:
         return location
 
     def make_dataset(self, wanted: str | None) -> str:
-        """Make the dataset where there is none; returns where it is."""
+        """Make the dataset if there is none; returns its location."""
         dataset = bigquery.Dataset(self._dataset)
         dataset.location = wanted or DEFAULT_LOCATION
         dataset.description = "New York's taxi trips, as TLC publishes them."
@@ -114,7 +114,7 @@ def merged_fields(table: Any, wanted: Sequence[bigquery.SchemaField]) -> list[bi
     """The table's columns after a change to ``wanted``: what it has stays, new ones are added at the end.
 
     BigQuery adds only columns that may be null, and lets REQUIRED become NULLABLE, never back. Raises TargetMismatch
-    where a column has another type.
+    if a column has another type.
     """
     missing = {field.name: field for field in wanted}
     fields = []

@@ -27,7 +27,7 @@ def lake_folder(lake_url: str) -> Path:
 
 
 def month_files(load: WarehouseLoad) -> list[Path]:
-    """The files of the manifest. Raises TargetBusy where one is missing or of another size than it says."""
+    """The files of the manifest. Raises TargetBusy if one is missing or of another size than it says."""
     folder = lake_folder(load.lake_url)
     files = []
     for item in load.objects:
@@ -50,7 +50,7 @@ def read_parquet(files: list[Path]) -> str:
 
 
 def check_columns(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, files: list[Path]) -> None:
-    """Raise TargetMismatch where a file's columns are not the declared ones: DuckDB itself would round to fit."""
+    """Raise TargetMismatch if a file's columns are not the declared ones: DuckDB itself would round to fit."""
     declared = {column.name: column.duckdb for column in load.schema.columns}
     for path in files:
         described = connection.execute(f"describe select * from {read_parquet([path])}").fetchall()  # noqa: S608

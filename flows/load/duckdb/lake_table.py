@@ -18,7 +18,7 @@ from flows.tlc.schema import schema_of
 def create_lake_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, lake_url: str) -> str:
     """Make or replace the view ``tlc.{dataset}_trips_lake``; returns its name.
 
-    Columns that no file has yet are null in it. Raises TargetMismatch where the lake has no day folders.
+    Columns that no file has yet are null in it. Raises TargetMismatch if the lake has no day folders.
     """
     days = lake_folder(days_url(lake_url, dataset))
     files = literal(f"{glob.escape(str(days))}/{DAY_KEY}=*/*.parquet")

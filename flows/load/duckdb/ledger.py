@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 
 from flows.load.duckdb.tables import existing_columns
-from flows.load.warehouse.ledger import LEDGER, LEDGER_TABLE, ledger_row, report_of, unchanged
+from flows.load.ledger import LEDGER, LEDGER_TABLE, unchanged
+from flows.load.warehouse.ledger import ledger_row, report_of
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport

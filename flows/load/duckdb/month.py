@@ -2,8 +2,8 @@
 
 Why no reader sees half a month, and no kill leaves a trace: rows, columns and ledger become visible by one commit, and
 DuckDB drops an unfinished transaction when the file is opened next. DuckDB lets one process at a time open a file that
-is written, so the connection lives for the load alone, and loads take turns by a lock file beside it (which the system
-releases when a process dies).
+is written, so the connection is open for the load alone, and loads wait for each other by a lock file beside it (which
+the system releases when a process dies).
 """
 
 from __future__ import annotations
@@ -52,15 +52,10 @@ class DuckDbWarehouse:
     def place(self) -> str:
         return f"DuckDB file {self.path}"
 
-    def current_load(self, load: WarehouseLoad) -> LoadReport | None:
-        """The report (``unchanged``) of the load that stands in the file if it is of this content; else None."""
-        with self._reading() as connection:
-            return read_load(connection, load) if connection else None
-
     def load_month(self, load: WarehouseLoad, *, is_current: Callable[[], bool] = lambda: True) -> LoadReport:
         """Replace the month's rows by those of the manifest's files, whole or not at all, and enter the ledger.
 
-        See ``Warehouse.load_month``. Raises TargetMismatch where files or table are not as declared, TargetBusy where
+        See ``Warehouse.load_month``. Raises TargetMismatch if files or table are not as declared, TargetBusy if
         another process keeps the warehouse open, or the lake is being rewritten.
         """
         lake_folder(load.lake_url)
@@ -78,16 +73,11 @@ class DuckDbWarehouse:
             return report
 
     def create_lake_table(self, dataset: Dataset, lake_url: str) -> str:
-        """Make a view over the lake's day folders; returns its name. See ``duckdb_external``."""
+        """Make a view over the lake's day folders; returns its name. See ``lake_table``."""
         lake_folder(lake_url)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._connection() as connection:
             return create_lake_view(connection, dataset, lake_url)
-
-    def count_rows(self, dataset: Dataset) -> dict[str, int]:
-        """The rows of each month that the table has, by month."""
-        with self._reading() as connection:
-            return _count_rows(connection, dataset) if connection else {}
 
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """See Warehouse."""
@@ -104,7 +94,7 @@ class DuckDbWarehouse:
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """A connection; None where there is no file yet, which reading does not make."""
+        """A connection; None if there is no file yet, which reading does not make."""
         if not self.path.exists():
             yield None
             return
@@ -169,7 +159,7 @@ def _replace_rows(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, fi
 
 @contextmanager
 def _of_one_version(is_current: Callable[[], bool]) -> Iterator[None]:
-    """Raise TargetBusy where the lake's month changed meanwhile: also for what was wrong with the files for that."""
+    """Raise TargetBusy if the lake's month changed meanwhile: also for what was wrong with the files for that."""
     try:
         yield
     except TargetMismatch:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from flows.load.warehouse.ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
+from flows.load.ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.schema import Schema
@@ -15,7 +15,7 @@ from flows.tlc.schema import Schema
 def ensure_tables(connection: duckdb.DuckDBPyConnection, schema: Schema) -> None:
     """Make the ledger and the dataset's table, and add columns that the latter lacks, in the transaction under way.
 
-    Raises TargetMismatch where a column has another type than is declared.
+    Raises TargetMismatch if a column has another type than is declared.
     """
     connection.execute(f"create schema if not exists {SCHEMA}")
     if not existing_columns(connection, LEDGER_TABLE):
@@ -51,7 +51,7 @@ def _widen_ledger(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def existing_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """The type of each column of a table of schema ``tlc``, in its order; none where there is no such table."""
+    """The type of each column of a table of schema ``tlc``, in its order; none if there is no such table."""
     found = connection.execute(
         "select column_name, data_type from duckdb_columns() "
         "where database_name = current_database() and schema_name = ? and table_name = ? order by column_index",

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 def home_name(key: str, name: str) -> str | None:
     """The name of the object that a temporary one is a copy of: what follows ``.tmp/<key>/<load>/<new or old>/``.
 
-    None for the mark of a turn, which lies beside them.
+    None for the lock's mark, which lies beside them.
     """
     parts = name.removeprefix(f"{TEMPORARY}{key}/").split("/", 2)
     return parts[2] if len(parts) > 2 else None  # noqa: PLR2004
@@ -30,7 +30,7 @@ def has_leftovers(lake: Lake, key: str) -> bool:
 def clear_or_warn(
     lake: Lake, key: str, manifest: Manifest, *, before: Manifest | None = None, own: str | None = None
 ) -> None:
-    """``remove_temporary``; the version stands, so what cannot be removed fails no load: the next one removes it."""
+    """``remove_temporary``; what cannot be removed fails no load, as the version is in place: the next removes it."""
     try:
         remove_temporary(lake, key, manifest, before=before, own=own)
     except Exception:
@@ -40,10 +40,10 @@ def clear_or_warn(
 def remove_temporary(
     lake: Lake, key: str, manifest: Manifest, *, before: Manifest | None = None, own: str | None = None
 ) -> None:
-    """Leave of the month what ``manifest`` names, and what other loads that live have sent; ``own`` is this load's id.
+    """Leave of the month what ``manifest`` names, and what other running loads have sent; ``own`` is this load's id.
 
-    ``before`` is the manifest that it replaced. Only in turn. Temporary objects go last: until then their names say
-    what else a killed load may have left.
+    ``before`` is the manifest that it replaced. The caller holds the lock. Temporary objects go last: until then their
+    names say what else a killed load may have left.
     """
     items = lake.list(f"{TEMPORARY}{key}/")
     homes = {item: home for item in items if (home := home_name(key, item.name))}
@@ -69,7 +69,7 @@ def remove_temporary(
 
 
 def _load_id(key: str, name: str) -> str | None:
-    """The load that a temporary object is of; None for the mark of a turn."""
+    """The load that a temporary object is of; None for the lock's mark."""
     load_id, slash, _ = name.removeprefix(f"{TEMPORARY}{key}/").partition("/")
     return load_id if slash else None
 

@@ -21,7 +21,7 @@ from flows.transform.stream import TripStream
 def encode_month(
     load: MonthLoad, trips: TripStream, folder: Path, layouts: set[Layout], on_progress: Callable[[float], None]
 ) -> list[ParquetFile]:
-    """Write ``trips`` in each of ``layouts`` into ``folder``; raises TargetError where a layout lacks a row."""
+    """Write ``trips`` in each of ``layouts`` into ``folder``; raises TargetError if a layout lacks a row."""
     dataset, month = load.request.dataset, load.request.month
     pickup = trips.conformer.schema.role("pickup")
     assert pickup is not None, "every dataset has a pickup time"

@@ -1,4 +1,4 @@
-"""A local folder as the lake: hard links and renames where Cloud Storage has copies, one lock file for all writers.
+"""A local folder as the lake: hard links and renames instead of Cloud Storage's copies, one lock file for all writers.
 
 A link takes no time and no space whatever the object's size. On a disk without links, bytes are copied.
 """
@@ -17,17 +17,14 @@ from filelock import FileLock, Timeout
 
 from flows.load.crc32c import crc32c_of, crc32c_of_file
 from flows.load.lake.folder_disk import GONE, link_or_copy, lock_in_new_folder, make_folder, sync, unless_gone
-from flows.load.lake.manifest import Manifest
-from flows.load.lake.protocol import TEMPORARY, LakeObject, ObjectChanged, WriteLock, read_manifest
+from flows.load.lake.protocol import TEMPORARY, Lake, LakeObject, ObjectChanged, WriteLock
 from flows.load.work_disk import FULL
-from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetLocked, TargetUnavailable
 from flows.tlc.file_url import path_to_url
-from flows.tlc.month import Month
 
-# Replacing a month takes milliseconds: who waits this long waits for a process that hangs.
+# Replacing a month takes milliseconds: a wait this long is for a process that hangs.
 LOCK_SECONDS = 600.0
-# Where who has the turn writes what is to be renamed: whatever is there when the turn begins was left by a kill.
+# Where the lock's holder writes what is to be renamed: whatever is there when the lock is taken was left by a kill.
 _LOCK = ".lock"
 # Beside a load's temporary objects, locked while it lives.
 _MARK = "lock"
@@ -42,11 +39,11 @@ class _HeldWriteLock:
 
 
 @dataclass(frozen=True)
-class FolderLake:
-    """The lake below ``root``; made at the first write. ``turn_seconds``: how long to wait for another writer."""
+class FolderLake(Lake):
+    """The lake below ``root``; made at the first write. ``lock_seconds``: how long to wait for another writer."""
 
     root: Path
-    turn_seconds: float = LOCK_SECONDS
+    lock_seconds: float = LOCK_SECONDS
 
     @property
     def url(self) -> str:
@@ -129,16 +126,16 @@ class FolderLake:
         self._remove_empty(path.parent)
 
     @contextmanager
-    def turn(self, key: str) -> Iterator[WriteLock]:
+    def lock_month(self, key: str) -> Iterator[WriteLock]:
         """See Lake."""
         with self._disk_errors(_LOCK):
             self.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.root / _LOCK)
         try:
-            lock.acquire(timeout=self.turn_seconds)
+            lock.acquire(timeout=self.lock_seconds)
         except Timeout as error:
             raise TargetLocked(
-                f"another process has been writing to the lake {self.url} for {self.turn_seconds:.0f} s while {key} "
+                f"another process has been writing to the lake {self.url} for {self.lock_seconds:.0f} s while {key} "
                 "waited. Run again when it has ended; the month is as it was."
             ) from error
         try:
@@ -149,7 +146,7 @@ class FolderLake:
 
     @contextmanager
     def staging(self, prefix: str) -> Iterator[None]:
-        """See Lake. The kernel's lock tells that the load lives; the file that is locked keeps the folder there."""
+        """See Lake. The kernel's lock tells that the load is running; the locked file keeps the folder there."""
         mark = self.path_of(f"{prefix}{_MARK}")
         with self._disk_errors(prefix):
             lock = lock_in_new_folder(mark)
@@ -171,10 +168,6 @@ class FolderLake:
         except Timeout:
             return True
         return False
-
-    def read_manifest(self, dataset: Dataset, month: Month) -> Manifest | None:
-        """See Lake."""
-        return read_manifest(self, dataset, month)
 
     def _remove_empty(self, folder: Path) -> None:
         """Remove the folder if it is empty, and those above it that this leaves empty."""

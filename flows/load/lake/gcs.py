@@ -1,8 +1,8 @@
 """A Cloud Storage bucket as the lake, through Google's own client.
 
-Every write carries a generation precondition, which also lets the client repeat it after a lost answer. Where that
-made a request meet its own object (412), the object's CRC32C says so. Uploads go in chunks of a resumable session, so
-that a broken connection costs one chunk, and a timeout is that of a chunk, not of the whole object.
+Every write carries a generation precondition, which also lets the client repeat it after a lost answer. If a
+repeated request meets its own object (412), the object's CRC32C says so. Uploads go in chunks of a resumable session,
+so that a broken connection costs one chunk, and a timeout is that of a chunk, not of the whole object.
 """
 
 from __future__ import annotations
@@ -19,25 +19,22 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from flows.load.crc32c import crc32c_of
 from flows.load.lake.gcs_errors import gcs_errors
-from flows.load.lake.gcs_lock import take_turn
-from flows.load.lake.manifest import Manifest
-from flows.load.lake.protocol import ABSENT, TEMPORARY, LakeObject, ObjectChanged, WriteLock, read_manifest
-from flows.tlc.dataset import Dataset
+from flows.load.lake.gcs_lock import take_lock
+from flows.load.lake.protocol import ABSENT, TEMPORARY, Lake, LakeObject, ObjectChanged, WriteLock
 from flows.tlc.errors import TargetError, TargetUnavailable
-from flows.tlc.month import Month
 
 CHUNK_BYTES = 8 << 20
 # Seconds to connect, and between two signs of life: a chunk at 70 kB/s still comes through.
 TIMEOUT = (10.0, 120.0)
 # Seconds for which one request is repeated: longer than the outages that Google's own status page calls short.
 RETRY = DEFAULT_RETRY.with_timeout(600.0)
-# Seconds that another writer's turn may stand unchanged before it counts as killed. A turn takes a second or two.
+# Seconds that another writer's lock may stay unchanged before it counts as killed. Most are held a second or two.
 TAKEOVER_SECONDS = 30.0
 PARQUET_TYPE, TEXT_TYPE = "application/vnd.apache.parquet", "application/json"
 
 
 @dataclass(frozen=True)
-class GcsLake:
+class GcsLake(Lake):
     """The lake below ``prefix`` ("" or without slashes at its ends) of a ``google.cloud.storage.Bucket``."""
 
     bucket: Any
@@ -106,7 +103,7 @@ class GcsLake:
 
         def send() -> None:
             token = None
-            while True:  # one round within a bucket; several where Google has to move bytes between locations
+            while True:  # one round within a bucket; several if Google has to move bytes between locations
                 try:
                     token, *_ = blob.rewrite(
                         original,
@@ -146,10 +143,10 @@ class GcsLake:
                 raise
 
     @contextmanager
-    def turn(self, key: str) -> Iterator[WriteLock]:
+    def lock_month(self, key: str) -> Iterator[WriteLock]:
         """See Lake. It is an object that only one writer can make; one that stays as it is was left by a kill."""
-        with take_turn(self, f"{TEMPORARY}{key}/turn", self.takeover_seconds) as turn:
-            yield turn
+        with take_lock(self, f"{TEMPORARY}{key}/turn", self.takeover_seconds) as lock:
+            yield lock
 
     def staging(self, prefix: str) -> AbstractContextManager[None]:  # noqa: ARG002
         """See Lake: who finds its temporary objects gone sends them again."""
@@ -158,10 +155,6 @@ class GcsLake:
     def is_staging(self, prefix: str) -> bool:  # noqa: ARG002
         """See Lake."""
         return False
-
-    def read_manifest(self, dataset: Dataset, month: Month) -> Manifest | None:
-        """See Lake."""
-        return read_manifest(self, dataset, month)
 
     @property
     def _patience(self) -> dict[str, Any]:

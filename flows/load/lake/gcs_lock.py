@@ -1,6 +1,6 @@
-"""Turns on Cloud Storage: an object that only one writer can create, taken over when its writer was killed.
+"""Locks on Cloud Storage: an object that only one writer can create, taken over when its writer was killed.
 
-Nothing depends on a clock: who waits watches the object, and only one that stands unchanged is taken over, by a write
+Nothing depends on a clock: who waits watches the object, and only one that stays unchanged is taken over, by a write
 under the precondition of its generation. A writer that was merely slow finds out (``check``), and its writes fail by
 the generations of what the other one wrote.
 """
@@ -22,7 +22,7 @@ _PAUSE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class GcsWriteLock:
-    """The turn while its object is the one that we wrote."""
+    """The lock, while its object is the one that we wrote."""
 
     lake: Lake
     mark: LakeObject
@@ -35,8 +35,8 @@ class GcsWriteLock:
 
 
 @contextmanager
-def take_turn(lake: Lake, name: str, takeover_seconds: float) -> Iterator[GcsWriteLock]:
-    """Hold the turn that the object ``name`` stands for; taken from a writer silent for ``takeover_seconds``."""
+def take_lock(lake: Lake, name: str, takeover_seconds: float) -> Iterator[GcsWriteLock]:
+    """Hold the lock that the object ``name`` is; taken over from a writer silent for ``takeover_seconds``."""
     mark = _wait(lake, name, takeover_seconds)
     try:
         yield GcsWriteLock(lake, mark)

@@ -36,9 +36,9 @@ def write_green_taxi(
 ) -> str:
     """Put ``trips`` in the place of ``green_taxi/lpep_pickup_date=…/``, whole or not at all; its URL.
 
-    ``report`` is of the load whose rows these are: CheckFailed where there are more or fewer.
+    ``report`` is of the load whose rows these are: CheckFailed if there are more or fewer.
     """
-    # The date stands in the path: a column of the same name in the file would be there twice for Hive readers.
+    # The date is in the path: a column of the same name in the file would be there twice for Hive readers.
     schema = pa.schema([field for field in trips.schema if field.name != PICKUP_DATE])
     about = {"source_url": report.source_url, "source_etag": report.source_etag, "conform_version": conform_version}
     with workspace(work_dir, source_bytes * _GROWTH) as folder:

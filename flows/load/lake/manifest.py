@@ -39,5 +39,5 @@ class Manifest(BaseModel):
     written_at: datetime
 
     def of_layout(self, layout: Layout) -> list[ManifestObject]:
-        """The objects of one layout; none where the month was not written in it."""
+        """The objects of one layout; none if the month was not written in it."""
         return [item for item in self.objects if item.layout == layout]

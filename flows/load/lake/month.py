@@ -14,6 +14,7 @@ from flows.load.lake.manifest import Manifest, ManifestObject
 from flows.load.lake.protocol import TEMPORARY, Lake
 from flows.load.lake.publish import Replacement, publish, standing
 from flows.load.lake.workspace import workspace
+from flows.load.ledger import unchanged
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import RejectedSpill
 from flows.tlc.dataset import Dataset
@@ -39,7 +40,7 @@ _READS = 16
 def current_load(
     lake: Lake, request: MonthRequest, source_etag: str, layouts: Collection[Layout] = LAYOUTS
 ) -> LoadReport | None:
-    """The report (``unchanged``) of the version that stands in the lake if it is the same; None where it has to run.
+    """The report (``unchanged``) of the version in the lake if it is the same; None if the month has to be loaded.
 
     Clears what a killed load has left of the month.
     """
@@ -48,12 +49,12 @@ def current_load(
         return None
     key = _key(request)
     if has_leftovers(lake, key):
-        with lake.turn(key):
+        with lake.lock_month(key):
             now, _ = standing(lake, manifest_object(request.dataset, request.month))
             if now is None or not _is_standing(now, request.content_key(source_etag), layouts):
                 return None
             clear_or_warn(lake, key, now)
-    return _unchanged(manifest)
+    return unchanged(manifest.report)
 
 
 def current_loads(lake: Lake, dataset: Dataset) -> dict[str, LoadedMonth]:
@@ -80,9 +81,9 @@ def load_month(
 
     ``rejected`` is where ``trips`` puts its rejected rows; ``work_dir`` is for the files until they are in the lake;
     ``source_bytes`` is the size of the source's file. A layout that the lake has of the month is kept up to date,
-    whether or not it is among ``layouts``. Returns ``unchanged`` where another load put in the same meanwhile (unless
-    ``force``). Raises what ``trips`` raises, CheckFailed where no row is left to load (unless ``force``), NewerLoad
-    where another load put in a newer file meanwhile, TargetBusy, TargetUnavailable, TargetError.
+    whether or not it is among ``layouts``. Returns ``unchanged`` if another load put in the same meanwhile (unless
+    ``force``). Raises what ``trips`` raises, CheckFailed if no row is left to load (unless ``force``), NewerLoad
+    if another load put in a newer file meanwhile, TargetBusy, TargetUnavailable, TargetError.
     """
     request = load.request
     earlier = lake.read_manifest(request.dataset, request.month)
@@ -109,7 +110,7 @@ def load_month(
     if is_new:
         return written.report
     _refuse_outdated(load, written)
-    return _unchanged(written).model_copy(update={"bytes_read": load.bytes_read})
+    return unchanged(written.report).model_copy(update={"bytes_read": load.bytes_read})
 
 
 def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: list[ManifestObject]) -> Manifest:
@@ -123,7 +124,7 @@ def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: l
         rows_by_day=trips.days.by_day,
         rejected=next((item for item in objects if item.name == rejected), None),
         flow_run_id=load.flow_run_id,
-        started_at=load.looked_at,
+        started_at=load.source_checked_at,
         written_at=datetime.now(UTC),
     )
 
@@ -131,7 +132,7 @@ def _manifest(load: MonthLoad, report: LoadReport, trips: TripStream, objects: l
 def _stays(load: MonthLoad, now: Manifest, wanted: set[Layout], *, force: bool) -> bool:
     """Whether what the lake has by now is not to be replaced by this load, which has encoded the ``wanted`` layouts.
 
-    Raises TargetBusy where the lake has got another layout meanwhile: replacing the month would take that away.
+    Raises TargetBusy if the lake has got another layout meanwhile: replacing the month would take that away.
     """
     if _is_outdated(load, now) or (not force and _is_standing(now, load.content_key, wanted)):
         return True
@@ -144,7 +145,7 @@ def _stays(load: MonthLoad, now: Manifest, wanted: set[Layout], *, force: bool) 
 
 
 def _refuse_outdated(load: MonthLoad, manifest: Manifest) -> None:
-    """Raise NewerLoad where the load that wrote the manifest looked at the file later, and found another version."""
+    """Raise NewerLoad if the load that wrote the manifest asked for the file later, and found another version."""
     if _is_outdated(load, manifest):
         raise load.newer(manifest.report.source_etag)
 
@@ -170,10 +171,6 @@ def _standing(manifest: Manifest) -> LoadedMonth:
         frozenset(item.layout for item in manifest.objects),
         is_whole=_is_standing(manifest, manifest.content_key, ()),
     )
-
-
-def _unchanged(manifest: Manifest) -> LoadReport:
-    return manifest.report.model_copy(update={"status": "unchanged", "bytes_read": 0, "seconds": 0.0})
 
 
 def _key(request: MonthRequest) -> str:

@@ -1,6 +1,6 @@
 """The lake: objects below one URL, in a Cloud Storage bucket or a local folder, behind the same small interface.
 
-How a month is replaced so that its manifest is true at every moment, also after a kill at any moment: `lake_publish`.
+How a month is replaced so that its manifest is true at every moment, also after a kill at any moment: ``lake.publish``.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ class LakeObject:
 
 
 class WriteLock(Protocol):
-    """The right to replace a month, until another writer takes it for lost."""
+    """The right to replace a month, until another writer takes it over."""
 
     def check(self) -> None:
-        """Raise ObjectChanged where another writer took over."""
+        """Raise ObjectChanged if another writer took over."""
         ...
 
 
 class Lake(Protocol):
     """Where objects are kept. Every method may raise TargetUnavailable (again later) or TargetError (never).
 
-    ``replaces`` is the generation that a write may replace, ABSENT, or None for whatever is there; where something
+    ``replaces`` is the generation that a write may replace, ABSENT, or None for whatever is there; if something
     else is there it raises ObjectChanged, unless that is the very content to be written. A folder has no generations:
-    there the turn alone keeps writers apart.
+    there the lock alone keeps writers apart.
     """
 
     @property
@@ -74,7 +74,7 @@ class Lake(Protocol):
         ...
 
     def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes | None:
-        """An object's bytes, or a range of them; None where there is no such object."""
+        """An object's bytes, or a range of them; None if there is no such object."""
         ...
 
     def read_current(self, name: str) -> tuple[bytes, int | None] | None:
@@ -88,7 +88,7 @@ class Lake(Protocol):
     def copy(self, source: LakeObject, name: str, *, replaces: int | None) -> LakeObject:
         """Put an object of the lake under another name as well, without its bytes passing through this machine.
 
-        Raises ObjectChanged also where ``source`` is gone or another one.
+        Raises ObjectChanged also if ``source`` is gone or another one.
         """
         ...
 
@@ -100,8 +100,8 @@ class Lake(Protocol):
         """Remove the object, unless it is gone or has been replaced."""
         ...
 
-    def turn(self, key: str) -> AbstractContextManager[WriteLock]:
-        """Wait for the turn of what ``key`` names and hold it; raises TargetBusy where it never comes."""
+    def lock_month(self, key: str) -> AbstractContextManager[WriteLock]:
+        """Wait for the lock of what ``key`` names and hold it; raises TargetBusy if it is never free."""
         ...
 
     def staging(self, prefix: str) -> AbstractContextManager[None]:
@@ -109,19 +109,14 @@ class Lake(Protocol):
         ...
 
     def is_staging(self, prefix: str) -> bool:
-        """Whether another load that lives holds ``prefix``; always False where that cannot be told (Cloud Storage)."""
+        """Whether another running load holds ``prefix``; always False if that cannot be told (Cloud Storage)."""
         ...
 
     def read_manifest(self, dataset: Dataset, month: Month) -> Manifest | None:
-        """The month's manifest; None where the lake does not have the month."""
-        ...
-
-
-def read_manifest(lake: Lake, dataset: Dataset, month: Month) -> Manifest | None:
-    """The month's manifest; None where the lake does not have the month. Raises TargetMismatch if it is broken."""
-    name = manifest_object(dataset, month)
-    content = lake.read(name)
-    return None if content is None else parse_manifest(content, lake.url_of(name))
+        """The month's manifest; None if the lake does not have the month. Raises TargetMismatch if it is broken."""
+        name = manifest_object(dataset, month)
+        content = self.read(name)
+        return None if content is None else parse_manifest(content, self.url_of(name))
 
 
 def parse_manifest(content: bytes, url: str) -> Manifest:

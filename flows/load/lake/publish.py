@@ -5,8 +5,8 @@ What keeps the manifest true all the same:
 
 1. Every new object goes up under a temporary name of this load, checked by CRC32C. Hours, perhaps; nothing that
    anybody reads has changed. A kill leaves temporary objects.
-2. In turn (``Lake.turn``; one writer a month, a second or two from here to the end): the old version's objects are
-   copied, within the lake, to temporary names too, and the manifest is rewritten to name those copies.
+2. Under a lock (``Lake.lock_month``; one writer a month, a second or two from here to the end): the old version's
+   objects are copied, within the lake, to temporary names too, and the manifest is rewritten to name those copies.
 3. The new objects are copied to their own names. The manifest still describes the old version, truly.
 4. The new manifest is written. From here on it describes the new version.
 5. Objects that the new version does not have are removed, then every temporary object of the month.
@@ -16,8 +16,9 @@ replacement can find an object gone (or, by generation, replaced) and reads the 
 pattern (``trips/green/partitioned/*/*.parquet``) can see both versions mixed between 2 and 5.
 
 A kill leaves temporary objects, whose names say which objects it may have touched: the next load of the month, also
-one that finds its version standing, completes step 5. Every write has its precondition: two loads at once, or one that
-was taken for dead, cannot both succeed; the one that loses starts over, and finds ``unchanged`` or its turn.
+one that finds its version already there, completes step 5. Every write has its precondition: two loads at once, or one
+that was taken for dead, cannot both succeed; the one that loses starts over, and finds ``unchanged`` or waits for the
+lock again.
 """
 
 from __future__ import annotations
@@ -71,16 +72,16 @@ class Replacement:
 
 
 def publish(replacement: Replacement) -> tuple[Manifest, bool]:
-    """Put the version in place, whole or not at all; the manifest that stands then, and whether it is the new one.
+    """Put the version in place, whole or not at all; the manifest that is there then, and whether it is the new one.
 
-    Raises TargetBusy where other writers keep coming in between, TargetUnavailable and TargetError.
+    Raises TargetBusy if other writers keep coming in between, TargetUnavailable and TargetError.
     """
     with replacement.lake.staging(replacement.staging):
         for attempt in range(_TRIES):
             try:
                 staged = _stage(replacement)
-                with replacement.lake.turn(replacement.key) as turn:
-                    return _replace(replacement, staged, turn)
+                with replacement.lake.lock_month(replacement.key) as lock:
+                    return _replace(replacement, staged, lock)
             except ObjectChanged as error:
                 logger.info("another load of %s was here first (%s): once more", replacement.key, error)
                 time.sleep(random.uniform(0, 0.2) * 2**attempt)  # noqa: S311 - no secret
@@ -88,7 +89,7 @@ def publish(replacement: Replacement) -> tuple[Manifest, bool]:
 
 
 def standing(lake: Lake, manifest_name: str) -> tuple[Manifest | None, int | None]:
-    """The manifest as it is now, and its generation (ABSENT where there is none)."""
+    """The manifest as it is now, and its generation (ABSENT if there is none)."""
     found = lake.read_current(manifest_name)
     if found is None:
         return None, ABSENT
@@ -116,8 +117,8 @@ def _stage(replacement: Replacement) -> list[LakeObject]:
         raise
 
 
-def _replace(replacement: Replacement, staged: list[LakeObject], turn: WriteLock) -> tuple[Manifest, bool]:
-    """Steps 2 to 5, in turn."""
+def _replace(replacement: Replacement, staged: list[LakeObject], lock: WriteLock) -> tuple[Manifest, bool]:
+    """Steps 2 to 5, under the lock."""
     lake, name = replacement.lake, replacement.manifest_name
     manifest, generation = standing(lake, name)
     if manifest is not None and replacement.stays(manifest):
@@ -126,8 +127,8 @@ def _replace(replacement: Replacement, staged: list[LakeObject], turn: WriteLock
         return manifest, False
     if manifest is not None and (kept := _keep_old(replacement, manifest)) is not None:
         generation = lake.write(name, _as_json(kept), replaces=generation).generation
-    placed = _place_new(replacement, staged, manifest, turn)
-    turn.check()
+    placed = _place_new(replacement, staged, manifest, lock)
+    lock.check()
     new = replacement.describe(placed)
     lake.write(name, _as_json(new), replaces=generation)
     clear_or_warn(lake, replacement.key, new, before=manifest, own=replacement.load_id)
@@ -135,7 +136,7 @@ def _replace(replacement: Replacement, staged: list[LakeObject], turn: WriteLock
 
 
 def _keep_old(replacement: Replacement, manifest: Manifest) -> Manifest | None:
-    """The old manifest, naming copies under temporary names; None where its objects are not what it says."""
+    """The old manifest, naming copies under temporary names; None if its objects are not what it says."""
     lake = replacement.lake
 
     def keep(item: ManifestObject) -> ManifestObject:
@@ -155,7 +156,7 @@ def _keep_old(replacement: Replacement, manifest: Manifest) -> Manifest | None:
 
 
 def _place_new(
-    replacement: Replacement, staged: list[LakeObject], manifest: Manifest | None, turn: WriteLock
+    replacement: Replacement, staged: list[LakeObject], manifest: Manifest | None, lock: WriteLock
 ) -> list[ManifestObject]:
     """The staged objects under their own names."""
     lake = replacement.lake
@@ -165,8 +166,8 @@ def _place_new(
         try:
             placed = lake.copy(source, file.name, replaces=known.get(file.name, ABSENT))
         except ObjectChanged:
-            # Left by a load that was killed; or just written by one that takes us for killed: then the turn is lost.
-            turn.check()
+            # Left by a load that was killed; or just written by one that takes us for killed: then the lock is lost.
+            lock.check()
             present = lake.find(file.name)
             placed = lake.copy(source, file.name, replaces=present.generation if present else ABSENT)
         return ManifestObject(

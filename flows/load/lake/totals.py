@@ -5,16 +5,17 @@ Only the columns that control sums need are fetched, a row group at a time.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.load.lake.manifest import Manifest, ManifestObject
-from flows.load.lake.protocol import Lake, ObjectChanged
-from flows.load.lake.reader import LakeFile
+from flows.load.lake.protocol import Lake, LakeObject, ObjectChanged
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetBusy
 from flows.tlc.locations import Layout
@@ -27,7 +28,7 @@ from flows.transform.totals import TotalsColumns, join_totals, sum_trips
 # Objects read at once: each has a row group's columns in memory, 6 MB at most, and on Cloud Storage waits most of the
 # time.
 _AT_ONCE = 4
-# Times that a month is looked at while another load replaces it; each takes seconds, a replacement a second or two.
+# Times that a month is read while another load replaces it; each takes seconds, a replacement a second or two.
 _LOOKS = 3
 
 
@@ -35,7 +36,7 @@ _LOOKS = 3
 class LayoutTotals:
     """What one layout of a month holds.
 
-    ``totals`` is None where ``damage`` says that objects are missing, are not the manifest's, or cannot be read.
+    ``totals`` is None if ``damage`` says that objects are missing, are not the manifest's, or cannot be read.
     """
 
     layout: Layout
@@ -52,9 +53,9 @@ class LakeMonth:
 
 
 def sum_month(lake: Lake, dataset: Dataset, month: Month) -> LakeMonth | None:
-    """The control sums of each layout of the month; None where the lake does not have it.
+    """The control sums of each layout of the month; None if the lake does not have it.
 
-    One version of the month: where it is replaced meanwhile, it is looked at again. Raises TargetBusy where that goes
+    One version of the month: if it is replaced meanwhile, it is read again. Raises TargetBusy if that goes
     on, and what the lake raises.
     """
     for _ in range(_LOOKS):
@@ -100,7 +101,7 @@ def _sum_object(lake: Lake, schema: Schema, item: ManifestObject) -> Totals | st
             return sum_trips(schema, _batches(file, TotalsColumns.of(schema).names))
     except ObjectChanged:
         return f"{where} was replaced while it was read"
-    except (pa.ArrowException, OSError) as error:  # the second is Arrow's word for a footer that it cannot parse
+    except (pa.ArrowException, OSError) as error:  # the second is Arrow's error for a footer that it cannot parse
         return f"{where} cannot be read as the month's Parquet file: {str(error).splitlines()[0]}"
 
 
@@ -111,3 +112,40 @@ def _batches(file: LakeFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
             raise pa.ArrowInvalid(f"it has no column {', '.join(sorted(missing))}")
         for index in range(parquet.num_row_groups):
             yield from parquet.read_row_group(index, columns=columns).to_batches()
+
+
+class LakeFile(io.RawIOBase):
+    """The object ``found`` for reading, by ranges; raises ObjectChanged if it is gone or shorter meanwhile."""
+
+    def __init__(self, lake: Lake, found: LakeObject):
+        self._lake = lake
+        self._found = found
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to ``offset``, in bytes, from the start, from here, or from the end."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._found.bytes}[whence]
+        self._place = max(start + offset, 0)
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer`` from here on; the number of bytes read, 0 at the end."""
+        view = memoryview(buffer).cast("B")
+        length = min(len(view), max(self._found.bytes - self._place, 0))
+        if not length:
+            return 0
+        content = self._lake.read(self._found.name, start=self._place, length=length)
+        if content is None or len(content) != length:
+            raise ObjectChanged(self._lake.url_of(self._found.name))
+        view[:length] = content
+        self._place += length
+        return length

@@ -1,4 +1,4 @@
-"""Folders for files on their way into the lake: gone at the end, and after a kill by the next load's hand."""
+"""Folders for files on their way into the lake: gone at the end; after a kill, the next load removes them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOCK = ".lock"
 
 @contextmanager
 def workspace(parent: Path, needed_bytes: int) -> Iterator[Path]:
-    """An empty folder below ``parent`` on a disk with ``needed_bytes`` to spare; raises TargetUnavailable else.
+    """An empty folder below ``parent`` on a disk with ``needed_bytes`` to spare; else raises TargetUnavailable.
 
     Also removes the folders of processes that ended without doing so: their locks are free.
     """
@@ -53,7 +53,7 @@ def _remove_abandoned(parent: Path) -> None:
         try:
             with FileLock(lock, timeout=0):
                 _remove(lock.with_suffix(""))
-        except (Timeout, OSError):  # its process lives
+        except (Timeout, OSError):  # its process is running
             continue
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from flows.load.parquet.file import ParquetFile, RowGroups, as_date, pickup_days
 
-# Batches are split by day at once where that gives each day about that many rows, else several of them together, up to
+# Batches are split by day at once if that gives each day about that many rows, else several of them together, up to
 # the second number: a few calls for many rows, whatever the order of the file.
 ROWS_A_DAY = 1 << 12
 SPLIT_ROWS = 1 << 16
@@ -26,7 +26,7 @@ BUFFERED_BYTES = 24 << 20
 class DailyFiles:
     """Files of one day each below ``folder``; ``name_of`` says what a day's file is called in the lake.
 
-    ``pickup`` is the column that has the day; where ``drop_pickup``, it stands in the path alone.
+    ``pickup`` is the column that has the day; if ``drop_pickup``, it is in the path alone.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class DailyFiles:
     _waiting_rows: int = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Keep the batch; write where days are full."""
+        """Keep the batch; write the days that are full."""
         days = pickup_days(batch, self.pickup).cast(pa.int32()).to_numpy()
         self._waiting.append((batch, days))
         self._waiting_rows += batch.num_rows

@@ -14,7 +14,7 @@ _WAITING = 4
 
 
 class Writer(Protocol):
-    """What a lane drives."""
+    """What a thread drives."""
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take a batch."""
@@ -30,16 +30,16 @@ def write_all(batches: Iterable[pa.RecordBatch], writers: list[Any]) -> None:
 
     Whatever the batches or a writer raise is raised here, after every writer has been told to abandon.
     """
-    lanes = [_WriterThread(writer) for writer in writers]
+    threads = [_WriterThread(writer) for writer in writers]
     try:
         for batch in batches:
-            for lane in lanes:
-                lane.put(batch)
-        for lane in lanes:
-            lane.end()
+            for thread in threads:
+                thread.put(batch)
+        for thread in threads:
+            thread.end()
     except BaseException:
-        for lane in lanes:
-            lane.stop()
+        for thread in threads:
+            thread.stop()
         raise
 
 

@@ -47,7 +47,7 @@ class RowGroups:
     _writer: Any = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Keep the batch; write where a row group is full, or would not hold it: no splinters."""
+        """Keep the batch; write if a row group is full, or would not hold it: no small row groups."""
         if self._batches and self._buffered_rows + batch.num_rows > ROW_GROUP_ROWS:
             self.flush()
         self._batches.append(batch)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import pgpq
-import psycopg2
+import psycopg2.extensions
 import pyarrow as pa
 from pgpq.encoders import StringEncoderBuilder
 from psycopg2 import sql
@@ -20,11 +20,11 @@ from psycopg2 import sql
 # Encoded batches that may wait for the server: enough that neither side waits for the other, about 3 MB each.
 QUEUE_BATCHES = 4
 # How long the server may take to end a COPY that is broken off: it answers at once unless it hangs.
-PATIENCE_SECONDS = 10.0
+BREAK_OFF_SECONDS = 10.0
 
 
 def copy_batches(
-    cursor: Any,
+    cursor: psycopg2.extensions.cursor,
     table: sql.Composable,
     schema: pa.Schema,
     batches: Iterable[pa.RecordBatch],
@@ -75,7 +75,7 @@ class _Copy:
     timeouts are raised in the main thread, and raised inside ``read`` psycopg2 would report them as Postgres' failure.
     """
 
-    def __init__(self, cursor: Any, statement: sql.Composed):
+    def __init__(self, cursor: psycopg2.extensions.cursor, statement: sql.Composed):
         self._cursor = cursor
         self._statement = statement
         self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUE_BATCHES)
@@ -111,7 +111,7 @@ class _Copy:
     def _break_off(self) -> None:
         """End the COPY unless it has ended. A server that takes nothing and answers nothing is hung up on."""
         self._broken_off = True
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + BREAK_OFF_SECONDS
         while self._thread.is_alive():
             with suppress(queue.Full):
                 self._queue.put_nowait(None)  # in case it waits for a piece
@@ -132,6 +132,6 @@ class _Copy:
 
     def _run(self) -> None:
         try:
-            self._cursor.copy_expert(self._statement, self)
+            self._cursor.copy_expert(self._statement, self)  # type: ignore[arg-type] # readline is never called
         except Exception as error:  # raised in the caller's thread
             self._error = error

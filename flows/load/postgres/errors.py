@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
-import psycopg2
+import psycopg2.extensions
 from psycopg2 import errors
 
 from flows.tlc.errors import TargetError, TargetLocked, TargetUnavailable
@@ -47,8 +46,8 @@ def postgres_errors() -> Iterator[None]:
 
 
 @contextmanager
-def transaction(connection: Any) -> Iterator[None]:
-    """Commit at the end, or roll back; what broke it off comes out as itself, also where the connection is gone.
+def transaction(connection: psycopg2.extensions.connection) -> Iterator[None]:
+    """Commit at the end, or roll back; what broke it off comes out as itself, also if the connection is gone.
 
     (Of psycopg2's own ``with connection`` the failed rollback would come out instead.)
     """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+import psycopg2.extensions
 from psycopg2 import errors, sql
 
 from flows.load.postgres.copy import copy_batches
 from flows.load.postgres.errors import postgres_errors, transaction
 from flows.load.postgres.locks import LockTimeouts, advisory_lock, holding_locks
-from flows.load.postgres.tables import catalogue_name, column_definition, ensure_schema, existing_columns
+from flows.load.postgres.tables import catalogue_name, column_definition, ensure_schema, existing_columns, fetch_value
 from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.schema import Schema
 from flows.transform.homework import PICKUP_DATE, HomeworkStream
@@ -22,7 +22,7 @@ Columns = Mapping[str, tuple[str, bool]]
 
 
 def replace_green_taxi(
-    connection: Any,
+    connection: psycopg2.extensions.connection,
     trips: HomeworkStream,
     *,
     waiting: LockTimeouts | None = None,
@@ -31,8 +31,8 @@ def replace_green_taxi(
     """Put ``trips`` in the place of what the table holds, whole or not at all, and commit.
 
     The table itself stays, with what others gave it: privileges, views, indexes, comments. Readers see the old rows
-    until the commit, and wait only where its columns have to be changed. Raises CheckFailed where one of the three
-    assertions does not hold, TargetMismatch where something depends on a column that has to go; the table is then as
+    until the commit, and wait only if its columns have to be changed. Raises CheckFailed if one of the three
+    assertions does not hold, TargetMismatch if something depends on a column that has to go; the table is then as
     it was.
     """
     schema = trips.months[0].conformer.schema
@@ -50,7 +50,7 @@ def _declared(schema: Schema, trips: HomeworkStream) -> Columns:
     return {field.name: (types[field.name], not field.nullable) for field in trips.schema}
 
 
-def _make_or_empty(cursor: Any, declared: Columns, waiting: LockTimeouts) -> bool:
+def _make_or_empty(cursor: psycopg2.extensions.cursor, declared: Columns, waiting: LockTimeouts) -> bool:
     """Have an empty table with these columns; whether it was made just now."""
     ensure_schema(cursor, SCHEMA)
     cursor.execute(
@@ -71,8 +71,8 @@ def _make_or_empty(cursor: Any, declared: Columns, waiting: LockTimeouts) -> boo
     return False
 
 
-def _change_columns(cursor: Any, declared: Columns, waiting: LockTimeouts) -> None:
-    """Give the emptied table the columns of these files, where it has those of others."""
+def _change_columns(cursor: psycopg2.extensions.cursor, declared: Columns, waiting: LockTimeouts) -> None:
+    """Give the emptied table the columns of these files, if it has those of others."""
     existing = existing_columns(cursor, TABLE, SCHEMA)
     unlike = [
         name for name in declared if name not in existing or existing[name][0] != catalogue_name(declared[name][0])
@@ -92,7 +92,7 @@ def _change_columns(cursor: Any, declared: Columns, waiting: LockTimeouts) -> No
         ) from error
 
 
-def _check_assertions(cursor: Any, schema: Schema) -> None:
+def _check_assertions(cursor: psycopg2.extensions.cursor, schema: Schema) -> None:
     known_vendors = sorted(schema.column("vendor_id").codes)
     assertions = {
         f"vendor_id is one of {', '.join(map(str, known_vendors))}": "vendor_id = any(%(vendors)s)",
@@ -102,7 +102,7 @@ def _check_assertions(cursor: Any, schema: Schema) -> None:
     for meaning, condition in assertions.items():
         statement = sql.SQL("select count(*) from {} where ({}) is not true").format(_NAME, sql.SQL(condition))
         cursor.execute(statement, {"vendors": known_vendors})
-        broken = cursor.fetchone()[0]
+        broken = fetch_value(cursor)
         if broken:
             raise CheckFailed(
                 f"the assertion '{meaning}' does not hold for {broken:,} rows; {SCHEMA}.{TABLE} is as it was. "

@@ -6,14 +6,13 @@ itself, under the lock that readers wait for. Without the table's checks it refu
 
 from __future__ import annotations
 
-from typing import Any
-
+import psycopg2.extensions
 from psycopg2 import sql
 
 from flows.load.postgres.tables import table_name
 from flows.tlc.locations import SCHEMA
 
-# The definition is what stands after "on <table>". Looking into the catalogue takes no lock on the table.
+# The definition is what follows "on <table>". Looking into the catalogue takes no lock on the table.
 _INDEXES = """
 select i.relname, x.indisunique, substr(pg_get_indexdef(i.oid), 1 + length(format(
     'CREATE %%sINDEX %%I ON ONLY %%I.%%I ',
@@ -37,7 +36,7 @@ order by contype = 'f', oid
 """
 
 
-def make_indexes(cursor: Any, table: str, new: str) -> None:
+def make_indexes(cursor: psycopg2.extensions.cursor, table: str, new: str) -> None:
     """Give ``new`` the indexes and constraints of ``table``; the index ``<table>_pickup`` becomes ``<new>_pickup``."""
     cursor.execute(_INDEXES, (f"{SCHEMA}.{table}",))
     for name, is_unique, definition in cursor.fetchall():
@@ -51,7 +50,7 @@ def make_indexes(cursor: Any, table: str, new: str) -> None:
         cursor.execute(add.format(table_name(new), named, sql.SQL(definition)))
 
 
-def rename_indexes(cursor: Any, new: str, name: str) -> None:
+def rename_indexes(cursor: psycopg2.extensions.cursor, new: str, name: str) -> None:
     """Have the indexes of the partition ``name`` called after it, which was called ``new`` when they were made."""
     cursor.execute(
         "select relname from pg_class join pg_index on indexrelid = oid "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
+import psycopg2.extensions
 from psycopg2 import sql
 
 from flows.decide.plan import LoadedMonth
+from flows.load.ledger import unchanged
 from flows.load.month_load import MonthLoad
-from flows.load.postgres.tables import table_name
+from flows.load.postgres.tables import fetch_value, table_name
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import SCHEMA, partition_table, trips_table
@@ -20,13 +21,13 @@ from flows.tlc.report import LoadReport
 _COLUMNS = (*LoadReport.model_fields, "content_key", "conform_version", "flow_run_id", "started_at")
 
 
-def read_load(cursor: Any, request: MonthRequest, source_etag: str) -> LoadReport | None:
-    """The report of the load that stands in the table, if it is of this very file, conformed this very way.
+def read_load(cursor: psycopg2.extensions.cursor, request: MonthRequest, source_etag: str) -> LoadReport | None:
+    """The report (``unchanged``) of the load in the table, if it is of this very file, conformed in this way.
 
-    None where the month has to be loaded: never was, otherwise was, or its partition has been removed since.
+    None if the month has to be loaded: it never was, it was of other content, or its partition has been removed.
     """
     cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.loads",))
-    if cursor.fetchone()[0] is None:
+    if fetch_value(cursor) is None:
         return None
     cursor.execute(
         sql.SQL(
@@ -38,11 +39,11 @@ def read_load(cursor: Any, request: MonthRequest, source_etag: str) -> LoadRepor
     row = cursor.fetchone()
     if row is None or row[0] != request.content_key(source_etag) or not is_attached(cursor, request):
         return None
-    return LoadReport(**row[1] | {"status": "unchanged", "bytes_read": 0, "seconds": 0.0})
+    return unchanged(LoadReport(**row[1]))
 
 
-def refuse_outdated(cursor: Any, load: MonthLoad) -> None:
-    """Raise NewerLoad where the month's last load looked at the file later, and found another version of it."""
+def refuse_outdated(cursor: psycopg2.extensions.cursor, load: MonthLoad) -> None:
+    """Raise NewerLoad if the month's last load asked for the file later, and found another version of it."""
     cursor.execute(
         sql.SQL(
             "select source_url, source_etag, started_at from {} where dataset = %s and month = %s "
@@ -55,15 +56,15 @@ def refuse_outdated(cursor: Any, load: MonthLoad) -> None:
         raise load.newer(row[1])
 
 
-def read_loads(cursor: Any, dataset: Dataset) -> dict[str, LoadedMonth]:
-    """The last load of each month that the ledger knows, by month; whole where the table has its partition.
+def read_loads(cursor: psycopg2.extensions.cursor, dataset: Dataset) -> dict[str, LoadedMonth]:
+    """The last load of each month that the ledger knows, by month; whole if the table has its partition.
 
-    To be the first that its transaction asks.
+    Has to be the first query of its transaction.
     """
     # One snapshot for both: of a load that commits between two, the ledger would be seen and the partition not.
     cursor.execute("set transaction isolation level repeatable read, read only")
     cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.loads",))
-    if cursor.fetchone()[0] is None:
+    if fetch_value(cursor) is None:
         return {}
     cursor.execute(
         "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = to_regclass(%s)",
@@ -85,7 +86,7 @@ def read_loads(cursor: Any, dataset: Dataset) -> dict[str, LoadedMonth]:
     return found
 
 
-def is_attached(cursor: Any, request: MonthRequest) -> bool:
+def is_attached(cursor: psycopg2.extensions.cursor, request: MonthRequest) -> bool:
     """Whether the month has a partition that readers of the dataset's table see."""
     cursor.execute(
         "select exists (select from pg_inherits where inhrelid = to_regclass(%s) and inhparent = to_regclass(%s))",
@@ -94,13 +95,13 @@ def is_attached(cursor: Any, request: MonthRequest) -> bool:
             f"{SCHEMA}.{trips_table(request.dataset)}",
         ),
     )
-    return bool(cursor.fetchone()[0])
+    return bool(fetch_value(cursor))
 
 
-def write_ledger(cursor: Any, load: MonthLoad, report: LoadReport) -> None:
+def write_ledger(cursor: psycopg2.extensions.cursor, load: MonthLoad, report: LoadReport) -> None:
     """Add the load's row, in the transaction under way."""
     values = [json.dumps(value) if isinstance(value, dict | list) else value for value in report.model_dump().values()]
-    values += [load.content_key, load.request.conform_version, load.flow_run_id, load.looked_at]
+    values += [load.content_key, load.request.conform_version, load.flow_run_id, load.source_checked_at]
     cursor.execute(
         sql.SQL("insert into {} ({}) values ({})").format(
             table_name("loads"), _identifiers(_COLUMNS), sql.SQL(", ").join([sql.Placeholder()] * len(_COLUMNS))

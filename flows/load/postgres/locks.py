@@ -1,4 +1,4 @@
-"""Locks in Postgres: same month in turn, and exclusive locks so short that no reader is queued up behind them."""
+"""Locks in Postgres: one load of a month at a time, and exclusive locks too short for readers to queue up behind."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
+import psycopg2.extensions
 from psycopg2 import sql
 
 from flows.load.postgres.errors import LOCK_NOT_GIVEN
@@ -28,7 +28,7 @@ class LockTimeouts:
     total: float = 600.0
 
 
-def advisory_lock(cursor: Any, name: str) -> None:
+def advisory_lock(cursor: psycopg2.extensions.cursor, name: str) -> None:
     """Wait until no other transaction holds ``name``, then hold it to this one's end (also after a kill: the server
     ends the transaction of a client that is gone)."""
     cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"tlc:{name}",))
@@ -36,7 +36,7 @@ def advisory_lock(cursor: Any, name: str) -> None:
 
 @contextmanager
 def holding_locks(
-    cursor: Any,
+    cursor: psycopg2.extensions.cursor,
     table: sql.Composable,
     waiting: LockTimeouts,
     *,

@@ -3,7 +3,7 @@
 Why no reader ever sees half a month, and no kill leaves a trace:
 - The new partition is a table of its own that no one else can see before the commit. The transaction of a client
   that died is rolled back by the server, files and all.
-- Loads of the same month take turns by an advisory lock that ends with the transaction.
+- Loads of the same month wait for each other by an advisory lock that ends with the transaction.
 - The table that people read is locked for the swap alone: a few catalogue changes, no data. Readers that came
   before keep what they see; the swap waits for them in short tries, so that those who come later are not held up.
 - The partition, the columns that it adds to the table, the rejected rows and the ledger's row become visible by the
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg2.extensions
 import pyarrow as pa
 from psycopg2 import sql
 
@@ -45,20 +46,22 @@ from flows.transform.stream import TripStream
 Progress = Callable[[float], None]
 
 
-def current_load(connection: Any, request: MonthRequest, source_etag: str) -> LoadReport | None:
-    """The report (``unchanged``) of the load that stands in Postgres if it is the same; None where it has to run."""
+def current_load(
+    connection: psycopg2.extensions.connection, request: MonthRequest, source_etag: str
+) -> LoadReport | None:
+    """The report (``unchanged``) of the load in Postgres if it is the same; None if the month has to be loaded."""
     with postgres_errors(), connection, connection.cursor() as cursor:
         return read_load(cursor, request, source_etag)
 
 
-def current_loads(connection: Any, dataset: Dataset) -> dict[str, LoadedMonth]:
+def current_loads(connection: psycopg2.extensions.connection, dataset: Dataset) -> dict[str, LoadedMonth]:
     """The last load of each month that Postgres has, by month (YYYY-MM)."""
     with postgres_errors(), connection, connection.cursor() as cursor:
         return read_loads(cursor, dataset)
 
 
 def load_month(
-    connection: Any,
+    connection: psycopg2.extensions.connection,
     load: MonthLoad,
     trips: TripStream,
     rejected: RejectedSpill,
@@ -94,7 +97,9 @@ def load_month(
             return report
 
 
-def _build_partition(cursor: Any, request: MonthRequest, trips: TripStream, on_progress: Progress) -> None:
+def _build_partition(
+    cursor: psycopg2.extensions.cursor, request: MonthRequest, trips: TripStream, on_progress: Progress
+) -> None:
     """Make the new partition as a table of its own: filled, indexed, analysed, seen by this transaction only."""
     table = table_name(new_name(request))
     existing = existing_columns(cursor, trips_table(request.dataset))
@@ -132,7 +137,7 @@ def _names_in_file(trips: TripStream) -> list[str]:
     return [column.name for column, place in places if place is not None]
 
 
-def _replace_rejected(cursor: Any, request: MonthRequest, rejected: RejectedSpill) -> None:
+def _replace_rejected(cursor: psycopg2.extensions.cursor, request: MonthRequest, rejected: RejectedSpill) -> None:
     key = (str(request.dataset), request.month.first_day)
     table = table_name("rejected_trips")
     cursor.execute(sql.SQL("delete from {} where dataset = %s and source_month = %s").format(table), key)

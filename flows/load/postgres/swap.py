@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import psycopg2.extensions
 from psycopg2 import sql
 
 from flows.load.postgres.indexes import rename_indexes
@@ -26,7 +25,9 @@ def month_literal(month: Month) -> sql.Composed:
     return sql.SQL("date {}").format(sql.Literal(str(month.first_day)))
 
 
-def swap_partition(cursor: Any, request: MonthRequest, schema: Schema, waiting: LockTimeouts) -> None:
+def swap_partition(
+    cursor: psycopg2.extensions.cursor, request: MonthRequest, schema: Schema, waiting: LockTimeouts
+) -> None:
     """Put the new partition in the old one's place, and the columns that it brings into the table.
 
     Without an old one and without new columns, readers are not even waited for. Raises TargetLocked if they leave no
@@ -58,7 +59,7 @@ def swap_partition(cursor: Any, request: MonthRequest, schema: Schema, waiting: 
         )
 
 
-def _add_columns_since(cursor: Any, request: MonthRequest) -> None:
+def _add_columns_since(cursor: psycopg2.extensions.cursor, request: MonthRequest) -> None:
     """Give the new partition the columns that another month's load has added to the table since it was made."""
     made = existing_columns(cursor, new_name(request))
     for name, kind in existing_columns(cursor, trips_table(request.dataset)).items():

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg2.extensions
 from psycopg2 import sql
 
+from flows.load.ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE, LedgerColumn
 from flows.load.postgres.locks import LockTimeouts, advisory_lock, holding_locks
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
@@ -22,29 +24,7 @@ create table if not exists {schema}.zones (
     service_zone text
 );
 create table if not exists {schema}.loads (
-    load_id bigint generated always as identity primary key,
-    dataset text not null,
-    month text not null,
-    target text not null,
-    source_url text not null,
-    source_etag text,
-    rows_read bigint not null,
-    rows_loaded bigint not null,
-    rows_rejected bigint not null,
-    rejected_by_rule jsonb not null,
-    rows_flagged bigint not null,
-    flagged_by_rule jsonb not null,
-    bytes_read bigint not null,
-    seconds double precision not null,
-    status text not null,
-    content_key text not null,
-    conform_version text not null,
-    flow_run_id uuid,
-    started_at timestamptz not null,
-    loaded_at timestamptz not null default clock_timestamp(),
-    source text,
-    drop_rules jsonb,
-    new_columns text,
+    {ledger},
     check (rows_read = rows_loaded + rows_rejected)
 );
 create index if not exists loads_month on {schema}.loads (dataset, month, load_id);
@@ -63,14 +43,13 @@ create table if not exists {schema}.rejected_trips (
     record jsonb not null
 );
 create index if not exists rejected_trips_month on {schema}.rejected_trips (dataset, source_month);
-comment on table {schema}.loads is 'One row a load: what was read, loaded, rejected and flagged. Never changed.';
+comment on table {schema}.loads is {ledger_comment};
 comment on table {schema}.rejected_trips is 'Every row that was not loaded, and the rule that says why.';
 comment on table {schema}.zones is 'The taxi zones, as TLC numbers them.';
 """
 
-
-# What the ledger got later, and may lack where an older version made it.
-_LATER_LEDGER_COLUMNS = {"source": "text", "drop_rules": "jsonb", "new_columns": "text"}
+# What Postgres fills in itself.
+_GENERATED = {"load_id": " generated always as identity primary key", "loaded_at": " default clock_timestamp()"}
 
 
 def table_name(name: str) -> sql.Identifier:
@@ -78,8 +57,8 @@ def table_name(name: str) -> sql.Identifier:
     return sql.Identifier(SCHEMA, name)
 
 
-def ensure_tables(connection: Any, dataset: Dataset, waiting: LockTimeouts) -> None:
-    """Make the shared tables and the dataset's, with the declared columns, where they are missing; commits.
+def ensure_tables(connection: psycopg2.extensions.connection, dataset: Dataset, waiting: LockTimeouts) -> None:
+    """Make the shared tables and the dataset's, with the declared columns, if they are missing; commits.
 
     Asks the catalogue first, so that a load into ready tables takes no lock.
     """
@@ -88,44 +67,65 @@ def ensure_tables(connection: Any, dataset: Dataset, waiting: LockTimeouts) -> N
             advisory_lock(cursor, "tables")  # two first loads at once
             ensure_schema(cursor, SCHEMA)
             if not _exists(cursor, "loads"):  # "if not exists" would lock what another load is writing to
-                cursor.execute(
-                    sql.SQL(_SHARED_TABLES).format(schema=sql.Identifier(SCHEMA), schema_name=sql.SQL(SCHEMA)), ()
-                )
+                cursor.execute(_create_shared_tables(), ())
             if not _exists(cursor, trips_table(dataset)):
                 cursor.execute(_create_trips(schema_of(dataset)))
-        lacking = [name for name in _LATER_LEDGER_COLUMNS if name not in existing_columns(cursor, "loads")]
+        existing = existing_columns(cursor, LEDGER_TABLE)
         connection.commit()
-        if lacking:
-            _widen_ledger(connection, lacking, waiting)
+        if lacking := [column for column in LEDGER if column.name not in existing]:
+            _widen_ledger(cursor, lacking, waiting)
+            connection.commit()
 
 
-def _widen_ledger(connection: Any, names: Sequence[str], waiting: LockTimeouts) -> None:
-    table = table_name("loads")
-    with connection.cursor() as cursor, holding_locks(cursor, table, waiting):
-        for name in names:
-            definition = column_definition(name, _LATER_LEDGER_COLUMNS[name], False)
+def _create_shared_tables() -> sql.Composed:
+    columns = (column_definition(column.name, _ledger_type(column), column.required) for column in LEDGER)
+    return sql.SQL(_SHARED_TABLES).format(
+        schema=sql.Identifier(SCHEMA),
+        schema_name=sql.SQL(SCHEMA),
+        ledger=sql.SQL(",\n    ").join(columns),
+        ledger_comment=sql.Literal(LEDGER_COMMENT),
+    )
+
+
+def _ledger_type(column: LedgerColumn) -> str:
+    return column.postgres + _GENERATED.get(column.name, "")
+
+
+def _widen_ledger(cursor: psycopg2.extensions.cursor, columns: Sequence[LedgerColumn], waiting: LockTimeouts) -> None:
+    """Add the columns that the ledger of an older version lacks."""
+    table = table_name(LEDGER_TABLE)
+    with holding_locks(cursor, table, waiting):
+        for column in columns:
+            definition = column_definition(column.name, column.postgres, False)
             cursor.execute(sql.SQL("alter table {} add column if not exists {}").format(table, definition))
-        connection.commit()
 
 
-def ensure_schema(cursor: Any, name: str) -> None:
+def fetch_value(cursor: psycopg2.extensions.cursor) -> Any:
+    """The one value of the query's one row; None if it gave no row."""
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def ensure_schema(cursor: psycopg2.extensions.cursor, name: str) -> None:
     """Make the schema unless it is there. "If not exists" would ask for the right to make one even then."""
     cursor.execute("select exists (select from pg_namespace where nspname = %s)", (name,))
-    if not cursor.fetchone()[0]:
+    if not fetch_value(cursor):
         cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
 
 
-def _exists(cursor: Any, name: str) -> bool:
+def _exists(cursor: psycopg2.extensions.cursor, name: str) -> bool:
     # Not to_regclass: it answers from the session's cache, which a wait for an advisory lock does not refresh.
     cursor.execute(
         "select exists (select from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
         "where nspname = %s and relname = %s)",
         (SCHEMA, name),
     )
-    return bool(cursor.fetchone()[0])
+    return bool(fetch_value(cursor))
 
 
-def existing_columns(cursor: Any, name: str, schema: str = SCHEMA) -> dict[str, tuple[str, bool]]:
+def existing_columns(
+    cursor: psycopg2.extensions.cursor, name: str, schema: str = SCHEMA
+) -> dict[str, tuple[str, bool]]:
     """Type and NOT NULL of each column that the table has now, in its order. Takes no lock on it."""
     cursor.execute(
         "select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute "
@@ -168,8 +168,8 @@ def pickup_index(schema: Schema) -> sql.Composed:
     return sql.SQL("using brin ({})").format(sql.Identifier(pickup.name))
 
 
-def missing_columns(cursor: Any, schema: Schema) -> list[tuple[str, str, bool]]:
-    """The columns that the dataset's table lacks. Raises TargetMismatch where one has another type than declared."""
+def missing_columns(cursor: psycopg2.extensions.cursor, schema: Schema) -> list[tuple[str, str, bool]]:
+    """The columns that the dataset's table lacks. Raises TargetMismatch if one has another type than declared."""
     missing = []
     table = f"{SCHEMA}.{trips_table(schema.dataset)}"
     existing = existing_columns(cursor, trips_table(schema.dataset))
@@ -191,7 +191,7 @@ def catalogue_name(type_name: str) -> str:
     return "timestamp without time zone" if type_name == "timestamp" else type_name
 
 
-def add_columns(cursor: Any, schema: Schema) -> None:
+def add_columns(cursor: psycopg2.extensions.cursor, schema: Schema) -> None:
     """Add the columns that the dataset's table lacks, in the transaction under way, which holds its lock."""
     table = table_name(trips_table(schema.dataset))
     for column in missing_columns(cursor, schema):

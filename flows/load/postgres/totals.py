@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import psycopg2.extensions
 from psycopg2 import sql
 
 from flows.load.postgres.errors import postgres_errors
-from flows.load.postgres.tables import table_name
+from flows.load.postgres.tables import fetch_value, table_name
 from flows.load.totals_query import totals_by_month, totals_select
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import SCHEMA, trips_table
@@ -16,14 +15,16 @@ from flows.tlc.schema import schema_of
 from flows.tlc.totals import Totals
 
 
-def sum_months(connection: Any, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
+def sum_months(
+    connection: psycopg2.extensions.connection, dataset: Dataset, first: Month, last: Month
+) -> dict[str, Totals]:
     """The control sums of each month from ``first`` to ``last`` that has rows, by month (YYYY-MM).
 
     Raises TargetError, TargetBusy or TargetUnavailable.
     """
     with postgres_errors(), connection, connection.cursor() as cursor:
         cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.{trips_table(dataset)}",))
-        if cursor.fetchone()[0] is None:
+        if fetch_value(cursor) is None:
             return {}
         cursor.execute(totals_statement(dataset, first, last))
         return totals_by_month(cursor.fetchall())

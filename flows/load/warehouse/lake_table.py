@@ -19,7 +19,7 @@ def days_url(lake_url: str, dataset: Dataset) -> str:
 
 
 def no_days(lake_url: str, dataset: Dataset) -> str:
-    """What to say where the lake has no day folders."""
+    """The sentence for a lake without day folders."""
     return (
         f"the lake has no {dataset} trips by day that can be read below {days_url(lake_url, dataset)}. Write some "
         "months with api_to_gcs and layout='partitioned' or 'both', and run again."

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from flows.decide.plan import LoadedMonth
 from flows.load.lake.manifest import Manifest, ManifestObject
-from flows.load.lake.protocol import LakeObject
+from flows.load.lake.protocol import Lake
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.month import Month
@@ -20,23 +20,6 @@ from flows.tlc.report import LoadReport
 from flows.tlc.schema import Schema, schema_of
 from flows.tlc.totals import Totals
 from flows.transform.conform import keeping
-
-
-class ManifestReader(Protocol):
-    """What a warehouse's load needs of the lake: its address, and what it says and has. See ``lake.Lake``."""
-
-    @property
-    def url(self) -> str:
-        """``gs://bucket[/prefix]`` or ``file:///path``; the names in manifests are below it."""
-        ...
-
-    def read_manifest(self, dataset: Dataset, month: Month) -> Manifest | None:
-        """The month's manifest; None where the lake does not have the month."""
-        ...
-
-    def find(self, name: str) -> LakeObject | None:
-        """The object of that name below ``url``."""
-        ...
 
 
 class Warehouse(Protocol):
@@ -47,15 +30,11 @@ class Warehouse(Protocol):
         """Where the tables are, for people: ``BigQuery project.dataset in EU``, ``DuckDB file /path``."""
         ...
 
-    def current_load(self, load: WarehouseLoad) -> LoadReport | None:
-        """The report (``unchanged``) of the load that stands if it is of this content; None where it has to run."""
-        ...
-
     def load_month(self, load: WarehouseLoad, *, is_current: Callable[[], bool] = lambda: True) -> LoadReport:
         """Replace the month by the manifest's objects, whole or not at all, and write the ledger.
 
-        Returns ``unchanged`` where the month has this content already, unless ``load.force``. ``is_current`` says
-        whether the lake still has what the manifest says; where not, nothing is entered in the ledger. Raises
+        Returns ``unchanged`` if the month has this content already, unless ``load.force``. ``is_current`` says
+        whether the lake still has what the manifest says; if not, nothing is entered in the ledger. Raises
         ParameterError for a lake that this warehouse cannot read, CheckFailed for a month without a row, TargetBusy,
         TargetUnavailable or TargetMismatch.
         """
@@ -65,16 +44,12 @@ class Warehouse(Protocol):
         """Make ``tlc.{dataset}_trips_lake``, which reads the lake's day folders at each query; returns its name."""
         ...
 
-    def count_rows(self, dataset: Dataset) -> dict[str, int]:
-        """The rows of each month that the table has, by month (YYYY-MM)."""
-        ...
-
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """The control sums of each month from ``first`` to ``last`` that has rows, by month (YYYY-MM)."""
         ...
 
     def read_loads(self, dataset: Dataset) -> dict[str, LoadedMonth]:
-        """The last load of each month that the ledger knows, by month; whole where the table has its rows."""
+        """The last load of each month that the ledger knows, by month; whole if the table has its rows."""
         ...
 
 
@@ -121,7 +96,7 @@ class WarehouseLoad:
 
     @property
     def objects(self) -> list[ManifestObject]:
-        """The month's objects, once: the unpartitioned one, else one a day. Raises TargetMismatch where rows lack."""
+        """The month's objects, once: the unpartitioned one, else one a day. Raises TargetMismatch if rows lack."""
         objects = self.manifest.of_layout("unpartitioned") or self.manifest.of_layout("partitioned")
         rows = sum(item.rows for item in objects)
         if not objects or rows != self.rows:
@@ -144,7 +119,7 @@ class WarehouseLoad:
         return [f"{self.lake_url.rstrip('/')}/{item.name}" for item in self.objects]
 
     def refuse_empty(self) -> None:
-        """Raise CheckFailed where the lake's month has no row: to replace a month by nothing takes ``force``."""
+        """Raise CheckFailed if the lake's month has no row: replacing a month by nothing needs ``force``."""
         if not self.rows and not self.force:
             raise CheckFailed(
                 "the lake has the month without a row, expected trips; the warehouse is as it was. Write the lake's "
@@ -158,8 +133,8 @@ class WarehouseLoad:
         return self.manifest.report.model_copy(update=changes)
 
 
-def has_objects(lake: ManifestReader, load: WarehouseLoad) -> bool:
-    """Whether the lake still has the manifest's version of the month: what was read of it meanwhile is of one piece."""
+def has_objects(lake: Lake, load: WarehouseLoad) -> bool:
+    """Whether the lake still has the manifest's version of the month: what was read meanwhile is one version."""
     now = lake.read_manifest(load.dataset, load.month)
     if now is None or now.content_key != load.content_key:
         return False

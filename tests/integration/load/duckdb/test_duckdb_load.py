@@ -99,7 +99,7 @@ def test_a_killed_first_load_leaves_nothing(rig: DuckDbRig, month: Manifest) -> 
     process = start_loader(rig, month, 60)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert rig.warehouse.count_rows(Dataset.green) == {}
+    assert rig.rows_by_month() == {}
     assert rig.load(month).status == "loaded"
 
 
@@ -144,12 +144,11 @@ def test_months_loaded_by_threads_take_turns(rig: DuckDbRig, tmp_path: Path) -> 
     for thread in threads:
         thread.join()
     assert sorted(reports) == ["loaded", "loaded", "unchanged", "unchanged"]
-    assert rig.warehouse.count_rows(Dataset.green) == {"2020-08": 200, "2020-09": 200}
+    assert rig.rows_by_month() == {"2020-08": 200, "2020-09": 200}
 
 
 def test_reading_makes_no_file(rig: DuckDbRig, month: Manifest) -> None:
-    assert rig.warehouse.current_load(rig.load_of(month)) is None
-    assert (rig.warehouse.count_rows(Dataset.green), rig.warehouse.read_loads(Dataset.green)) == ({}, {})
+    assert (rig.rows_by_month(), rig.warehouse.read_loads(Dataset.green)) == ({}, {})
     assert not rig.warehouse.path.exists()
 
 
@@ -168,7 +167,7 @@ def test_a_torn_file_is_not_loaded(rig: DuckDbRig, month: Manifest) -> None:
     path.unlink()
     with pytest.raises(TargetBusy, match="is not there"):
         rig.load(month)
-    assert rig.warehouse.count_rows(Dataset.green) == {}
+    assert rig.rows_by_month() == {}
 
 
 def test_a_null_in_a_required_column_fails(rig: DuckDbRig, file: Path) -> None:
@@ -178,7 +177,7 @@ def test_a_null_in_a_required_column_fails(rig: DuckDbRig, file: Path) -> None:
 
     with pytest.raises(TargetMismatch, match=r"(?i)not null.*lpep_pickup_datetime"):
         rig.load(rig.lake.write("green", "2020-10", file, change=without_pickup))
-    assert rig.warehouse.count_rows(Dataset.green) == {}
+    assert rig.rows_by_month() == {}
 
 
 def test_a_column_of_another_type_says_what_to_do(rig: DuckDbRig, month: Manifest) -> None:

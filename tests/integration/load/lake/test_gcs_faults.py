@@ -157,10 +157,10 @@ def test_a_missing_bucket_says_so(wire: GcsWire, tmp_path: Path, days_file) -> N
 
 def test_a_turn_is_waited_for_and_taken_from_the_dead(gcs: GcsLake) -> None:
     begun = time.monotonic()
-    with gcs.turn("a") as first:
-        with gcs.turn("b"):
+    with gcs.lock_month("a") as first:
+        with gcs.lock_month("b"):
             pass
-        with gcs.turn("a") as second:  # as after a kill: nobody ends the first
+        with gcs.lock_month("a") as second:  # as after a kill: nobody ends the first
             assert time.monotonic() - begun >= gcs.takeover_seconds
             second.check()
             with pytest.raises(ObjectChanged):
@@ -169,9 +169,9 @@ def test_a_turn_is_waited_for_and_taken_from_the_dead(gcs: GcsLake) -> None:
 
 
 def test_a_turn_that_never_comes_is_busy(wire: GcsWire, gcs: GcsLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.load.lake.gcs_lock.TURN_SECONDS", 0.3)
+    monkeypatch.setattr("flows.load.lake.gcs_lock.LOCK_SECONDS", 0.3)
     wait = gcs_lake(wire, takeover_seconds=9)
-    with gcs.turn("a"), pytest.raises(TargetBusy, match="other loads have been replacing"), wait.turn("a"):
+    with gcs.lock_month("a"), pytest.raises(TargetBusy, match="other loads have been replacing"), wait.lock_month("a"):
         pass
 
 

@@ -71,7 +71,7 @@ def test_server_that_hangs_in_a_copy_is_hung_up_on(database, monkeypatch, stoppe
 
     In the main thread a signal tells; in others, the load asks whether it is to stop.
     """
-    monkeypatch.setattr(postgres_copy, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(postgres_copy, "BREAK_OFF_SECONDS", 1.0)
 
     def stop(*_: object) -> None:
         raise Stopped

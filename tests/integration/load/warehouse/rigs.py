@@ -15,8 +15,10 @@ from flows.load.bigquery.jobs import JobTimeouts
 from flows.load.bigquery.month import BigQueryWarehouse
 from flows.load.duckdb.month import DuckDbWarehouse
 from flows.load.lake.manifest import Manifest
-from flows.load.warehouse.ledger import LEDGER
+from flows.load.ledger import LEDGER
 from flows.load.warehouse.protocol import Warehouse, WarehouseLoad
+from flows.tlc.dataset import Dataset
+from flows.tlc.month import Month
 from flows.tlc.report import LoadReport
 from tests.integration.load.warehouse.lake_months import Bucket, WrittenLake, folder_put
 from tests.servers.bigquery import BigQueryStandIn
@@ -54,6 +56,11 @@ class Rig:
 
     def load(self, manifest: Manifest, **options: Any) -> LoadReport:
         return self.warehouse.load_month(self.load_of(manifest, **options))
+
+    def rows_by_month(self) -> dict[str, int]:
+        """The rows of green that the table has, by month."""
+        found = self.warehouse.sum_months(Dataset.green, Month(2009, 1), Month(2030, 12))
+        return {month: totals.rows for month, totals in found.items()}
 
     def ledger(self) -> list[tuple[Any, ...]]:
         """Number, month, rows and content of each load, in order."""

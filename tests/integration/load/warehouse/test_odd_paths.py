@@ -111,7 +111,7 @@ def test_only_a_file_that_another_process_has_open_is_waited_for(tmp_path: Path,
     path.write_bytes(b"this is no database" * 1000)
     started = time.monotonic()
     with pytest.raises(TargetUnavailable, match="not a valid DuckDB database file"):
-        DuckDbWarehouse(path, wait=600).count_rows(Dataset.green)
+        DuckDbWarehouse(path, wait=600).read_loads(Dataset.green)
     assert time.monotonic() - started < 60
 
     path.unlink()
@@ -122,9 +122,9 @@ def test_only_a_file_that_another_process_has_open_is_waited_for(tmp_path: Path,
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
         with pytest.raises(TargetBusy, match="Could not set lock on file"):
-            DuckDbWarehouse(path, wait=0.5).count_rows(Dataset.green)
+            DuckDbWarehouse(path, wait=0.5).read_loads(Dataset.green)
         holder.communicate("")
-    assert DuckDbWarehouse(path, wait=20).count_rows(Dataset.green) == {}
+    assert DuckDbWarehouse(path, wait=20).read_loads(Dataset.green) == {}
     shutil.rmtree(path.parent)
 
 
