@@ -16,12 +16,12 @@ from flows.api_to_postgres import month_to_postgres
 from flows.decide.outcome import MonthOutcome, TargetOutcome
 from flows.gcs_to_bigquery import month_to_warehouse
 from flows.parameters import LayoutName, layouts_of
-from flows.tlc.errors import SchemaError, SourceError, TooManyBadRows, TripLoadError
+from flows.tlc.errors import CheckFailed, SchemaError, SourceError, TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import TARGETS, LoadReport, Target
 
 # Errors that are the file's, whatever the target.
-_OF_THE_FILE = (SourceError, SchemaError, TooManyBadRows)
+_OF_THE_FILE = (SourceError, SchemaError, TooManyBadRows, CheckFailed)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ class DownloadedMonth(FoundMonth):
             try:
                 yield
             except NotTripFile:
-                discard(self.downloaded.path)
+                with suppress(OSError):  # the file's error is the one to tell
+                    discard(self.downloaded.path)
                 raise
 
 

@@ -24,5 +24,5 @@ def url_to_path(url: str, scheme: str = "file") -> Path | None:
     that begins no such escape is itself.
     """
     found = re.fullmatch(rf"{scheme}:(?:///+|/(?!/))(.*)", url, re.IGNORECASE | re.DOTALL)
-    path = os.fsdecode(unquote_to_bytes(found[1])) if found else ""
+    path = os.fsdecode(unquote_to_bytes(os.fsencode(found[1]))) if found else ""
     return Path(f"/{path}") if path and "\0" not in path else None

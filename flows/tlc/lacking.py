@@ -39,16 +39,21 @@ def missing_columns(
     month: Month,
     present: Collection[str],
     file_format: FileFormat | None,
+    *,
+    has_unknown: bool = False,
 ) -> list[Column]:
     """The columns that a file of ``month`` lacks which has those ``present``, as the kind of file that it is most like.
 
-    Of a column that came after the last month of the catalogue nobody has counted which files have it.
+    Of a column that came after the last month of the catalogue nobody has counted which files have it: it is missed
+    only if the file ``has_unknown`` columns, one of which may be its new name.
     """
     counted = catalogue_month()
     absent = {
         column.name
         for column in columns
-        if column.covers(month) and (column.since is None or column.since <= counted) and column.name not in present
+        if column.covers(month)
+        and (has_unknown or column.since is None or column.since <= counted)
+        and column.name not in present
     }
     kinds = [frozenset[str](), *(kind.columns for kind in lacking if kind.applies_to(month, file_format))]
     names = min((absent - kind for kind in kinds), key=len)

@@ -91,9 +91,16 @@ class Schema:
             for one, other in pairs
         )
 
-    def missing(self, month: Month, present: Collection[str], file_format: FileFormat | None = None) -> list[Column]:
+    def missing(
+        self,
+        month: Month,
+        present: Collection[str],
+        file_format: FileFormat | None = None,
+        *,
+        has_unknown: bool = False,
+    ) -> list[Column]:
         """The columns that a file of ``month`` should have and that are not among those ``present``, in order."""
-        return missing_columns(self.trip_columns, self.lacking, month, present, file_format)
+        return missing_columns(self.trip_columns, self.lacking, month, present, file_format, has_unknown=has_unknown)
 
     def version(self, month: Month) -> str:
         """12 hex characters that change with whatever changes the values loaded from a file of ``month``.

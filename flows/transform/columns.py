@@ -13,7 +13,8 @@ from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import MissingColumn, SchemaError, UnknownColumn
 from flows.tlc.month import Month
-from flows.tlc.schema import Schema, schema_of
+from flows.tlc.schema import Schema, missing_words, schema_of
+from flows.transform.rejected import plain_value
 
 # Names that a target keeps for itself: Postgres' system columns, DuckDB's, the lake's folders; and the beginnings of
 # those in BigQuery, where no name may begin with a digit either.
@@ -53,7 +54,8 @@ def check_nameless(raw: pa.RecordBatch, place: int, schema: Schema) -> None:
     values = raw.column(place)
     if values.null_count == len(values):
         return
-    found = next((text for value in values.drop_null().to_pylist() if (text := _as_text(value).strip())), None)
+    texts = (_as_text(plain_value(value)).strip() for value in values if value.is_valid)
+    found = next((text for text in texts if text and text.upper() not in missing_words()), None)
     if found is not None:
         raise SchemaError(
             f"column {place + 1} of the file has no name and values such as {found[:40]!r}: its header begins or ends "

@@ -137,7 +137,7 @@ def plan_conform(
             f"the file has no column of a {schema.dataset} file: its header is {', '.join(column_names)[:80]!r}. "
             "Look at what the source delivers there."
         )
-    missing = schema.missing(month, places, file_format)
+    missing = schema.missing(month, places, file_format, has_unknown=bool(unknown))
     if file_format is None:
         missing = [column for column in missing if column.required]
     if unknown and new_columns == "fail":

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -72,7 +73,7 @@ class Unfit:
 
     @property
     def _looks(self) -> str:
-        if pa.types.is_timestamp(self.kind):
+        if pa.types.is_timestamp(self.kind) and self.column.type in ("timestamp", "date"):
             zone = self.kind.tz
             return f"its times have the time zone {zone}" if zone else "a time before the year 1 or after 9999"
         return " and ".join(dict.fromkeys(looks_like(value, self.column) for value in self.values))
@@ -137,8 +138,8 @@ def looks_like(value: Any, column: Column) -> str:
         return _text_looks_like(value.strip(), column)
     if isinstance(value, bool):
         return "a boolean"
-    if isinstance(value, int | float):
-        return _number_looks_like(value, column)
+    if isinstance(value, int | float | Decimal):
+        return _number_looks_like(float(value), column)
     return next((words for kind, words in _TYPES.items() if isinstance(value, kind)), "a nested value")
 
 

@@ -72,15 +72,19 @@ def plain_value(value: pa.Scalar[Any]) -> Any:
 
 
 def _records(raw: pa.RecordBatch, positions: Sequence[int]) -> list[dict[str, Any]]:
+    names = [
+        name if name not in raw.schema.names[:place] else f"{name} ({place + 1})"  # a name may come twice
+        for place, name in enumerate(raw.schema.names)
+    ]
     try:
-        return raw.take(pa.array(positions, pa.int64())).to_pylist()
+        return raw.take(pa.array(positions, pa.int64())).rename_columns(names).to_pylist()
     except _NOT_IN_PYTHON:
-        columns = list(zip(raw.schema.names, raw.columns, strict=True))
+        columns = list(zip(names, raw.columns, strict=True))
         return [{name: plain_value(column[row]) for name, column in columns} for row in positions]
 
 
 def _as_json(record: dict[str, Any]) -> str:
-    return json.dumps({name: _for_jsonb(value) for name, value in record.items()}, ensure_ascii=False)
+    return json.dumps({_for_jsonb(name): _for_jsonb(value) for name, value in record.items()}, ensure_ascii=False)
 
 
 def _for_jsonb(value: Any) -> Any:

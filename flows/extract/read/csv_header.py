@@ -58,6 +58,6 @@ def _names_problem(names: list[str]) -> str | None:
     if any(_DATE.match(name) for name in names):
         return "the file has no header: its first line is a trip, expected the names of the columns"
     for delimiter, word in _OTHER_DELIMITERS.items():
-        if len(names) == 1 and delimiter in names[0]:
+        if sum(name.count(delimiter) for name in names) >= len(names):
             return f"the file's columns are parted by {word}, expected commas"
     return None

@@ -46,7 +46,7 @@ def read_blocks(stream: IO[bytes] | Any, rest: bytes, size: int) -> Iterator[byt
                 "trip has as many. Look at what the source delivers."
             )
     if rest:
-        yield rest + b"\n"
+        yield rest if rest.endswith((b"\n", b"\r")) else rest + b"\n"
 
 
 def read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -103,7 +103,7 @@ def _reading(path: Path) -> Iterator[None]:
     """Raise NotTripFile for what is wrong with the file's content, and only for that."""
     try:
         yield
-    except (pa.ArrowInvalid, EOFError, zlib.error, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile) and error.errno is not None:
             raise  # the disk's error, not the file's
         raise NotTripFile(
@@ -133,6 +133,11 @@ class _ParquetTrips:
             for batch in self.file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
                 self._rows_read += batch.num_rows
                 yield batch
+        if self._rows_read != self.rows:  # checksums do not cover the footer, which says where the rows lie
+            raise NotTripFile(
+                f"{self.path.name} says that it has {self.rows:,} rows, and gives {self._rows_read:,}. Run again to "
+                "get it anew; if that is no help, it is damaged at the source."
+            )
 
     def take_ragged(self) -> list[RaggedLine]:
         return []

@@ -132,7 +132,8 @@ class FolderLake(Lake):
             self.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.root / _LOCK)
         try:
-            lock.acquire(timeout=self.lock_seconds)
+            with self._disk_errors(_LOCK):
+                lock.acquire(timeout=self.lock_seconds)
         except Timeout as error:
             raise TargetLocked(
                 f"another process has been writing to the lake {self.url} for {self.lock_seconds:.0f} s while {key} "

@@ -142,3 +142,11 @@ def test_the_schema_says_what_a_kind_of_files_may_lack() -> None:
     present = [column.name for column in yellow.trip_columns if column.name != "airport_fee"]
     assert [column.name for column in yellow.missing(Month(2020, 1), present, "parquet")] == ["airport_fee"]
     assert yellow.missing(Month(2020, 1), present, "csv") == yellow.missing(Month(2020, 1), present) == []
+
+
+def test_a_new_name_of_a_column_that_came_after_the_catalogue_is_asked_for() -> None:
+    names = [field.name for field in raw_schema(Dataset.yellow, Month(2025, 3))]
+    renamed = ["cbd_fee" if name == "cbd_congestion_fee" else name for name in names]
+    assert renamed != names
+    with pytest.raises(MissingColumn, match="no cbd_congestion_fee"):
+        plan(Dataset.yellow, Month(2025, 3), renamed, parquet=True, new_columns="keep")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -273,3 +274,23 @@ def test_batches_are_small_and_the_fraction_grows_to_one(tlc: Path, name) -> Non
     assert fractions == sorted(fractions)
     assert fractions[-1] == pytest.approx(1.0, abs=0.01)
     assert len(fractions) > 5
+
+
+def test_a_wrong_byte_in_the_footer_loses_no_row_in_silence(tmp_path: Path) -> None:
+    """Page checksums do not cover the footer: each file is whole, or refused as one that is not."""
+    sound = tmp_path / "sound.parquet"
+    table = pa.table({"VendorID": list(range(1_000)), "store_and_fwd_flag": ["N"] * 1_000})
+    pq.write_table(table, sound, row_group_size=500)
+    content = sound.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little")
+    outcomes = Counter()
+    for place in range(len(content) - 8 - footer, len(content) - 8):
+        damaged = tmp_path / "damaged.parquet"
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 0x91]) + content[place + 1 :])
+        try:
+            with open_trip_file(damaged) as trips:
+                assert sum(batch.num_rows for batch in trips.batches()) == trips.rows
+            outcomes["whole"] += 1
+        except NotTripFile:
+            outcomes["refused"] += 1
+    assert outcomes["refused"] > 0
