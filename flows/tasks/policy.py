@@ -76,7 +76,8 @@ def _with_context(dataset: str, month: str | None, url: str | None) -> Iterator[
         raise
     except httpx.HTTPError as error:  # Prefect's: extract turns those of the source into the project's own
         raise PrefectUnavailable(
-            f"Prefect's server does not answer as it should ({_first_line(error)}). Look at its log, and run again.",
+            f"Prefect's server does not answer as it should ({_first_line(error)}). Look at its log and "
+            "at PREFECT_API_URL, and run again.",
             dataset=dataset,
             month=month,
             url=url,

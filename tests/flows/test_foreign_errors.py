@@ -137,6 +137,6 @@ def test_other_legs_go_on_after_a_foreign_error(environment: Path, database) -> 
 def test_homework_ends_with_a_sentence_about_its_months(environment: Path, database, monkeypatch) -> None:
     import pyarrow.csv as pa_csv  # noqa: PLC0415
 
-    monkeypatch.setattr(pa_csv, "open_csv", refuse)
+    monkeypatch.setattr(pa_csv, "read_csv", refuse)
     with pytest.raises(TripLoadError, match=r"^green 2020-1[0-2](..2020-12)?: [^\n]+\.$"):
         green_taxi_etl(months=["2020-11", "2020-12"])

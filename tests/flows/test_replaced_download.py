@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from flows.extract.download.download import Downloaded, SourceFile, discard
+from flows.extract.download.download import Downloaded, discard
 from flows.tasks.green_taxi import write_green_taxi_to_lake
 from flows.tasks.lake import load_into_lake
+from flows.tasks.month_file import DownloadedMonth
 from flows.tasks.postgres import load_into_postgres
 from flows.tasks.reconcile import sum_source_file
 from flows.tasks.source import download_month, find_month
@@ -25,10 +26,10 @@ REQUEST = MonthRequest(Dataset.green, Month(2020, 12))
 PATH = month_path(Dataset.green, Month(2020, 12), Source.tlc)
 
 
-def fetch(request: MonthRequest) -> tuple[SourceFile, Downloaded]:
-    file = find_month(request)
-    assert file is not None
-    return file, download_month(request, file)
+def fetch(request: MonthRequest) -> DownloadedMonth:
+    found = find_month(request)
+    assert found is not None
+    return download_month(found)
 
 
 @pytest.fixture
@@ -42,15 +43,15 @@ def test_each_target_names_the_version_that_it_has(lake: Path, database, site, t
 
     @flow
     def two_runs() -> tuple[Downloaded, LoadReport, LoadReport, str]:
-        file, downloaded = fetch(REQUEST)
+        month = fetch(REQUEST)
         started_at = datetime.now(UTC)
-        discard(downloaded.path)  # as pruning does
-        first = load_into_postgres(REQUEST, file, downloaded, started_at, force=False)
+        discard(month.downloaded.path)  # as pruning does
+        first = load_into_postgres(month, started_at, force=False)
         site.put(PATH, newer)
-        _, of_another_run = fetch(REQUEST)
-        second = load_into_lake(REQUEST, file, downloaded, frozenset({"unpartitioned"}), started_at, force=False)
-        assert sum_source_file(REQUEST, file, downloaded, []).identity == of_another_run.etag
-        return downloaded, first, second, of_another_run.etag
+        of_another_run = fetch(REQUEST).downloaded
+        second = load_into_lake(month, frozenset({"unpartitioned"}), started_at, force=False)
+        assert sum_source_file(month, []).identity == of_another_run.etag
+        return month.downloaded, first, second, of_another_run.etag
 
     downloaded, first, second, newer_etag = two_runs()
     assert (first.source_etag, first.rows_read) == (downloaded.etag, 83_130)
@@ -66,13 +67,17 @@ def test_the_homeworks_lake_is_not_filled_from_another_version_than_its_table(la
 
     @flow
     def homework() -> None:
-        file, downloaded = fetch(request)
+        month = fetch(request)
         report = LoadReport(
-            dataset="green", month="2020-12", target="postgres", source_url=file.where, source_etag=downloaded.etag
+            dataset="green",
+            month="2020-12",
+            target="postgres",
+            source_url=month.file.where,
+            source_etag=month.downloaded.etag,
         )
         site.put(path, (tlc / f"mirror{path}").read_bytes() + bytes(8))
         fetch(request)
-        write_green_taxi_to_lake([(request, file, downloaded)], report)
+        write_green_taxi_to_lake([month], report)
 
     with pytest.raises(SourceChanged, match=r"published anew after mage\.green_taxi was loaded from it"):
         homework()

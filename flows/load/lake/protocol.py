@@ -127,6 +127,6 @@ def parse_manifest(content: bytes, url: str) -> Manifest:
         wrong = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, wrong["loc"]))
         raise TargetMismatch(
-            f"{url} is no manifest: {f'{where}: ' if where else ''}{wrong['msg']}. Remove it, and write the "
-            "month again with api_to_gcs and force=True."
+            f"{url} is no manifest that this version reads: {f'{where}: ' if where else ''}{wrong['msg']}. "
+            "Remove it, and write the month again with api_to_gcs and force=True."
         ) from error

@@ -25,6 +25,7 @@ LOADS = """
 import sys
 from pathlib import Path
 from flows.load.lake.folder import FolderLake
+from flows.tlc.errors import NewerLoad
 from tests.integration.load.lake.conftest import Loader
 name, lake, work, times, *sources = sys.argv[1:]
 loader = Loader(FolderLake(Path(lake)), Path(work))
@@ -32,7 +33,10 @@ print("ready", flush=True)
 sys.stdin.readline()
 for number in range(int(times)):
     for source in sources:
-        assert loader(Path(source), f"{name}-{number}-{Path(source).name}", force=True).status == "loaded"
+        try:
+            assert loader(Path(source), f"{name}-{number}-{Path(source).name}", force=True).status == "loaded"
+        except NewerLoad:  # one that began later was faster
+            pass
 """
 STAGE = """
 import sys

@@ -22,7 +22,7 @@ from pathlib import Path
 from flows.load.lake.workspace import workspace
 from flows.load.rejected_spill import rejected_spill
 from flows.tlc.errors import TargetUnavailable
-from tests.integration.lake.test_work_disk import many_rows
+from tests.integration.load.lake.test_work_disk import many_rows
 if len(sys.argv) > 3:
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 try:
@@ -34,7 +34,7 @@ try:
 except TargetUnavailable as error:
     print(error)
 """
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def many_rows() -> pa.RecordBatch:

@@ -38,7 +38,7 @@ def replace(database, tmp_path: Path) -> Callable[..., int]:
     """Replaces the table by the rows of a file of these lines; gives their number."""
 
     def load(lines: list[bytes], role: str | None = None) -> int:
-        path = tmp_path / "green.csv"
+        path = tmp_path / f"{uuid.uuid4().hex}.csv"  # two replace at once
         path.write_bytes(b"".join(lines))
         with open_trip_file(path) as file, closing(database.connect()) as connection:
             if role:
