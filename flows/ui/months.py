@@ -64,10 +64,10 @@ def outcome_rows(months: Sequence[MonthOutcome]) -> list[dict[str, Any]]:
 
 
 @task(name="publish-plan", task_run_name="publish the plan", cache_policy=NO_CACHE, persist_result=False)
-@best_effort("The plan is made, its table is not there")
 def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
     """The plan as a table artifact, what it comes to as its description."""
-    create_table_artifact(table=plan_rows(plans), key=f"{key}-plan", description=plan_sentence(plans))
+    with best_effort("The plan is made, its table is not there"):
+        create_table_artifact(table=plan_rows(plans), key=f"{key}-plan", description=plan_sentence(plans))
 
 
 @task(
@@ -76,36 +76,36 @@ def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-@best_effort("What became of the month is not shown")
 def publish_month(outcome: MonthOutcome) -> None:
     """One month in several targets, as a small table; the legs' own artifacts have the details."""
-    create_markdown_artifact(
-        markdown="\n".join(
-            [
-                f"## {outcome.dataset} {outcome.month}",
-                "",
-                "| target | status | rows | |",
-                "| --- | --- | ---: | --- |",
-                *(_leg_line(leg) for leg in outcome.legs),
-            ]
-        ),
-        key=f"{outcome.dataset}-{outcome.month}",
-        description=f"{outcome.dataset} {outcome.month} in all targets",
-    )
+    with best_effort("What became of the month is not shown"):
+        create_markdown_artifact(
+            markdown="\n".join(
+                [
+                    f"## {outcome.dataset} {outcome.month}",
+                    "",
+                    "| target | status | rows | |",
+                    "| --- | --- | ---: | --- |",
+                    *(_leg_line(leg) for leg in outcome.legs),
+                ]
+            ),
+            key=f"{outcome.dataset}-{outcome.month}",
+            description=f"{outcome.dataset} {outcome.month} in all targets",
+        )
 
 
 @task(name="publish-backfill", task_run_name="publish the backfill", cache_policy=NO_CACHE, persist_result=False)
-@best_effort("What became of the months is not shown")
 def publish_backfill(report: BackfillReport, key: str) -> None:
     """Every month and its outcome as a table artifact, the sums as its description."""
-    create_table_artifact(table=outcome_rows(report.months), key=key, description=backfill_sentence(report))
+    with best_effort("What became of the months is not shown"):
+        create_table_artifact(table=outcome_rows(report.months), key=key, description=backfill_sentence(report))
 
 
 @task(name="publish-sync", task_run_name="publish what is new", cache_policy=NO_CACHE, persist_result=False)
-@best_effort("What became of the months is not shown")
 def publish_sync(report: SyncReport, key: str) -> None:
     """Every month that was looked at, as a table artifact; what is new, and what is not out yet, as its description."""
-    create_table_artifact(table=outcome_rows(report.months), key=key, description=sync_sentence(report))
+    with best_effort("What became of the months is not shown"):
+        create_table_artifact(table=outcome_rows(report.months), key=key, description=sync_sentence(report))
 
 
 def sync_sentence(report: SyncReport) -> str:
