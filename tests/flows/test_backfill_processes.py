@@ -259,7 +259,8 @@ def test_backfill_that_waits_for_its_own_room_says_so_and_goes_on_when_it_gets_s
             assert database.value("select to_regclass('tlc.loads')") is None
             with workers(deployed, ["two"], tmp_path):
                 wait_until(lambda: client.read_flow_run(run.id).state_name == "Completed", "it has room, and is done")
-        assert log.read_text().count("takes the room of the work pool") == 1
+        # Once a silence: it may fall silent again between the first month's end and the second's start.
+        assert log.read_text().count("takes the room of the work pool") in (1, 2)
     assert loaded_months(database) == [str(month) for month in year[:2]]
 
 

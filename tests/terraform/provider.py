@@ -47,19 +47,19 @@ _KINDS = {"resource": 2, "data": 3, "ephemeral": 8}
 
 
 @contextmanager
-def running_providers(folder: Path) -> Iterator[dict[str, str]]:
-    """Both providers on sockets in ``folder``; the variables with which Terraform finds them."""
+def running_providers() -> Iterator[dict[str, str]]:
+    """Both providers, on ports of loopback (a socket's path may be too long); how Terraform finds them."""
     google = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     servers, found = [], {}
     for name, schema in (("google", google), ("random", _RANDOM)):
-        socket = folder / f"{name}.sock"
-        servers.append(_server(schema_response(_PROVIDER if name == "google" else {}, schema), socket))
+        server, address = _server(schema_response(_PROVIDER if name == "google" else {}, schema))
+        servers.append(server)
         found[f"registry.terraform.io/hashicorp/{name}"] = {
             "Protocol": "grpc",
             "ProtocolVersion": 6,
             "Pid": os.getpid(),
             "Test": True,
-            "Addr": {"Network": "unix", "String": str(socket)},
+            "Addr": {"Network": "tcp", "String": address},
         }
     try:
         yield {"TF_REATTACH_PROVIDERS": json.dumps(found)}
@@ -77,12 +77,12 @@ def schema_response(provider: Described, schema: Described) -> bytes:
     return encoded
 
 
-def _server(schema: bytes, socket: Path) -> grpc.Server:
+def _server(schema: bytes) -> tuple[grpc.Server, str]:
     server = grpc.server(ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers((_Handler(schema),))
-    server.add_insecure_port(f"unix://{socket}")
+    port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    return server
+    return server, f"127.0.0.1:{port}"
 
 
 class _Handler(grpc.GenericRpcHandler):

@@ -44,7 +44,7 @@ def terraform(tmp_path: Path) -> Iterator[Terraform]:
     files = shutil.ignore_patterns(".terraform*", "*.tfstate*", "terraform.tfvars", "backend.tf")
     folder = Path(shutil.copytree(TERRAFORM, tmp_path / "configuration", ignore=files))
     own = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    with running_providers(tmp_path) as providers:
+    with running_providers() as providers:
         alone = {"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}
         started = Terraform(folder, own | providers | alone)
         initialized = started("init", "-backend=false", "-input=false")
