@@ -7,7 +7,7 @@ from typing import Literal
 from prefect.filesystems import LocalFileSystem
 
 from flows.tlc.errors import ParameterError
-from flows.tlc.file_url import url_to_path
+from flows.tlc.urls import url_to_path
 
 LakeKind = Literal["bucket", "folder"]
 BUCKET: LakeKind = "bucket"

@@ -20,7 +20,7 @@ from blocks.saved import cached_block, data_once_a_run, may_be_saved, saved_name
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 from blocks.warehouse_url import TRIP_WAREHOUSE, duckdb_path, warehouse_url
-from flows.tlc.file_url import path_to_url
+from flows.tlc.urls import path_to_url
 
 
 def _postgres() -> Block:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, model_validator
 
-from blocks.shown_url import without_secrets
+from flows.tlc.urls import plain_url
 
 
 class TripDataSource(Block):
@@ -19,7 +19,7 @@ class TripDataSource(Block):
     _description = "A web server that has New York's trip files: TLC's own site, a mirror, or a stand-in on loopback."
 
     base_url: str = Field(
-        description="What stands before /trip-data/… at TLC, before /{dataset}/… at the mirror", pattern=r"^https?://"
+        description="What comes before /trip-data/… at TLC, before /{dataset}/… at the mirror", pattern=r"^https?://"
     )
     secret_base_url: SecretStr | None = Field(
         None, description="The same with user and password, or with the query that signs it, if the server wants it"
@@ -30,7 +30,7 @@ class TripDataSource(Block):
     def _keep_secrets_apart(cls, values: Any) -> Any:
         """A base URL with a login or a query is the secret one; what is shown goes without."""
         given = values.get("base_url") if isinstance(values, dict) else None
-        if isinstance(given, str) and (shown := without_secrets(given)) != given:
+        if isinstance(given, str) and (shown := plain_url(given)) != given:
             return values | {"base_url": shown, "secret_base_url": given}
         return values
 

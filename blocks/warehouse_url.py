@@ -6,8 +6,8 @@ from pathlib import Path
 
 from blocks.settings import Settings
 from flows.tlc.errors import ParameterError
-from flows.tlc.file_url import path_to_url, url_to_path
 from flows.tlc.locations import SCHEMA
+from flows.tlc.urls import path_to_url, url_to_path
 
 # Of the block's type, ``TripWarehouse``, for who reads the block without it.
 TRIP_WAREHOUSE = "trip-warehouse"

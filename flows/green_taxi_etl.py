@@ -22,7 +22,7 @@ _KEY = "mage-green-taxi"
 
 def _once_each(months: list[str]) -> list[str]:
     if len(set(months)) < len(months):
-        raise ValueError("a month stands twice: name each once")
+        raise ValueError("a month is given twice: name each once")
     return months
 
 

@@ -62,7 +62,7 @@ DropRules = Annotated[
     list[RuleName],
     help_text("Rows that break one of these are rejected and kept as such; rows that break others are only counted."),
 ]
-Force = Annotated[bool, help_text("Load again even where the target has this very file.")]
+Force = Annotated[bool, help_text("Load again even if the target has this very file.")]
 NewColumnsChoice = Annotated[
     NewColumns,
     help_text("What to do with a column that no schema file declares: fail the month, or keep it as text."),
@@ -136,7 +136,7 @@ FromMonth = Annotated[
     MonthOrNone,
     help_text(
         "Load every published month from this one on, as YYYY-MM; none: what came after the newest loaded month, or, "
-        "where nothing is loaded yet, the newest published one."
+        "if nothing is loaded yet, the newest published one."
     ),
 ]
 RecheckMonths = Annotated[
@@ -169,14 +169,14 @@ CheckSourceChoice = Annotated[
 
 
 def layouts_of(choice: LayoutName) -> frozenset[Layout]:
-    """The layouts that a choice stands for."""
+    """The layouts that a choice means."""
     return LAYOUTS if choice == "both" else frozenset({choice})
 
 
 def month_range(dataset: Dataset, source: Source, start: str | None, end: str | None, scheduled: datetime) -> list[str]:
     """Every month from ``start`` to ``end``, both included; see the flows' forms for what None means.
 
-    Raises ParameterError where the range is none, or the source can never have its first or last month.
+    Raises ParameterError if the range is empty, or if the source can never have its first or last month.
     """
     info = dataset_info(Dataset(dataset))
     earliest, latest = info.span(Source(source))
@@ -195,7 +195,7 @@ def month_range(dataset: Dataset, source: Source, start: str | None, end: str | 
 def month_request(
     dataset: Dataset, month: str, source: Source, drop_rules: list[str], new_columns: NewColumns = "fail"
 ) -> MonthRequest:
-    """The parameters as one value; raises ParameterError where the source can never have that month."""
+    """The parameters as one value; raises ParameterError if the source can never have that month."""
     request = MonthRequest(Dataset(dataset), Month.parse(month), Source(source), frozenset(drop_rules), new_columns)
     dataset_info(request.dataset).check_month(request.month, request.source)
     return request

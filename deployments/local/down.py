@@ -33,7 +33,7 @@ def bring_down(folder: Path) -> Iterator[str]:
     """
     processes = Processes(folder)
     if runs := _flow_processes(processes):
-        end(runs, patience=20)
+        end(runs, grace_seconds=20)
         yield f"{len(runs)} flow run{'s' * (len(runs) > 1)}"
     for name in sorted(processes.names(), key=lambda name: (name == SERVER, name == SITE, name)):
         if processes.stop(name):
@@ -43,7 +43,7 @@ def bring_down(folder: Path) -> Iterator[str]:
             yield "Postgres" if data.parent == folder else "the demo's Postgres"
     if stop_postgres(prefect_database_folder(folder)):
         yield "Prefect's database"
-    end(_flow_processes(processes), patience=0)  # started by the worker as it was ended
+    end(_flow_processes(processes), grace_seconds=0)  # started by the worker as it was ended
     shutil.rmtree(temporary_folder(folder), ignore_errors=True)
 
 

@@ -98,7 +98,7 @@ class Processes:
         unfinished.replace(self._note_file(name))
         return note
 
-    def stop(self, name: str, patience: float = 20) -> bool:
+    def stop(self, name: str, grace_seconds: float = 20) -> bool:
         """End the service and delete its note; False if it did not run.
 
         Other processes of that name are ended too: their starter was killed before it wrote a note.
@@ -106,7 +106,7 @@ class Processes:
         note = self.note(name)
         process = note.process() if note else None
         running = self._strays(name, note) + ([process] if process else [])
-        end(running, patience)
+        end(running, grace_seconds)
         self._note_file(name).unlink(missing_ok=True)
         return bool(running)
 
@@ -153,15 +153,15 @@ def fingerprint(command: list[str], environment: dict[str, str]) -> str:
     return hashlib.sha256(repr((command, sorted(settings.items()))).encode()).hexdigest()[:16]
 
 
-def end(processes: list[psutil.Process], patience: float) -> None:
-    """SIGTERM to all; SIGKILL to those that still run ``patience`` seconds later."""
+def end(processes: list[psutil.Process], grace_seconds: float) -> None:
+    """SIGTERM to all; SIGKILL to those that still run ``grace_seconds`` seconds later."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             try:
                 process.send_signal(number)  # psutil looks first whether it is still the same process
             except psutil.NoSuchProcess:
                 continue
-        _, processes = psutil.wait_procs(processes, timeout=patience)
+        _, processes = psutil.wait_procs(processes, timeout=grace_seconds)
 
 
 def wait_for_end(note: Note, seconds: float) -> bool:

@@ -19,10 +19,10 @@ from filelock import FileLock, Timeout
 
 from blocks.embedded_postgres import PostgresFailed, start_postgres
 from blocks.settings import Settings, make_private
-from blocks.shown_url import without_secrets
 from deployments.local.environment import demo_folder, keep_private, platform_environment
 from deployments.local.process import Processes
 from deployments.local.services import SITE, WORKER_RUNS, ServiceFailed, Services
+from flows.tlc.urls import plain_url
 
 PREFECT_PORT = 4200
 TARGETS = ("TLC_POSTGRES_URL", "TLC_LAKE_URL", "TLC_WAREHOUSE_URL")
@@ -95,7 +95,7 @@ def what_next(api: str, logs: Path, seconds: float) -> str:
     return f"""Ready after {seconds:.0f} s.
 
   UI       {api.removesuffix("/api")}
-  source   {without_secrets(settings.source_url)}
+  source   {plain_url(settings.source_url)}
   data     {settings.local_dir}
   logs     {logs}
 

@@ -108,7 +108,7 @@ def _notes(client: SyncPrefectClient, delays: AlertDelays, webhook_id: UUID | No
     notes = []
     if webhook_id is None:
         notes.append(
-            f"Nobody is told of anything: there is no block {ALERTS}. "
+            f"Nobody is alerted: there is no block {ALERTS}. "
             "Set TLC_ALERT_WEBHOOK_URL, run python -m blocks.register, then this again."
         )
     elif client.server_type != ServerType.CLOUD and _ui_url(client) is None:

@@ -1,4 +1,4 @@
-"""``plan`` and ``status``: what there is to do, and what is there. Both only look, and run no flow."""
+"""``plan`` and ``status``: what there is to do, and what is there. Both only read, and run no flow."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def plan(
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
-    """Say what backfill would do: which months there are, which stand unchanged, what there is to load.
+    """Say what backfill would do: which months there are, which are unchanged, what there is to load.
 
     Asks the source with one HEAD request a month, and the targets' ledgers; changes nothing, and needs no Prefect
-    server: where PREFECT_API_URL is not set, a block that was never saved is made from the environment.
+    server: if PREFECT_API_URL is not set, a block that was never saved is made from the environment.
     """
     with answering(as_json=as_json, debug=debug) as terminal:
         months = parameters.month_range(dataset, source, start_month, end_month, datetime.now(UTC))
@@ -51,7 +51,7 @@ def plan(
             from flows.tasks.plan import loaded_months, versions_at_source  # noqa: PLC0415
             from flows.ui.months import plan_rows, plan_sentence  # noqa: PLC0415 - Prefect takes two seconds
 
-            with terminal.waiting("Reading what stands in the targets …"):
+            with terminal.waiting("Reading what the targets have …"):
                 ledgers = loaded_months(dataset, and_followed(chosen))
             with terminal.waiting("Asking the source …"):
                 at_source = versions_at_source(dataset, source, [request.month for request in requests])
@@ -87,15 +87,15 @@ def status(
     """Say what is loaded where: rows, when, and whether the source still has that version of the month.
 
     Reads the targets' ledgers and asks the source with one HEAD request a month; changes nothing, and needs no Prefect
-    server: where PREFECT_API_URL is not set, a block that was never saved is made from the environment.
+    server: if PREFECT_API_URL is not set, a block that was never saved is made from the environment.
     """
     with answering(as_json=as_json, debug=debug) as terminal:
         chosen = options.chosen_targets(targets)
         with blocks_read(terminal, *_TARGET_BLOCKS, *(() if offline else _SOURCE_BLOCKS)):
+            from flows.cli.compared import compared_loads  # noqa: PLC0415 - Prefect takes two seconds
             from flows.cli.show_status import show_status  # noqa: PLC0415
-            from flows.cli.standing import read_standing  # noqa: PLC0415 - Prefect takes two seconds
 
-            with terminal.waiting("Reading what stands in the targets, and asking the source …"):
+            with terminal.waiting("Reading what the targets have, and asking the source …"):
                 between = (start_month, end_month)
-                months = read_standing(datasets or list(Dataset), chosen, between=between, ask=not offline)
+                months = compared_loads(datasets or list(Dataset), chosen, between=between, ask=not offline)
         show_status(terminal, months)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from flows.cli.standing import StandingLoad
+from flows.cli.compared import ComparedLoad
 from flows.cli.tables import table_of
 from flows.cli.terminal import Terminal
 
@@ -14,7 +14,7 @@ from flows.cli.terminal import Terminal
 _OUTDATED = ("stale", "incomplete", "behind the lake")
 
 
-def show_status(terminal: Terminal, loads: Sequence[StandingLoad]) -> None:
+def show_status(terminal: Terminal, loads: Sequence[ComparedLoad]) -> None:
     """A row a month, a column a target; then the sums, and what to do."""
     if not loads:
         terminal.show("Nothing is loaded yet. python -m flows load green 2024-05 loads a small month.")
@@ -26,7 +26,7 @@ def show_status(terminal: Terminal, loads: Sequence[StandingLoad]) -> None:
     terminal.answer({"loads": [_as_json(load) for load in loads]})
 
 
-def _rows(loads: Sequence[StandingLoad]) -> list[dict[str, Any]]:
+def _rows(loads: Sequence[ComparedLoad]) -> list[dict[str, Any]]:
     targets = list(dict.fromkeys(load.target for load in loads))
     rows: dict[str, dict[str, Any]] = {}
     for load in loads:
@@ -37,7 +37,7 @@ def _rows(loads: Sequence[StandingLoad]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _sums(loads: Sequence[StandingLoad]) -> list[str]:
+def _sums(loads: Sequence[ComparedLoad]) -> list[str]:
     months: Counter[tuple[str, str]] = Counter()
     rows: Counter[tuple[str, str]] = Counter()
     for load in loads:
@@ -49,7 +49,7 @@ def _sums(loads: Sequence[StandingLoad]) -> list[str]:
     ]
 
 
-def _as_json(load: StandingLoad) -> dict[str, Any]:
+def _as_json(load: ComparedLoad) -> dict[str, Any]:
     report = load.load.report
     return {
         "dataset": load.dataset,

@@ -27,11 +27,11 @@ MEANING: dict[Freshness, str] = {
 def freshness_of(
     found: LoadedMonth, at_source: SourceVersion | None, *, asked: bool = True, lake: LoadedMonth | None = None
 ) -> Freshness:
-    """How a load that stands compares with the source; ``lake`` is what the lake has, for a load from there.
+    """How a month in a target compares with the source; ``lake`` is what the lake has of it, for a load from there.
 
-    ``at_source`` is None where the source does not have the month, or was not ``asked``.
+    ``at_source`` is None if the source does not have the month, or was not ``asked``.
     """
-    if not found.is_whole:
+    if not found.is_intact:
         return "incomplete"
     if asked and at_source is None:
         return "not at source"

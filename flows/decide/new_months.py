@@ -40,7 +40,7 @@ def months_to_ask_for(
     return sorted(asked.union(rechecked, *gaps))
 
 
-def asked_in_turn(
+def requests_by_target(
     dataset: Dataset, month: Month, loaded: LoadedMonths, targets: Collection[Target]
 ) -> dict[MonthRequest, list[Target]]:
     """How the month is to be loaded, and into which of ``targets``: as before, or by default if it was not loaded.
@@ -71,7 +71,7 @@ def plans_of_new_months(
     plans = [
         plan
         for month in at_source
-        for request, those in asked_in_turn(dataset, month, ledgers, targets).items()
+        for request, those in requests_by_target(dataset, month, ledgers, targets).items()
         for plan in plans_of([request], those, ledgers, at_source, layouts=(), same_version=same_version)
     ]
     loaded = {target: ledgers[target] for target in targets}

@@ -20,14 +20,14 @@ Action = Literal["load", "unchanged", "not_published", "not_in_lake"]
 class LoadedMonth:
     """The current load of a month in a target.
 
-    ``layouts`` are those that the lake has; ``is_whole`` is False if some or all of its rows are not there any more.
+    ``layouts`` are those that the lake has; ``is_intact`` is False if some or all of its rows are not there any more.
     """
 
     report: LoadReport
     content_key: str
     loaded_at: datetime
     layouts: frozenset[Layout] = frozenset()
-    is_whole: bool = True
+    is_intact: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def plan_month(
 
     def same(target: Target) -> bool:
         found = loaded.get(target)
-        if found is None or not found.is_whole or at_source is None:
+        if found is None or not found.is_intact or at_source is None:
             return False
         return same_version(request, found, at_source) if same_version else found.content_key == wanted
 
@@ -147,5 +147,5 @@ def _warehouse_action(
         return "not_published" if lake_action == "not_published" else "not_in_lake"
     else:
         key = lake.content_key
-    is_current = warehouse is not None and warehouse.is_whole and warehouse.content_key == key
+    is_current = warehouse is not None and warehouse.is_intact and warehouse.content_key == key
     return "unchanged" if is_current and not force else "load"

@@ -22,7 +22,7 @@ class LedgerColumn:
 # load_id counts all loads in Postgres, in a warehouse those of a dataset's month.
 LEDGER = (
     LedgerColumn(
-        "load_id", "bigint", "INT64", "BIGINT", "Number of the load among those of the month; the highest one stands."
+        "load_id", "bigint", "INT64", "BIGINT", "Number of the load among those of the month; the highest one counts."
     ),
     LedgerColumn("dataset", "text", "STRING", "VARCHAR", "yellow, green, fhv or fhvhv."),
     LedgerColumn("month", "text", "STRING", "VARCHAR", "The file's month, YYYY-MM."),

@@ -15,8 +15,8 @@ from flows.transform.stream import Counts
 class MonthLoad:
     """Which file is loaded where, and what its report and the ledger say beside the counts.
 
-    ``source_checked_at`` is before the source was asked for the file's version: ``started_at``, unless the download
-    brought another version than the flow had found. The target keeps it, to tell which of two loads asked later.
+    ``rechecked_at`` is when the source was asked again, if the download brought another version than the flow had
+    found. The target keeps ``source_checked_at``, to tell which of two loads asked later.
     """
 
     request: MonthRequest
@@ -26,7 +26,7 @@ class MonthLoad:
     bytes_read: int = 0
     flow_run_id: str | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    seen_at: datetime | None = None
+    rechecked_at: datetime | None = None
 
     @property
     def content_key(self) -> str:
@@ -34,7 +34,7 @@ class MonthLoad:
 
     @property
     def source_checked_at(self) -> datetime:
-        return self.seen_at or self.started_at
+        return self.rechecked_at or self.started_at
 
     def is_outdated_by(self, source_url: str, source_etag: str | None, checked_at: datetime | None) -> bool:
         """Whether the load that the target has asked for the same file later, and found another version of it.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.tlc.disk import FULL, LARGER_DISK
 from flows.tlc.errors import TargetUnavailable
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-LARGER_DISK = "Free space there, or set TLC_CACHE_DIR to a folder on a larger disk."
 
 
 @contextmanager

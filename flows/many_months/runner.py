@@ -49,7 +49,7 @@ class MonthRunner:
         if self.run_on != "dask":
             return ThreadPoolTaskRunner(max_workers=self.at_once)
         try:
-            from prefect_dask import DaskTaskRunner  # noqa: PLC0415 - an extra
+            from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise ParameterError(
                 "run_on='dask' needs prefect-dask: in the checkout, pip install -e '.[dask]'."

@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from flows.extract.cached_file import open_cached
 from flows.extract.download.verify import verify_file
+from flows.extract.read.cached_file import open_cached
 from flows.extract.read.trip_file import RaggedLine, TripFile, open_trip_file
 from flows.preview.profile import ColumnProfile, Profile
 from flows.tlc.errors import SourceUnavailable, TooManyBadRows, TripLoadError

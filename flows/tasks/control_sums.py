@@ -9,7 +9,7 @@ import httpx
 
 from blocks.settings import Settings
 from flows.decide.reconcile.observed import MonthAtSource
-from flows.extract.download.download import SourceFile, cached_version, find_files
+from flows.extract.download import SourceFile, cached_version, find_files
 from flows.extract.read.parquet_footer import read_footer
 from flows.load.lake.totals import LakeMonth, sum_month
 from flows.load.postgres.totals import sum_months

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from blocks.settings import Settings
 from flows.extract.download.cache import CacheSlot, read_version
-from flows.extract.download.request import plain_url
 from flows.tasks.connect import month_url
 from flows.tasks.month_file import download_month_file, find_month_file
 from flows.tasks.policy import with_month_context
 from flows.tlc.errors import SourceUnavailable
 from flows.tlc.identity import MonthRequest
+from flows.tlc.urls import plain_url
 from flows.ui.progress import tell_progress
 
 

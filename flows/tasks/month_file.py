@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 import httpx
 
 from blocks.settings import Settings
-from flows.extract.cached_file import open_cached
+from flows.extract.download import Downloaded, SourceFile, discard, download, find_file
 from flows.extract.download.cache import disk_errors
-from flows.extract.download.download import Downloaded, SourceFile, discard, download, find_file
 from flows.extract.download.download import cached_version as version_in_cache
 from flows.extract.download.transfer import Progress
+from flows.extract.read.cached_file import open_cached
 from flows.extract.read.trip_file import TripFile
 from flows.tasks.connect import http_client, month_url, source_block
 from flows.tasks.policy import with_month_context
@@ -63,7 +63,7 @@ class DownloadedMonth(FoundMonth):
                 yield
             except NotTripFile:
                 with suppress(OSError):  # the file's error is the one to tell
-                    discard(self.downloaded.path)
+                    discard(self.downloaded.path, self.downloaded.etag)
                 raise
 
 
@@ -128,7 +128,7 @@ def opened(file: SourceFile, downloaded: Downloaded) -> Iterator[tuple[TripFile,
 
 def _download_again(file: SourceFile, bytes_read: int) -> Downloaded:
     """The version that the source has now; ``bytes_read`` for this file so far count too."""
-    asked_at = datetime.now(UTC)
+    checked_at = datetime.now(UTC)
     with http_client() as client:
         now = None
         with suppress(SourceBlocked):  # 403 is also what TLC says of a file that is not there
@@ -140,4 +140,4 @@ def _download_again(file: SourceFile, bytes_read: int) -> Downloaded:
                 url=file.where,
             )
         again = download_to_cache(client, now)
-    return replace(again, bytes_read=bytes_read + again.bytes_read, seen_at=again.seen_at or asked_at)
+    return replace(again, bytes_read=bytes_read + again.bytes_read, rechecked_at=again.rechecked_at or checked_at)

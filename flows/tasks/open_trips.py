@@ -69,7 +69,7 @@ def open_load(month: DownloadedMonth, target: Target, started_at: datetime) -> I
             bytes_read=version.bytes_read,
             flow_run_id=flow_run.get_id(),
             started_at=started_at,
-            seen_at=version.seen_at,
+            rechecked_at=version.rechecked_at,
         )
         yield OpenLoad(load, trips, rejected, version.length, stoppable(bar.update))
     bar.finish()

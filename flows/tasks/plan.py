@@ -9,7 +9,7 @@ from prefect import task
 from blocks.settings import Settings
 from flows.decide.new_months import months_to_ask_for, plans_of_new_months
 from flows.decide.plan import LoadedMonth, LoadedMonths, MonthPlan, SourceVersion, and_followed, plans_of
-from flows.extract.download.download import SourceFile, cached_version, find_files
+from flows.extract.download import SourceFile, cached_version, find_files
 from flows.tasks.connect import http_client, open_lake, open_warehouse, postgres_connected, source_block
 from flows.tasks.policy import RETRY_TRANSIENT, with_context
 from flows.tlc.dataset import Dataset, Source, dataset_info
@@ -25,7 +25,7 @@ def ask_source(dataset: Dataset, source: Source, months: Sequence[Month]) -> dic
     return versions_at_source(dataset, source, months)
 
 
-@task(name="read-ledgers", task_run_name="read what stands of {dataset}", **RETRY_TRANSIENT)
+@task(name="read-ledgers", task_run_name="read the ledgers of {dataset}", **RETRY_TRANSIENT)
 def read_ledgers(dataset: Dataset, targets: Collection[Target] = TARGETS) -> LoadedMonths:
     """The months that each target has loaded, by target and month (YYYY-MM)."""
     return loaded_months(dataset, targets)

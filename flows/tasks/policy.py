@@ -13,7 +13,6 @@ from prefect.flow_engine import FlowRunTimeoutError
 from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
-from flows.extract.download.request import plain_url
 from flows.tlc.errors import (
     PrefectUnavailable,
     SourceUnavailable,
@@ -24,6 +23,7 @@ from flows.tlc.errors import (
     UnexpectedError,
 )
 from flows.tlc.identity import MonthRequest
+from flows.tlc.urls import plain_url
 
 # Errors that a retry may not meet again; everything else fails at once, with what to do in its message.
 _TRANSIENT = (SourceUnavailable, TargetUnavailable, TargetBusy, PrefectUnavailable)

@@ -11,7 +11,7 @@ import pandas  # noqa: F401
 import prefect_sqlalchemy  # noqa: F401
 from prefect import task
 
-from flows.extract.download.download import find_file
+from flows.extract.download import find_file
 from flows.extract.read.zones import read_zones
 from flows.load.postgres import month as postgres
 from flows.load.postgres.zones import add_zones, has_zones

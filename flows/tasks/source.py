@@ -8,12 +8,12 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.extract.download.request import plain_url
 from flows.tasks.connect import month_url
 from flows.tasks.month_file import DownloadedMonth, FoundMonth, download_month_file, find_month_file
 from flows.tasks.policy import RETRY_TRANSIENT
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import LoadReport, Target
+from flows.tlc.urls import plain_url
 from flows.ui.events import emit_month_loaded, materializing
 from flows.ui.report import ProgressBar, best_effort, publish_report
 
@@ -50,7 +50,7 @@ def publish(report: LoadReport, place: str, key: str | None = None) -> None:
     ``key`` names the artifacts of what is no month of a dataset: the homework. If publishing fails, the load stays
     successful.
     """
-    with best_effort("The load is done, but not told of"):
+    with best_effort("The load is done, but not shown in the UI"):
         is_new = report.status == "loaded" and key is None
         publish_task = materializing(_publish, report, **_PUBLISH) if is_new else task(_publish, **_PUBLISH)
         publish_task(report, place, key, is_new)

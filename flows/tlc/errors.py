@@ -3,24 +3,24 @@
 TripLoadError                  a month could not be loaded (carries dataset, month, url)
 ├── ParameterError             the request makes no sense: nothing was downloaded
 ├── SourceError                the source did not deliver
-│   ├── SourceUnavailable      it fails or is out of reach: running again later may do
+│   ├── SourceUnavailable      it fails or is out of reach: running again later may work
 │   ├── SourceBlocked          it refuses this client
 │   ├── SourceChanged          the file kept changing while it was downloaded
-│   └── NotTripFile            what came is not a trip file: an error page, a Git LFS pointer, half a file
+│   └── NotTripFile            the file is no trip file: an error page, a Git LFS pointer, half a file
 ├── SchemaError                the file's columns are not the declared ones
 │   ├── UnknownColumn          a column that no schema file declares
 │   └── MissingColumn          a column that the files of that month have
 ├── TooManyBadRows             more rows than allowed cannot be loaded at all
 ├── CheckFailed                an assertion on the loaded result does not hold
-│   └── MonthsDiffer           places do not have the same of a month: what differs where
+│   └── MonthsDiffer           places do not have the same of a month: which place has what
 ├── MonthsFailed               some months of several could not be loaded: each says why
 ├── TargetError                the target did not take the month
 │   ├── TargetBusy             readers or other loads were in the way
-│   │   └── TargetLocked       for as long as a load waits: only running again later may do
+│   │   └── TargetLocked       for as long as a load waits: only running again later may work
 │   ├── NewerLoad              a load that looked at the source later has put another version of the file in
-│   ├── TargetUnavailable      it is out of reach or out of space: running again later may do
+│   ├── TargetUnavailable      it is out of reach or out of space: running again later may work
 │   └── TargetMismatch         the target's tables are not what this version expects
-├── PrefectUnavailable         Prefect's server did not answer as it should: running again later may do
+├── PrefectUnavailable         Prefect's server did not answer as it should: running again later may work
 └── UnexpectedError            anything else: a library's own error, chained, that nothing here expects
 
 No other exception leaves a flow, but Prefect's own: for runs that are cancelled, paused or out of time, and for
@@ -75,7 +75,7 @@ class SourceError(TripLoadError):
 
 
 class SourceUnavailable(SourceError):
-    """The source fails or is out of reach; running again later may do."""
+    """The source fails or is out of reach; running again later may work."""
 
 
 class SourceBlocked(SourceError):
@@ -111,7 +111,7 @@ class CheckFailed(TripLoadError):
 
 
 class _WithReport(TripLoadError):
-    """``report`` is what the run would have returned: it tells of every month, of the good ones too."""
+    """``report`` is what the run would have returned: it has every month, those that succeeded too."""
 
     def __init__(self, message: str, *, report: object = None, **where: str | None):
         super().__init__(message, **where)
@@ -122,7 +122,7 @@ class _WithReport(TripLoadError):
 
 
 class MonthsDiffer(_WithReport, CheckFailed):
-    """Places do not have the same of a month; the message says which month differs where."""
+    """Places do not have the same of a month; the message says which month differs, and in which place."""
 
 
 class MonthsFailed(_WithReport):
@@ -146,7 +146,7 @@ class NewerLoad(TargetError):
 
 
 class TargetUnavailable(TargetError):
-    """The target is out of reach or out of space; running again later may do."""
+    """The target is out of reach or out of space; running again later may work."""
 
 
 class TargetMismatch(TargetError):
@@ -154,7 +154,7 @@ class TargetMismatch(TargetError):
 
 
 class PrefectUnavailable(TripLoadError):
-    """Prefect's server did not answer as it should; running again later may do."""
+    """Prefect's server did not answer as it should; running again later may work."""
 
 
 class UnexpectedError(TripLoadError):

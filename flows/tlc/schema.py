@@ -136,7 +136,7 @@ def zones() -> Zones:
 
 @cache
 def missing_words() -> tuple[str, ...]:
-    """What stands for a missing value in numbers, times and dates: upper case, the same in every dataset."""
+    """What means a missing value in numbers, times and dates: upper case, the same in every dataset."""
     return tuple(read_toml(_SHARED_FILE)["missing_words"])
 
 

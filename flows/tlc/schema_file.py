@@ -46,7 +46,7 @@ def check_unique(names: Iterable[str], what: str, file: str) -> None:
     """Raise ValueError if ``names`` has one of them twice."""
     for name, times in Counter(names).items():
         if times > 1:
-            raise ValueError(f"{file}: {what} {name!r} stands there {times} times; it can stand there once")
+            raise ValueError(f"{file}: {what} {name!r} is there {times} times; it can be there once")
 
 
 def _read_column(entry: Mapping[str, Any], file: str) -> Column:

@@ -56,8 +56,8 @@ def cast_values(values: Values, column: Column) -> Fitted:
     if not is_text(values.type):
         return _FIT_TYPED[column.type](values, column)
     texts = Texts.of(values)
-    fitted, unfit = _fit_texts(texts, column)
-    return fitted, sorted(texts.undecodable + unfit)
+    fitted, uncastable = _fit_texts(texts, column)
+    return fitted, sorted(texts.undecodable + uncastable)
 
 
 def _plain(values: Values) -> Values:
@@ -129,8 +129,8 @@ def _fit_numbers(values: Values, column: Column) -> Fitted:
     try:
         return values.cast(column.arrow), infinite
     except _UNFIT:
-        fitted, unfit = fit_each(values, column)
-        return fitted, sorted(infinite + unfit)
+        fitted, uncastable = fit_each(values, column)
+        return fitted, sorted(infinite + uncastable)
 
 
 def _finite(values: Values) -> Fitted:
@@ -169,10 +169,11 @@ def _are_within_years(times: Values, unit: int) -> bool:
 
 def _fit_dates(values: Values, column: Column) -> Fitted:
     """Dates, and times that are midnights, in a date's column."""
-    times, unfit = _fit_times(values, replace(column, type="timestamp"))
+    times, uncastable = _fit_times(values, replace(column, type="timestamp"))
     days = times.cast(pa.date32(), safe=False)
     later = pc.fill_null(pc.not_equal(days.cast(times.type), times), False)
-    return pc.if_else(later, pa.scalar(None, days.type), days), sorted(unfit + pc.indices_nonzero(later).to_pylist())
+    uncastable = sorted(uncastable + pc.indices_nonzero(later).to_pylist())
+    return pc.if_else(later, pa.scalar(None, days.type), days), uncastable
 
 
 def _fit_written(values: Values, column: Column) -> Fitted:

@@ -28,7 +28,7 @@ from flows.transform.columns import (
     united,
     unknown_columns,
 )
-from flows.transform.faults import Unfit
+from flows.transform.faults import Uncastable
 from flows.transform.rejected import plain_value
 
 __all__ = ["Conformed", "Conformer", "keeping", "kept_name", "plan_conform", "plan_file"]
@@ -39,12 +39,12 @@ class Conformed:
     """A conformed batch, row for row that of the raw one, and the rows in it that cannot be loaded.
 
     ``unloadable`` has position → (rule, detail). In ``trips`` a value that does not fit is null.
-    ``unfit`` are the values that do not fit, by column; ``missing`` the rows without one, by required column.
+    ``uncastable`` are the values that do not fit, by column; ``missing`` the rows without one, by required column.
     """
 
     trips: pa.RecordBatch
     unloadable: dict[int, tuple[str, str | None]]
-    unfit: list[Unfit] = field(default_factory=list)
+    uncastable: list[Uncastable] = field(default_factory=list)
     missing: Counter[str] = field(default_factory=Counter)
 
 
@@ -70,7 +70,7 @@ class Conformer:
         for place in self.nameless:
             check_nameless(raw, place, self.schema)
         unloadable: dict[int, tuple[str, str | None]] = {}
-        found: list[Unfit] = []
+        found: list[Uncastable] = []
         missing: Counter[str] = Counter()
         arrays = []
         for column, position in zip(self.schema.columns, self.positions, strict=True):
@@ -161,17 +161,17 @@ def _fit(
     position: int,
     column: Column,
     unloadable: dict[int, tuple[str, str | None]],
-    found: list[Unfit],
+    found: list[Uncastable],
 ) -> pa.Array[Any]:
     """The raw column in the type of ``column``; values that do not fit go to ``unloadable``, by row, and ``found``."""
     values = raw.column(position)
     fitted, rows = cast_values(values, column)
     if rows:
-        unfit = Unfit(column, values.type)
-        found.append(unfit)
+        uncastable = Uncastable(column, values.type)
+        found.append(uncastable)
     for row in rows:
         value = plain_value(values[row])
-        unfit.add(value)
+        uncastable.add(value)
         unloadable.setdefault(row, (UNFIT_VALUE, f"{column.name}: {value!r} is no {column.type}"))
     return fitted
 

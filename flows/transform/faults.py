@@ -19,7 +19,7 @@ from flows.tlc.dataset import Dataset
 
 _VALUES = 2
 _COLUMNS = 3
-# So many columns with unfit values at once are no matter of each column.
+# So many columns with uncastable values at once are no matter of each column.
 _SHIFTED = 4
 # What a column's values have to be, in words.
 EXPECTED: dict[TypeName, str] = {
@@ -52,7 +52,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.A
 
 
 @dataclass
-class Unfit:
+class Uncastable:
     """The values of one column that do not fit it: how many, the first two as the file has them, and its type there."""
 
     column: Column
@@ -83,16 +83,16 @@ class Unfit:
 class Faults:
     """All faults of a file so far."""
 
-    unfit: dict[str, Unfit] = field(default_factory=dict)
+    uncastable: dict[str, Uncastable] = field(default_factory=dict)
     missing: Counter[str] = field(default_factory=Counter)
     bad_lines: int = 0
     lines: list[str] = field(default_factory=list)
 
-    def add(self, unfit: Iterable[Unfit], missing: Counter[str]) -> None:
+    def add(self, uncastable: Iterable[Uncastable], missing: Counter[str]) -> None:
         """Those of one more batch."""
         self.missing += missing
-        for found in unfit:
-            known = self.unfit.setdefault(found.column.name, Unfit(found.column, found.kind))
+        for found in uncastable:
+            known = self.uncastable.setdefault(found.column.name, Uncastable(found.column, found.kind))
             known.rows += found.rows
             known.values = (known.values + [one for one in found.values if one not in known.values])[:_VALUES]
 
@@ -105,8 +105,8 @@ class Faults:
 
     def sentence(self) -> str:
         """The worst columns and lines, with values."""
-        worst = sorted(self.unfit.values(), key=lambda unfit: -unfit.rows)
-        parts = [str(unfit) for unfit in worst[:_COLUMNS]]
+        worst = sorted(self.uncastable.values(), key=lambda uncastable: -uncastable.rows)
+        parts = [str(uncastable) for uncastable in worst[:_COLUMNS]]
         if len(worst) > _COLUMNS:
             parts.append(f"so have {len(worst) - _COLUMNS} more columns")
         parts += [f"{name} has no value in {rows:,} rows" for name, rows in self.missing.items()]
@@ -116,8 +116,8 @@ class Faults:
 
     def remedy(self, dataset: Dataset) -> str:
         """What to do about it."""
-        coded = next((unfit.column for unfit in self.unfit.values() if unfit.column.text_codes), None)
-        if len(self.unfit) >= _SHIFTED:
+        coded = next((each.column for each in self.uncastable.values() if each.column.text_codes), None)
+        if len(self.uncastable) >= _SHIFTED:
             return "Look at the file's first lines: its columns may have shifted."
         if coded:
             return (

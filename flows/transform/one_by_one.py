@@ -21,14 +21,14 @@ def fit_each(values: pa.Array[Any], column: Column) -> tuple[pa.Array[Any], list
     """Numbers in a number's column, or texts without blanks around them in any; else as ``cast_values``."""
     convert = _CONVERTERS[column.type]
     fitted: list[Any] = []
-    unfit: list[int] = []
+    uncastable: list[int] = []
     for position, value in enumerate(values.to_pylist()):
         try:
             fitted.append(None if value is None else convert(value))
         except ValueError:
             fitted.append(None)
-            unfit.append(position)
-    return pa.array(fitted, column.arrow), unfit
+            uncastable.append(position)
+    return pa.array(fitted, column.arrow), uncastable
 
 
 def _to_float(value: str | float) -> float:

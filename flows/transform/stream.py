@@ -93,7 +93,7 @@ class TripStream:
         first_row = self.counts.rows_read + 1
         self.counts.rows_read += raw.num_rows
         conformed = self.conformer.conform(raw)
-        self._faults.add(conformed.unfit, conformed.missing)
+        self._faults.add(conformed.uncastable, conformed.missing)
         rejected = dict(conformed.unloadable)
         broken: list[tuple[str, Any]] = []
         for check in checks:

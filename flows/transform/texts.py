@@ -46,7 +46,7 @@ class Texts:
         return cls(texts, letters, undecodable)
 
     def replaced(self, replacements: Mapping[str, Any]) -> pa.StringArray:
-        """Texts that stand in ``replacements`` (upper case, without blanks around them) by what stands for them."""
+        """Texts in ``replacements`` (upper case, without blanks around them) by their replacement."""
         if not replacements or not self._may_have(replacements):
             return self.values
         keys = pa.array(list(replacements), pa.string())

@@ -15,7 +15,7 @@ from flows.ui.report import artifact_key, best_effort
 
 
 def publish_days(report: LoadReport, rows_by_day: Mapping[date, int], key: str | None = None) -> None:
-    """An image of the loaded rows by pickup date, where something was loaded; ``key`` names the load's artifacts."""
+    """An image of the loaded rows by pickup date, if any was loaded; ``key`` names the load's artifacts."""
     if report.status != "loaded" or not any(rows_by_day.values()):
         return
     with best_effort("The month is loaded, its picture is not there"):

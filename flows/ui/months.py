@@ -1,4 +1,4 @@
-"""What a plan, a month in several targets, and a backfill leave in the UI."""
+"""The artifacts of a plan, of a month in several targets, and of a backfill."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plan_rows(plans: Sequence[MonthPlan]) -> list[dict[str, Any]]:
 
 
 def plan_sentence(plans: Sequence[MonthPlan]) -> str:
-    """What the plan comes to."""
+    """The plan in one sentence."""
     work = [plan for plan in plans if plan.to_load]
     size = sum(plan.bytes or 0 for plan in work)
     rows = sum(plan.rows or 0 for plan in work)
@@ -46,7 +46,7 @@ def plan_sentence(plans: Sequence[MonthPlan]) -> str:
 
 
 def _left_as(plan: MonthPlan) -> str:
-    """Why a month is no work: the reason that somebody could do something about counts most."""
+    """Why a month is not loaded; a reason that can be acted on comes first."""
     return next((why for why in ("not_in_lake", "not_published") if why in plan.actions.values()), "unchanged")
 
 
@@ -65,8 +65,8 @@ def outcome_rows(months: Sequence[MonthOutcome]) -> list[dict[str, Any]]:
 
 @task(name="publish-plan", task_run_name="publish the plan", cache_policy=NO_CACHE, persist_result=False)
 def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
-    """The plan as a table artifact, what it comes to as its description."""
-    with best_effort("The plan is made, its table is not there"):
+    """The plan as a table artifact, its sentence as its description."""
+    with best_effort("The plan is made, but not shown in the UI"):
         create_table_artifact(table=plan_rows(plans), key=f"{key}-plan", description=plan_sentence(plans))
 
 
@@ -78,7 +78,7 @@ def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
 )
 def publish_month(outcome: MonthOutcome) -> None:
     """One month in several targets, as a small table; the legs' own artifacts have the details."""
-    with best_effort("What became of the month is not shown"):
+    with best_effort("The month's outcome is not shown in the UI"):
         create_markdown_artifact(
             markdown="\n".join(
                 [
@@ -97,19 +97,19 @@ def publish_month(outcome: MonthOutcome) -> None:
 @task(name="publish-backfill", task_run_name="publish the backfill", cache_policy=NO_CACHE, persist_result=False)
 def publish_backfill(report: BackfillReport, key: str) -> None:
     """Every month and its outcome as a table artifact, the sums as its description."""
-    with best_effort("What became of the months is not shown"):
+    with best_effort("The months' outcomes are not shown in the UI"):
         create_table_artifact(table=outcome_rows(report.months), key=key, description=backfill_sentence(report))
 
 
 @task(name="publish-sync", task_run_name="publish what is new", cache_policy=NO_CACHE, persist_result=False)
 def publish_sync(report: SyncReport, key: str) -> None:
     """Every month that was looked at, as a table artifact; what is new, and what is not out yet, as its description."""
-    with best_effort("What became of the months is not shown"):
+    with best_effort("The months' outcomes are not shown in the UI"):
         create_table_artifact(table=outcome_rows(report.months), key=key, description=sync_sentence(report))
 
 
 def sync_sentence(report: SyncReport) -> str:
-    """What a look at the source came to."""
+    """A sync in one sentence."""
     waiting = ", ".join(f"{dataset} {month}" for dataset, month in report.not_out_yet.items())
     failed = ", ".join(f"{month.dataset} {month.month}" for month in report.failed)
     return (
@@ -121,7 +121,7 @@ def sync_sentence(report: SyncReport) -> str:
 
 
 def backfill_sentence(report: BackfillReport) -> str:
-    """What a backfill came to."""
+    """A backfill in one sentence."""
     counts = {
         status: len(report.months_of(status))
         for status in ("loaded", "unchanged", "not_published", "skipped", "failed")

@@ -1,4 +1,4 @@
-"""What a reconciliation leaves in the UI, and tells other systems where something differs."""
+"""The artifacts of a reconciliation, and what it tells other systems if something differs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from flows.ui.report import best_effort
 
 @task(name="publish-reconciliation", cache_policy=NO_CACHE, persist_result=False)
 def publish_reconciliation(report: ReconcileReport) -> None:
-    """A table with a row a month and a summary in words; an event where anything differs."""
+    """A table with a row a month and a summary in words; an event if anything differs."""
     key = f"reconcile-{report.dataset}"
-    with best_effort("What was compared is not shown"):
+    with best_effort("The comparison is not shown in the UI"):
         create_table_artifact(
             table=comparison_rows(report), key=f"{key}-months", description=f"{report.dataset}: {report.sentence}"
         )
@@ -65,7 +65,7 @@ def _row(month: MonthComparison, targets: list[Target]) -> dict[str, Any]:
 
 
 def _rows_in(target: Target, places: Mapping[str, Totals | None]) -> str:
-    """The rows of a target; of the lake's layouts where they are not the same."""
+    """The rows of a target; of each of the lake's layouts if they differ."""
     counts = [totals.rows if totals else None for name, totals in places.items() if name.split()[0] == target]
     return " / ".join(dict.fromkeys("none" if rows is None else f"{rows:,}" for rows in counts))
 

@@ -64,7 +64,7 @@ def test_homework_fails_on_an_unknown_vendor_and_keeps_the_table(environment: Pa
 
 
 def test_month_that_stands_twice_is_refused(environment: Path, database) -> None:
-    with pytest.raises(Exception, match="a month stands twice"):
+    with pytest.raises(Exception, match="a month is given twice"):
         green_taxi_etl(months=["2020-12", "2020-12"])
 
 

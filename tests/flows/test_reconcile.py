@@ -108,7 +108,7 @@ def test_a_row_deleted_by_hand_is_named(load: Callable, database) -> None:
         "returning 1"
     )
     sentence = failure()
-    assert sentence.startswith("green: 1 of 1 months differs: 2020-12: postgres has 83,129 rows, where its own ledger")
+    assert sentence.startswith("green: 1 of 1 months differs: 2020-12: postgres has 83,129 rows, but its own ledger")
     assert "postgres has sum of totals" in sentence
     assert "gcs has" not in sentence
     assert "bigquery has" not in sentence
@@ -168,7 +168,7 @@ def test_a_republished_month_is_no_mystery(load: Callable, site, tlc: Path) -> N
     sentence = failure()
     assert sentence.count("the source has published the month again since") == 3
     assert "with 64,215 rows, not 83,130" in sentence
-    assert "where the source's file has" not in sentence
+    assert "but the source's file has" not in sentence
     assert sentence.endswith("Run backfill for them with targets=['postgres', 'gcs', 'bigquery'], and reconcile again.")
     assert "published the month again" in failure(check_source="sums")
 
@@ -203,8 +203,8 @@ def test_rows_that_no_load_tells_of_and_loads_without_rows(load: Callable, datab
     with duckdb.connect(places / "warehouse.duckdb") as connection:
         connection.execute("delete from tlc.loads")
     sentence = failure(targets=["postgres", "gcs", "bigquery"])
-    assert "postgres has 0 rows, where its own ledger says 83,130" in sentence
-    assert "bigquery has 83,130 rows that no load tells of" in sentence
+    assert "postgres has 0 rows, but its own ledger says 83,130" in sentence
+    assert "bigquery has 83,130 rows without a load in its ledger" in sentence
 
 
 def test_a_month_loaded_meanwhile_is_looked_at_again(load: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,5 +47,5 @@ def test_a_bucket_and_bigquery_are_compared(cloud: tuple[GcsWire, BigQueryStandI
     with pytest.raises(CheckFailed) as caught:
         reconcile(dataset="green")
     assert f"gs://lake/{NAME} was written anew since: generation" in str(caught.value)
-    assert "bigquery has 0 rows, where its own ledger says 83,130" in str(caught.value)
+    assert "bigquery has 0 rows, but its own ledger says 83,130" in str(caught.value)
     assert "targets=['gcs', 'bigquery'] and force=True" in str(caught.value)

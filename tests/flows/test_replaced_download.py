@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from flows.extract.download.download import Downloaded, discard
+from flows.extract.download import Downloaded, discard
 from flows.tasks.green_taxi import write_green_taxi_to_lake
 from flows.tasks.lake import load_into_lake
 from flows.tasks.month_file import DownloadedMonth

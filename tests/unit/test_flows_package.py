@@ -23,7 +23,7 @@ SPARED = {
     },
     "prefect, pyarrow.parquet": {
         "flows.tasks.plan": TARGETS | FRAMES,  # plan
-        "flows.cli.standing": TARGETS | FRAMES,  # status
+        "flows.cli.compared": TARGETS | FRAMES,  # status
         "flows.api_to_gcs": TARGETS | {"psycopg2"},
         "flows.gcs_to_bigquery": TARGETS | FRAMES | {"psycopg2"},
     },

@@ -19,11 +19,10 @@ READ = {"flows.extract.read", "flows.transform", "flows.tlc"}
 MAY_IMPORT: dict[str, set[str]] = {
     "flows.tlc": set(),
     "flows.decide": {"flows.tlc"},
-    "flows.extract": {"flows.extract.download", "flows.extract.read", "flows.tlc"},
     "flows.extract.download": {"flows.tlc"},
     "flows.extract.read": {"flows.extract.download", "flows.tlc"},
     "flows.transform": {"flows.extract.read", "flows.tlc"},
-    "flows.preview": {"flows.extract", "flows.extract.download", "flows.ui", *READ},
+    "flows.preview": {"flows.extract.download", "flows.ui", *READ},
     "flows.load": {"flows.decide", *READ},
     "flows.load.postgres": {"flows.load", "flows.decide", *READ},
     "flows.load.parquet": {"flows.load", *READ},
@@ -34,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows.ui": {"flows.decide", "flows.tlc", "blocks"},
     "flows.tasks": {
         "flows.load", "flows.load.postgres", "flows.load.lake", "flows.load.warehouse", "flows.load.bigquery",
-        "flows.load.duckdb", "flows.extract", "flows.extract.download", *READ, "flows.decide", "flows.ui", "blocks",
+        "flows.load.duckdb", "flows.extract.download", *READ, "flows.decide", "flows.ui", "blocks",
     },
     "flows.parameters": {"flows.tlc", "flows.decide"},
     "flows.many_months": {*LEGS, "flows.tasks", "flows.ui", "flows.decide", "flows.parameters", "flows.tlc", "blocks"},

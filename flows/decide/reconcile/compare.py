@@ -20,7 +20,7 @@ def compare_month(
     """Compare the places with their ledgers, with the source, and with each other.
 
     ``places`` has each target at least once, ``sources`` what each source has that was asked. A month that no place
-    has is a difference only where a source has published it.
+    has is a difference only if a source has published it.
     """
     filled = [_with_nothing_counted(place) for place in places]
     reference = _reference(filled, sources)
@@ -71,12 +71,14 @@ def _missing(
 
 def _from_ledger(place: MonthInTarget) -> Iterator[Difference]:
     if place.load is None and place.totals:
-        yield _difference("differs", place, f"{place.name} has {place.totals.rows:,} rows that no load tells of")
+        yield _difference(
+            "differs", place, f"{place.name} has {place.totals.rows:,} rows that are in no load of its ledger"
+        )
     elif place.load and _rows(place) != place.load.rows_loaded:
         yield _difference(
             "differs",
             place,
-            f"{place.name} has {_rows(place):,} rows, where its own ledger says {place.load.rows_loaded:,}",
+            f"{place.name} has {_rows(place):,} rows, but its own ledger says {place.load.rows_loaded:,}",
         )
     elif place.load and not place.load.rows_loaded:
         read = f"{place.load.rows_read:,} read" if place.load.rows_read else "none in the file"
@@ -107,7 +109,7 @@ def _from_source(place: MonthInTarget, sources: Mapping[Source, MonthAtSource]) 
         yield _difference(
             "differs",
             place,
-            f"{place.target} has {place.load.rows_loaded:,} rows and {place.load.rows_rejected:,} rejected ones, where "
+            f"{place.target} has {place.load.rows_loaded:,} rows and {place.load.rows_rejected:,} rejected ones, but "
             f"the source's file has {source.raw.rows:,}",
         )
     # A rejected row may be the first or the last: then the file's own times say nothing of the loaded ones.
@@ -124,17 +126,17 @@ def _from_reference(place: MonthInTarget, reference: MonthInTarget) -> Iterator[
         yield from _in_sums(place, reference.totals, reference.name)
 
 
-def _in_sums(place: MonthInTarget, expected: Totals, where: str) -> Iterator[Difference]:
-    assert place.totals is not None, "compared only where there are totals"
+def _in_sums(place: MonthInTarget, expected: Totals, of: str) -> Iterator[Difference]:
+    assert place.totals is not None, "compared only if there are totals"
     differing = differences(place.totals, expected)
     told = place.load is not None and place.totals.rows != place.load.rows_loaded
     sentence = in_one_sentence(differing, but=["rows"] if told else [])
     if sentence:
-        yield _difference("differs", place, f"{place.name} has {sentence} as {where}")
+        yield _difference("differs", place, f"{place.name} has {sentence} as {of}")
 
 
 def _loaded_otherwise(load: LoadReport, other: LoadReport) -> str:
-    """How two loads differ in what they were made of, so that their rows may, too; empty where they do not."""
+    """How two loads differ in what they were made of, so that their rows may differ too; empty if they do not."""
     if source_of(load) != source_of(other):
         return f"from {source_of(load)}, not from {source_of(other)} as"
     if None not in (load.source_etag, other.source_etag) and load.source_etag != other.source_etag:
@@ -146,7 +148,7 @@ def _loaded_otherwise(load: LoadReport, other: LoadReport) -> str:
 
 
 def _reference(places: Sequence[MonthInTarget], sources: Mapping[Source, MonthAtSource]) -> MonthInTarget | None:
-    """The place that the others are compared with: up to date, true to its ledger, and of the opinion of most."""
+    """The place that the others are compared with: up to date, as its ledger says, and equal to most others."""
     able = [place for place in places if place.totals is not None]
 
     def worth(place: MonthInTarget) -> tuple[bool, bool, int]:

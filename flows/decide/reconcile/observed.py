@@ -19,7 +19,7 @@ CheckSource = Literal["rows", "sums", "none"]
 
 @dataclass(frozen=True)
 class MonthInTarget:
-    """What one place has of a month. ``load`` is the last one in its ledger, ``totals`` what its rows come to.
+    """What one place has of a month. ``load`` is the last one in its ledger, ``totals`` what its rows add up to.
 
     ``name`` is the target's, with the layout in the lake; ``damage`` says why there are no totals, in sentences.
     """
@@ -39,8 +39,8 @@ class MonthInTarget:
 class MonthAtSource:
     """What a source has of a month now; all but ``published`` as far as it was asked.
 
-    ``identity`` names the file's version, ``raw`` has its rows and pickups, ``conformed`` what loading it comes to, by
-    the rules that drop rows. ``trouble`` says why the file could not be looked at, in a sentence.
+    ``identity`` names the file's version, ``raw`` has its rows and pickups, ``conformed`` the sums of its conformed
+    rows, by the rules that drop rows. ``trouble`` says why the file could not be looked at, in a sentence.
     """
 
     published: bool

@@ -11,7 +11,7 @@ from flows.tlc.report import Target
 from flows.tlc.totals import Totals
 
 Kind = Literal["missing", "damaged", "republished", "differs", "empty"]
-# Months that are told of one by one in the sentence of a failed run; its table has all.
+# Months that the sentence of a failed run names one by one; its table has all.
 _TOLD = 3
 
 
@@ -28,8 +28,8 @@ class MonthComparison(BaseModel):
     """One month in all of its places."""
 
     month: str = Field(description="The file's month, YYYY-MM")
-    source_rows: int | None = Field(None, description="Rows of the source's file; None where that was not asked")
-    places: dict[str, Totals | None] = Field(description="What each place has; None where it has nothing to add up")
+    source_rows: int | None = Field(None, description="Rows of the source's file; None if that was not asked")
+    places: dict[str, Totals | None] = Field(description="What each place has; None if it has nothing to add up")
     reference: Totals | None = Field(None, description="What the places were compared with")
     differences: list[Difference] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list, description="What is worth knowing, and no difference")
@@ -44,7 +44,7 @@ class ReconcileReport(BaseModel):
     """What ``reconcile`` compared, and what it found."""
 
     dataset: str
-    start_month: str | None = Field(description="First month compared; None where nothing is loaded")
+    start_month: str | None = Field(description="First month compared; None if nothing is loaded")
     end_month: str | None
     targets: list[Target]
     check_source: str
@@ -58,7 +58,7 @@ class ReconcileReport(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """Which months differ where, and what to do; or that they are equal."""
+        """Which months differ, in which targets, and what to do; or that they are equal."""
         differing, places = self.differing, ", ".join(self.targets)
         if not self.months:
             return "Nothing is loaded, so there is nothing to compare."

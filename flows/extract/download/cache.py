@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -26,12 +25,11 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock, Timeout
 
 from flows.extract.download.find import SourceFile
-from flows.extract.download.request import plain_url
+from flows.tlc.disk import FULL, LARGER_DISK
 from flows.tlc.errors import TargetUnavailable
+from flows.tlc.urls import plain_url
 
 SPARE_SECONDS = 600.0
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-LARGER_DISK = "Free space there, or set TLC_CACHE_DIR to a folder on a larger disk."
 
 logger = logging.getLogger(__name__)
 
@@ -134,11 +132,16 @@ def write_version(path: Path, version: Version) -> None:
     unfinished.replace(note_path(path))
 
 
-def discard(path: Path) -> None:
-    """Forget a downloaded file that turned out to be unreadable, so that the next download fetches it anew."""
+def discard(path: Path, identity: str) -> None:
+    """Remove a downloaded file that turned out to be unreadable, so that the next download fetches it again.
+
+    If another version has replaced it meanwhile, that stays.
+    """
     slot = CacheSlot(path)
     with slot.lock():
-        slot.remove()
+        kept = read_version(path)
+        if kept is None or kept.identity == identity:
+            slot.remove()
 
 
 def prune(cache_dir: Path, keep_bytes: int, *, spare_seconds: float = SPARE_SECONDS) -> int:
@@ -186,7 +189,7 @@ def disk_errors(path: Path, url: str) -> Iterator[None]:
         where, folder = plain_url(url), path.parent.parent
         advice = LARGER_DISK if error.errno in FULL else "Set TLC_CACHE_DIR to a folder that this user may write to."
         raise TargetUnavailable(
-            f"{where} cannot be written to the download cache {folder}: {error.strerror or error}. {advice}", url=where
+            f"{where} cannot be kept in the download cache {folder}: {error.strerror or error}. {advice}", url=where
         ) from error
 
 

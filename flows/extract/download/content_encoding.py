@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 from flows.extract.download.find import SourceFile
 from flows.extract.download.part import Part
-from flows.extract.download.request import plain_url
 from flows.extract.download.transfer import too_long
 from flows.extract.download.verify import find_problem
 from flows.tlc.errors import NotTripFile
+from flows.tlc.urls import plain_url
 
 _CHUNK_BYTES = 256 * 1024
 _PIECE_BYTES = 1 << 20

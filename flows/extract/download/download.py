@@ -12,27 +12,15 @@ from pathlib import Path
 
 import httpx
 
-from flows.extract.download.cache import CacheSlot, Version, discard, disk_errors, make_room, prune
+from flows.extract.download.cache import CacheSlot, Version, disk_errors, make_room
 from flows.extract.download.content_encoding import undo_encoding
-from flows.extract.download.find import SourceFile, find_file, find_files
+from flows.extract.download.find import SourceFile
 from flows.extract.download.part import Part
-from flows.extract.download.request import plain_url
 from flows.extract.download.retry import RetryPolicy
 from flows.extract.download.transfer import MAX_BYTES, Progress, Transfer, too_long
 from flows.extract.download.verify import verify_file
 from flows.tlc.errors import NotTripFile
-
-__all__ = [
-    "Downloaded",
-    "RetryPolicy",
-    "SourceFile",
-    "cached_version",
-    "discard",
-    "download",
-    "find_file",
-    "find_files",
-    "prune",
-]
+from flows.tlc.urls import plain_url
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +31,14 @@ class Downloaded:
 
     ``etag`` names its content: the server's ETag as sent, or ``<length>-<sha256>`` if the server gives none.
     ``bytes_read`` is what came over the network in this call, repeats included; 0 if the cache had the file.
-    ``seen_at`` is when the source was asked for this version, if it is not surely the one that was asked for.
+    ``rechecked_at`` is when the source was asked for this version, if it is not surely the one that was asked for.
     """
 
     path: Path
     etag: str
     bytes_read: int
     length: int
-    seen_at: datetime | None = None
+    rechecked_at: datetime | None = None
 
 
 def download(
@@ -60,7 +48,7 @@ def download(
     *,
     keep_bytes: int,
     on_progress: Progress | None = None,
-    patience: RetryPolicy | None = None,
+    retry_policy: RetryPolicy | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Downloaded:
     """The file, from the cache if that has this version, else from the source: whole and verified.
@@ -73,7 +61,7 @@ def download(
     Raises SourceUnavailable, SourceBlocked, SourceChanged, NotTripFile, SourceError for a file of more than
     ``max_bytes``, or TargetUnavailable for the cache's disk.
     """
-    patience = patience or RetryPolicy()
+    retry_policy = retry_policy or RetryPolicy()
     slot = CacheSlot.of(cache_dir, file.url)
     with ExitStack() as held:
         with disk_errors(slot.path, file.url):
@@ -84,14 +72,15 @@ def download(
         part = Part(slot, file)
         if (file.length or 0) > max_bytes:
             raise too_long(file.where, max_bytes)
-        make_room(cache_dir, max((file.length or 0) - part.size, 0), keep_bytes, file.url)
-        transfer = Transfer(client, file, part, patience, on_progress, max_bytes)
-        version = _bring_whole(transfer, slot, patience, max_bytes)
+        with disk_errors(slot.path, file.url):
+            make_room(cache_dir, max((file.length or 0) - part.size, 0), keep_bytes, file.url)
+        transfer = Transfer(client, file, part, retry_policy, on_progress, max_bytes)
+        version = _bring_whole(transfer, slot, retry_policy, max_bytes)
         with disk_errors(slot.path, file.url):
             identity = version.etag or _length_and_checksum(slot.part)
             slot.keep(Version(version, identity, part.size if part.size != version.length else None))
-        seen_at = None if version.is_same_version(file) else transfer.asked_at
-        return Downloaded(slot.path, identity, transfer.bytes_read, part.size, seen_at)
+        rechecked_at = None if version.is_same_version(file) else transfer.source_checked_at
+        return Downloaded(slot.path, identity, transfer.bytes_read, part.size, rechecked_at)
 
 
 def cached_version(file: SourceFile, cache_dir: Path) -> str | None:
@@ -107,9 +96,9 @@ def cached_version(file: SourceFile, cache_dir: Path) -> str | None:
         return slot.identity_of(file)
 
 
-def _bring_whole(transfer: Transfer, slot: CacheSlot, patience: RetryPolicy, max_bytes: int) -> SourceFile:
+def _bring_whole(transfer: Transfer, slot: CacheSlot, retry_policy: RetryPolicy, max_bytes: int) -> SourceFile:
     """Download and verify; what came whole but wrong is downloaded from zero a few times before that is an error."""
-    for starts_left in reversed(range(patience.fresh_starts + 1)):
+    for starts_left in reversed(range(retry_policy.fresh_starts + 1)):
         try:
             version = transfer.run()
             undo_encoding(transfer.part, slot.path.name, version, max_bytes)
@@ -119,7 +108,7 @@ def _bring_whole(transfer: Transfer, slot: CacheSlot, patience: RetryPolicy, max
             if not starts_left:
                 raise
             logger.warning("%s Downloading it again from the start.", wrong.message)
-            time.sleep(patience.wait_after(1))
+            time.sleep(retry_policy.wait_after(1))
         else:
             return version
     raise AssertionError("a range of at least one start ends by return or raise")

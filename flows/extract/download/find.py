@@ -11,9 +11,10 @@ from typing import Self
 
 import httpx
 
-from flows.extract.download.request import UNBLOCK, open_response, plain_url, refusal
+from flows.extract.download.request import UNBLOCK, open_response, refusal
 from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
 from flows.tlc.errors import SourceBlocked, SourceError
+from flows.tlc.urls import plain_url
 
 FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
@@ -93,15 +94,15 @@ class _Probe:
 
 
 def find_file(
-    client: httpx.Client, url: str, probe_url: str, *, patience: RetryPolicy | None = None
+    client: httpx.Client, url: str, probe_url: str, *, retry_policy: RetryPolicy | None = None
 ) -> SourceFile | None:
     """The file at ``url`` as the source describes it now; None if the source has not published it.
 
     404 is "not published". So is 403 (TLC's way of saying it), but only if ``probe_url``, a file that surely exists,
     is served. Raises SourceBlocked if that is refused too, SourceUnavailable if the source keeps failing.
     """
-    patience = patience or RetryPolicy()
-    return _find(client, url, patience, probe_url, lambda: _probe(client, probe_url, patience))
+    retry_policy = retry_policy or RetryPolicy()
+    return _find(client, url, retry_policy, probe_url, lambda: _probe(client, probe_url, retry_policy))
 
 
 def find_files(
@@ -110,21 +111,21 @@ def find_files(
     probe_url: str,
     *,
     at_once: int = AT_ONCE,
-    patience: RetryPolicy | None = None,
+    retry_policy: RetryPolicy | None = None,
 ) -> list[SourceFile | None]:
     """What ``find_file`` says of each URL, with few requests at a time and the known file asked for once at most."""
-    patience = patience or RetryPolicy()
+    retry_policy = retry_policy or RetryPolicy()
     lock = threading.Lock()
     answers: list[_Probe] = []
 
     def known() -> _Probe:
         with lock:
             if not answers:
-                answers.append(_probe(client, probe_url, patience))
+                answers.append(_probe(client, probe_url, retry_policy))
             return answers[0]
 
     with ThreadPoolExecutor(at_once, "find") as pool:
-        found = [pool.submit(_find, client, url, patience, probe_url, known) for url in urls]
+        found = [pool.submit(_find, client, url, retry_policy, probe_url, known) for url in urls]
         try:
             return [each.result() for each in found]
         except BaseException:
@@ -133,9 +134,9 @@ def find_files(
 
 
 def _find(
-    client: httpx.Client, url: str, patience: RetryPolicy, probe_url: str, ask_for_known: Callable[[], _Probe]
+    client: httpx.Client, url: str, retry_policy: RetryPolicy, probe_url: str, ask_for_known: Callable[[], _Probe]
 ) -> SourceFile | None:
-    seen = _probe(client, url, patience)
+    seen = _probe(client, url, retry_policy)
     if seen.file is not None:
         return seen.file
     if seen.status in ABSENT:
@@ -154,25 +155,25 @@ def _find(
     )
 
 
-def _probe(client: httpx.Client, url: str, patience: RetryPolicy) -> _Probe:
-    attempts = Attempts(plain_url(url), patience)
+def _probe(client: httpx.Client, url: str, retry_policy: RetryPolicy) -> _Probe:
+    attempts = Attempts(plain_url(url), retry_policy)
     while True:
         try:
-            seen = _ask(client, "HEAD", url, patience)
+            seen = _ask(client, "HEAD", url, retry_policy)
             # A signed URL is signed for one method, and some servers know no HEAD: ask for one byte instead.
             if seen.status in HEAD_REFUSED:
-                return _ask(client, "GET", url, patience)
+                return _ask(client, "GET", url, retry_policy)
             if seen.file is None or seen.file.length != 0:
                 return seen
             # No trip file is empty, but to some servers every HEAD is. If GET does not tell either, the download does.
-            asked = _ask(client, "GET", url, patience)
+            asked = _ask(client, "GET", url, retry_policy)
             return asked if asked.file else replace(seen, file=replace(seen.file, length=None))
         except TryAgain as failure:
             attempts.failed(failure)
 
 
-def _ask(client: httpx.Client, method: str, url: str, patience: RetryPolicy) -> _Probe:
+def _ask(client: httpx.Client, method: str, url: str, retry_policy: RetryPolicy) -> _Probe:
     headers = {"Range": "bytes=0-0"} if method == "GET" else {}
-    with open_response(client, method, url, patience, headers) as response:
+    with open_response(client, method, url, retry_policy, headers) as response:
         file = SourceFile.described_by(url, response) if response.status_code in FOUND else None
         return _Probe(response.status_code, file, refusal(url, response))

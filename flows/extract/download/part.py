@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from flows.extract.download.cache import FULL, CacheSlot, Version, disk_errors, note_path, read_version, write_version
+from flows.extract.download.cache import CacheSlot, Version, disk_errors, note_path, read_version, write_version
 from flows.extract.download.find import SourceFile
+from flows.tlc.disk import FULL
 
 
 class Part:

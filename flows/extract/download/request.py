@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 
 from flows.extract.download.retry import RetryPolicy, TryAgain
 from flows.tlc.errors import ParameterError, SourceBlocked, SourceError, SourceUnavailable
+from flows.tlc.urls import plain_url
 
 _TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 REFUSALS = {
@@ -26,7 +27,7 @@ UNBLOCK = "Wait an hour, load fewer months at once, or go through another networ
 
 @contextmanager
 def open_response(
-    client: httpx.Client, method: str, url: str, patience: RetryPolicy, headers: Mapping[str, str] | None = None
+    client: httpx.Client, method: str, url: str, retry_policy: RetryPolicy, headers: Mapping[str, str] | None = None
 ) -> Iterator[httpx.Response]:
     """The response to one request, body unread; redirects are followed.
 
@@ -38,14 +39,14 @@ def open_response(
             url,
             # Without identity a server may compress on the fly: no length, no ranges, other bytes than the file's.
             headers={"Accept-Encoding": "identity", **(headers or {})},
-            timeout=httpx.Timeout(patience.read, connect=patience.connect),
+            timeout=httpx.Timeout(retry_policy.read, connect=retry_policy.connect),
         )
         response = client.send(request, stream=True, follow_redirects=True)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         where = plain_url(url)
         raise ParameterError(f"{where} is no URL to ask: {error}. Check the source's base URL.", url=where) from error
     except httpx.RequestError as error:
-        raise TryAgain(_reason(error, patience)) from error
+        raise TryAgain(_reason(error, retry_policy)) from error
     try:
         if _is_transient(response.status_code):
             raise TryAgain(f"it answered {response.status_code}", retry_after=_retry_after(response))
@@ -54,12 +55,12 @@ def open_response(
         response.close()
 
 
-def read_body(response: httpx.Response, patience: RetryPolicy) -> Iterator[bytes]:
+def read_body(response: httpx.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
     """The body as it comes off the wire, undecoded; TryAgain if it breaks off or falls silent."""
     try:
         yield from response.iter_raw()
     except httpx.RequestError as error:
-        raise TryAgain(_reason(error, patience)) from error
+        raise TryAgain(_reason(error, retry_policy)) from error
 
 
 def refusal(url: str, response: httpx.Response) -> SourceError:
@@ -71,12 +72,6 @@ def refusal(url: str, response: httpx.Response) -> SourceError:
     return SourceUnavailable(f"{answered}, expected 200. Check the source's base URL.", url=where)
 
 
-def plain_url(url: str) -> str:
-    """The URL without user, password, query and fragment: those may hold secrets."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def _after_redirect(where: str, response: httpx.Response) -> str:
     host = response.url.host
     return "" if host == urlsplit(where).hostname else f" (redirected to {host})"
@@ -86,11 +81,11 @@ def _is_transient(status: int) -> bool:
     return status in _TRANSIENT or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED)
 
 
-def _reason(error: httpx.RequestError, patience: RetryPolicy) -> str:
+def _reason(error: httpx.RequestError, retry_policy: RetryPolicy) -> str:
     if isinstance(error, httpx.ConnectTimeout):
-        return f"it did not take the connection within {patience.connect:g} s"
+        return f"it did not take the connection within {retry_policy.connect:g} s"
     if isinstance(error, httpx.TimeoutException):
-        return f"nothing came for {patience.read:g} s"
+        return f"nothing came for {retry_policy.read:g} s"
     return f"the connection failed ({str(error) or type(error).__name__})"
 
 

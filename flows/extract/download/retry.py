@@ -69,7 +69,7 @@ class Attempts:
     """The requests for one file so far; waits after a failure, or raises its error."""
 
     url: str
-    patience: RetryPolicy
+    retry_policy: RetryPolicy
     failures: int = field(default=0, init=False)
     requests: int = field(default=0, init=False)
 
@@ -80,12 +80,12 @@ class Attempts:
         """
         self.requests += 1
         self.failures = 0 if progressed else self.failures + 1
-        if self.failures >= self.patience.failures or self.requests >= self.patience.requests:
+        if self.failures >= self.retry_policy.failures or self.requests >= self.retry_policy.requests:
             fruitless = f", the last {self.failures} without a new byte" if self.failures else ""
             raise failure.final(
                 f"{self.url} failed {self.requests} times{fruitless}; at last {failure.reason}. {failure.advice}",
                 url=self.url,
             ) from failure
-        wait = self.patience.wait_after(max(self.failures, 1), failure.retry_after)
+        wait = self.retry_policy.wait_after(max(self.failures, 1), failure.retry_after)
         logger.warning("%s: %s; trying again in %.1f s", self.url, failure.reason, wait)
         time.sleep(wait)

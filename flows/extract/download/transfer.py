@@ -12,9 +12,10 @@ import httpx
 
 from flows.extract.download.find import ABSENT, SourceFile, may_equal
 from flows.extract.download.part import Part
-from flows.extract.download.request import UNBLOCK, open_response, plain_url, read_body, refusal
+from flows.extract.download.request import UNBLOCK, open_response, read_body, refusal
 from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceError
+from flows.tlc.urls import plain_url
 
 Progress = Callable[[int, int | None], None]
 REPORT_BYTES = 1024**2  # between two calls of on_progress
@@ -25,7 +26,7 @@ MAX_BYTES = 8 * 1024**3
 class Transfer:
     """Fills ``part`` from the source until it is the whole of one version. ``bytes_read`` counts what really came.
 
-    ``asked_at`` is just before the last request: the source had the part's version then.
+    ``source_checked_at`` is just before the last request: the source had the part's version then.
     """
 
     def __init__(
@@ -33,18 +34,18 @@ class Transfer:
         client: httpx.Client,
         wanted: SourceFile,
         part: Part,
-        patience: RetryPolicy,
+        retry_policy: RetryPolicy,
         on_progress: Progress | None = None,
         max_bytes: int = MAX_BYTES,
     ):
         self.part = part
         self.bytes_read = 0
-        self.asked_at: datetime | None = None
+        self.source_checked_at: datetime | None = None
         self._client = client
         self._wanted = wanted
         self._where = plain_url(wanted.url)
-        self._patience = patience
-        self._attempts = Attempts(self._where, patience)
+        self._retry_policy = retry_policy
+        self._attempts = Attempts(self._where, retry_policy)
         self._changes = 0
         self._furthest = part.size
         self._on_progress = on_progress
@@ -78,8 +79,8 @@ class Transfer:
         resumed = self.part.origin if self.part.size and self.part.origin else None
         etag = resumed.resumable_by if resumed else None
         headers = {"Range": f"bytes={self.part.size}-", "If-Range": etag} if etag else {}
-        self.asked_at = datetime.now(UTC)
-        with open_response(self._client, "GET", self._wanted.url, self._patience, headers) as response:
+        self.source_checked_at = datetime.now(UTC)
+        with open_response(self._client, "GET", self._wanted.url, self._retry_policy, headers) as response:
             if response.status_code == HTTPStatus.PARTIAL_CONTENT and resumed:
                 self._check_continues(resumed, response)
             elif response.status_code == HTTPStatus.OK:
@@ -110,7 +111,7 @@ class Transfer:
     def _count_change(self) -> None:
         self._changes += 1
         self._furthest = 0
-        if self._changes > self._patience.changes:
+        if self._changes > self._retry_policy.changes:
             self.part.drop()
             raise SourceChanged(
                 f"{self._where} changed {self._changes} times while it was downloaded: it is being published just now, "
@@ -134,7 +135,7 @@ class Transfer:
         self._report()
         assert self.part.origin is not None
         self._check_bound(self.part.origin.length or 0)
-        for piece in read_body(response, self._patience):
+        for piece in read_body(response, self._retry_policy):
             self.bytes_read += len(piece)
             self._check_bound(self.part.size + len(piece))
             self.part.append(piece)

@@ -115,7 +115,7 @@ def field_count(line: bytes) -> int | None:
 
 
 def _is_well_quoted(codes: Any) -> bool:
-    """Whether the quotes of whole lines, in turn, open a value after a delimiter and close one before a delimiter.
+    """Whether the quotes of whole lines, one by one, open a value after a delimiter and close one before a delimiter.
 
     A value may still reach over lines' ends: then a parser finds fewer rows than LFs. As the codes end with a line's
     end, there is one before the first of them too, and one after each quote.

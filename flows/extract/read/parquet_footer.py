@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.extract.download.find import SourceFile
-from flows.extract.download.request import open_response, plain_url, read_body, refusal
+from flows.extract.download.request import open_response, read_body, refusal
 from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
 from flows.extract.download.verify import PARQUET_MAGIC
 from flows.tlc.errors import NotTripFile, SourceChanged
 from flows.tlc.schema import Schema
 from flows.tlc.totals import Totals
+from flows.tlc.urls import plain_url
 
 # Bytes fetched first. The footers of TLC's files at hand are 4 to 11 kB, one for each row group and column; a longer
 # one takes a second request.
@@ -26,7 +27,7 @@ _TRAILER_BYTES = 8
 
 
 def read_footer(
-    client: httpx.Client, file: SourceFile, schema: Schema, *, patience: RetryPolicy | None = None
+    client: httpx.Client, file: SourceFile, schema: Schema, *, retry_policy: RetryPolicy | None = None
 ) -> Totals | None:
     """Rows, first and last pickup by the file's own footer, whatever the rows hold; sums are None.
 
@@ -35,17 +36,17 @@ def read_footer(
     SourceBlocked, SourceChanged if the source has another version than ``file`` by now, NotTripFile if it is no
     Parquet.
     """
-    patience = patience or RetryPolicy()
+    retry_policy = retry_policy or RetryPolicy()
     if file.length is None:
         return None
-    tail = _fetch_tail(client, file, min(FIRST_BYTES, file.length), patience)
+    tail = _fetch_tail(client, file, min(FIRST_BYTES, file.length), retry_policy)
     if tail is None:
         return None
     if file.encoding and not tail.endswith(PARQUET_MAGIC):  # the end of the encoded body
         return None
     needed = _footer_bytes(file, tail)
     if needed > len(tail):
-        tail = _fetch_tail(client, file, needed, patience)
+        tail = _fetch_tail(client, file, needed, retry_policy)
         if tail is None:
             return None
     try:
@@ -70,20 +71,20 @@ def _no_parquet(file: SourceFile, why: str) -> NotTripFile:
     return NotTripFile(f"{file.where} is no Parquet file: {why}. Look at what the source delivers.", url=file.where)
 
 
-def _fetch_tail(client: httpx.Client, file: SourceFile, length: int, patience: RetryPolicy) -> bytes | None:
+def _fetch_tail(client: httpx.Client, file: SourceFile, length: int, retry_policy: RetryPolicy) -> bytes | None:
     """The file's last ``length`` bytes; None if the server gives no ranges of it."""
-    attempts = Attempts(plain_url(file.url), patience)
+    attempts = Attempts(plain_url(file.url), retry_policy)
     while True:
         try:
-            return _ask_for_tail(client, file, length, patience)
+            return _ask_for_tail(client, file, length, retry_policy)
         except TryAgain as failure:
             attempts.failed(failure)
 
 
-def _ask_for_tail(client: httpx.Client, file: SourceFile, length: int, patience: RetryPolicy) -> bytes | None:
+def _ask_for_tail(client: httpx.Client, file: SourceFile, length: int, retry_policy: RetryPolicy) -> bytes | None:
     end = file.length or 0
     headers = {"Range": f"bytes={end - length}-{end - 1}"}
-    with open_response(client, "GET", file.url, patience, headers) as response:
+    with open_response(client, "GET", file.url, retry_policy, headers) as response:
         if response.status_code == HTTPStatus.OK:
             return None
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -95,7 +96,7 @@ def _ask_for_tail(client: httpx.Client, file: SourceFile, length: int, patience:
             return None
         if (now.length, now.etag) != (file.length, file.etag):
             raise _changed(file)
-        tail = b"".join(read_body(response, patience))
+        tail = b"".join(read_body(response, retry_policy))
     if len(tail) != length:
         if now.encoding:
             return None

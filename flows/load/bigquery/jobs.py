@@ -55,7 +55,7 @@ class MonthJobs:
     client: bigquery.Client
     dataset_id: str
     location: str
-    patience: JobTimeouts
+    timeouts: JobTimeouts
 
     def find_unentered(self, load: WarehouseLoad, last: int) -> bool:
         """Whether a job after number ``last`` has changed the month, or may still: the ledger does not speak of it."""
@@ -83,20 +83,20 @@ class MonthJobs:
                 job_id=job_id,
                 location=self.location,
                 job_config=self._config(load, schema),
-                **self.patience.calls,
+                **self.timeouts.calls,
             )
 
-        def stands(job: Any) -> bool:
+        def is_wanted(job: Any) -> bool:
             return not job.error_result and _is_of(job, load) and job.output_rows == load.rows and job.ended >= since
 
         names = (self._job_id(load, number) for number in count(last + 1))
-        tried, job = self.run_named(names, insert, stands)
+        tried, job = self.run_named(names, insert, is_wanted)
         return last + tried, job
 
     def run_named(
-        self, names: Iterator[str], insert: Callable[[str], Any], stands: Callable[[Any], bool]
+        self, names: Iterator[str], insert: Callable[[str], Any], is_wanted: Callable[[Any], bool]
     ) -> tuple[int, Any]:
-        """The first job that ``stands`` under one of the names, or the new one under the first free name, done.
+        """The first job that ``is_wanted`` under one of the names, or the new one under the first free name, done.
 
         Also says which of the names it was, from 1.
         """
@@ -105,28 +105,28 @@ class MonthJobs:
                 return place, self._wait(insert(job_id))
             except exceptions.Conflict:  # taken: by an earlier run, or by this very request, whose answer was lost
                 found = self._get(job_id)
-            if found is not None and stands(self._wait(found)):
+            if found is not None and is_wanted(self._wait(found)):
                 return place, found
         raise AssertionError("the names never end")
 
     def _get(self, job_id: str) -> Any:
         try:
-            return self.client.get_job(job_id, location=self.location, **self.patience.calls)
+            return self.client.get_job(job_id, location=self.location, **self.timeouts.calls)
         except exceptions.NotFound:
             return None
 
     def _wait(self, job: Any) -> Any:
-        deadline = time.monotonic() + self.patience.job
+        deadline = time.monotonic() + self.timeouts.job
         while True:
-            job.reload(**self.patience.calls)
+            job.reload(**self.timeouts.calls)
             if job.state == "DONE":
                 return job
             if time.monotonic() > deadline:
                 raise TargetUnavailable(
                     f"BigQuery's job {job.project}:{job.location}.{job.job_id} is still {job.state} after "
-                    f"{self.patience.job:.0f} s. It goes on; run again to wait for it, which loads nothing twice."
+                    f"{self.timeouts.job:.0f} s. It goes on; run again to wait for it, which loads nothing twice."
                 )
-            time.sleep(self.patience.poll)
+            time.sleep(self.timeouts.poll)
 
     def _destination(self, load: WarehouseLoad) -> str:
         return f"{self.client.project}.{self.dataset_id}.{trips_table(load.dataset)}"

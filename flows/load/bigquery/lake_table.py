@@ -30,7 +30,7 @@ def create_lake_table(
         table.description = f"TLC's {dataset} trip records as they lie in the lake, by pickup date. Loaded nowhere."
         try:
             _remove(tables, table)
-            tables.client.create_table(table, **tables.patience.calls)
+            tables.client.create_table(table, **tables.timeouts.calls)
         except (exceptions.NotFound, exceptions.BadRequest) as error:
             raise TargetMismatch(f"{no_days(lake_url, dataset)} BigQuery says: {error.message}") from error
     return tables.address(lake_table(dataset))
@@ -39,14 +39,14 @@ def create_lake_table(
 def _remove(tables: BigQueryTables, table: bigquery.Table) -> None:
     """Remove an external table of that name: its columns cannot be changed in place, and it holds no rows to lose."""
     try:
-        found = tables.client.get_table(table.reference, **tables.patience.calls)
+        found = tables.client.get_table(table.reference, **tables.timeouts.calls)
     except exceptions.NotFound:
         return
     if found.table_type != "EXTERNAL":
         raise TargetMismatch(
             f"{table} is a {found.table_type} with rows of its own, not made by this: rename it first."
         )
-    tables.client.delete_table(table.reference, **tables.patience.calls)
+    tables.client.delete_table(table.reference, **tables.timeouts.calls)
 
 
 def _configuration(dataset: Dataset, lake_url: str, *, require_filter: bool) -> bigquery.ExternalConfig:

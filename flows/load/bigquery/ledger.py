@@ -111,7 +111,7 @@ class BigQueryLedger:
     def _rows(self, sql: str, values: dict[str, str]) -> list[dict[str, Any]]:
         parameters = [bigquery.ScalarQueryParameter(name, "STRING", value) for name, value in values.items()]
         try:
-            found = self._query(self._filled(sql), parameters).result(**self.jobs.patience.calls)
+            found = self._query(self._filled(sql), parameters).result(**self.jobs.timeouts.calls)
         except exceptions.NotFound:
             return []
         return [dict(row.items()) for row in found]
@@ -124,7 +124,7 @@ class BigQueryLedger:
         )
         named: dict[str, Any] = {"job_id": job_id, "job_retry": None} if job_id else {}
         return self.jobs.client.query(
-            sql, job_config=config, location=self.jobs.location, **named, **self.jobs.patience.calls
+            sql, job_config=config, location=self.jobs.location, **named, **self.jobs.timeouts.calls
         )
 
     def _filled(self, sql: str, columns: str = "", values: str = "") -> str:

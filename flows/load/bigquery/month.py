@@ -27,7 +27,7 @@ from flows.load.bigquery.lake_table import create_lake_table
 from flows.load.bigquery.ledger import MAX_BYTES_BILLED, BigQueryLedger
 from flows.load.bigquery.tables import BigQueryTables
 from flows.load.ledger import unchanged
-from flows.load.warehouse.ledger import report_of, standing_of
+from flows.load.warehouse.ledger import loaded_months_of, report_of
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
@@ -48,7 +48,7 @@ class BigQueryWarehouse:
     dataset_id: str = "tlc"
     location: str | None = None
     max_bytes_billed: int = MAX_BYTES_BILLED
-    patience: JobTimeouts = field(default_factory=JobTimeouts)
+    timeouts: JobTimeouts = field(default_factory=JobTimeouts)
 
     @property
     def place(self) -> str:
@@ -65,8 +65,8 @@ class BigQueryWarehouse:
             location = self._tables.find_location(self.location) or self._tables.make_dataset(self.location)
             jobs, ledger = self._at(location)
             last = ledger.last_load(load.dataset, str(load.month))
-            if not load.force and (standing := _standing(load, jobs, last)):
-                return standing
+            if not load.force and (found := _current(load, jobs, last)):
+                return found
             load.refuse_empty()
             trips, loads = self._tables.ensure_trips(load.schema), self._tables.ensure_ledger()
             since = max(trips.created, loads.created)
@@ -74,7 +74,7 @@ class BigQueryWarehouse:
             if not is_current():  # first: what the job missed may be what was replaced
                 raise TargetBusy(
                     "the lake's month was written anew while BigQuery read it, so which of the two the table has is "
-                    "not known, and the ledger says nothing of it. Run again: the month is loaded once more."
+                    "not known, and the ledger says nothing of it. Run again: the month is loaded again."
                 )
             _check_job(load, job)
             report = load.report()
@@ -95,7 +95,7 @@ class BigQueryWarehouse:
         """See Warehouse."""
         with self._reading() as ledger:
             rows = ledger.last_loads(dataset) if ledger else []
-            return standing_of(rows, ledger.count_rows(dataset) if ledger and rows else {})
+            return loaded_months_of(rows, ledger.count_rows(dataset) if ledger and rows else {})
 
     @contextmanager
     def _reading(self) -> Iterator[BigQueryLedger | None]:
@@ -105,10 +105,10 @@ class BigQueryWarehouse:
 
     @property
     def _tables(self) -> BigQueryTables:
-        return BigQueryTables(self.client, self.dataset_id, self.patience)
+        return BigQueryTables(self.client, self.dataset_id, self.timeouts)
 
     def _at(self, location: str) -> tuple[MonthJobs, BigQueryLedger]:
-        jobs = MonthJobs(self.client, self.dataset_id, location, self.patience)
+        jobs = MonthJobs(self.client, self.dataset_id, location, self.timeouts)
         return jobs, BigQueryLedger(jobs, self.max_bytes_billed)
 
 
@@ -121,7 +121,7 @@ def _check_lake(lake_url: str) -> None:
         )
 
 
-def _standing(load: WarehouseLoad, jobs: MonthJobs, last: dict[str, Any] | None) -> LoadReport | None:
+def _current(load: WarehouseLoad, jobs: MonthJobs, last: dict[str, Any] | None) -> LoadReport | None:
     """The last load's report if it has the content, its rows are there, and nothing came after it."""
     if last is None or last["content_key"] != load.content_key:
         return None
@@ -135,7 +135,7 @@ def _check_job(load: WarehouseLoad, job: Any) -> None:
         raise job_failure(job, load.schema.names, f"flows/tlc/schemas/{load.dataset}.toml")
     if job.output_rows != load.rows:
         raise TargetMismatch(
-            f"BigQuery's load job {job.project}:{job.location}.{job.job_id} wrote {job.output_rows:,} rows, where the "
+            f"BigQuery's load job {job.project}:{job.location}.{job.job_id} wrote {job.output_rows:,} rows, but the "
             f"lake's manifest has {load.rows:,}. The partition holds those {job.output_rows:,} rows now, and the "
             "ledger does not speak of them. Write the month's objects anew with api_to_gcs and force=True, and run "
             "again."

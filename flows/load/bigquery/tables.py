@@ -27,12 +27,12 @@ class BigQueryTables:
 
     client: bigquery.Client
     dataset_id: str
-    patience: JobTimeouts
+    timeouts: JobTimeouts
 
     def find_location(self, wanted: str | None) -> str | None:
         """Where the dataset is; None if there is none. Raises TargetMismatch if it is elsewhere than ``wanted``."""
         try:
-            dataset = self.client.get_dataset(self._dataset, **self.patience.calls)
+            dataset = self.client.get_dataset(self._dataset, **self.timeouts.calls)
         except exceptions.NotFound:
             return None
         location = str(dataset.location)
@@ -49,7 +49,7 @@ class BigQueryTables:
         dataset = bigquery.Dataset(self._dataset)
         dataset.location = wanted or DEFAULT_LOCATION
         dataset.description = "New York's taxi trips, as TLC publishes them."
-        self.client.create_dataset(dataset, exists_ok=True, **self.patience.calls)
+        self.client.create_dataset(dataset, exists_ok=True, **self.timeouts.calls)
         return self.find_location(wanted) or str(dataset.location)
 
     def ensure_trips(self, schema: Schema) -> bigquery.Table:
@@ -94,15 +94,15 @@ class BigQueryTables:
         """The table as it is, after making or widening it. Loads of other months may do the same at this moment."""
         for _ in range(_PATCH_TRIES):
             try:
-                found = self.client.get_table(wanted.reference, **self.patience.calls)
+                found = self.client.get_table(wanted.reference, **self.timeouts.calls)
             except exceptions.NotFound:
-                found = self.client.create_table(wanted, exists_ok=True, **self.patience.calls)
+                found = self.client.create_table(wanted, exists_ok=True, **self.timeouts.calls)
             fields = merged_fields(found, wanted.schema)
             if [field.to_api_repr() for field in fields] == [field.to_api_repr() for field in found.schema]:
                 return found
             found.schema = fields
             try:
-                return self.client.update_table(found, ["schema"], **self.patience.calls)
+                return self.client.update_table(found, ["schema"], **self.timeouts.calls)
             except exceptions.PreconditionFailed:
                 continue  # another load was first: look again
         raise TargetBusy(

@@ -45,8 +45,8 @@ def sum_months(ledger: BigQueryLedger, dataset: Dataset, first: Month, last: Mon
     )
     sql = SUM_MONTHS.format(columns=totals_select(schema_of(dataset)), table=table)
     try:
-        job = jobs.client.query(sql, job_config=config, location=jobs.location, **jobs.patience.calls)
-        found = job.result(**jobs.patience.calls)
+        job = jobs.client.query(sql, job_config=config, location=jobs.location, **jobs.timeouts.calls)
+        found = job.result(**jobs.timeouts.calls)
     except exceptions.NotFound:
         return {}
     return totals_by_month(tuple(row.values()) for row in found)

@@ -10,7 +10,7 @@ import duckdb
 from flows.load.duckdb.tables import literal
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
-from flows.tlc.file_url import url_to_path
+from flows.tlc.urls import url_to_path
 
 
 def lake_folder(lake_url: str) -> Path:
@@ -36,7 +36,7 @@ def month_files(load: WarehouseLoad) -> list[Path]:
         if size != item.bytes:
             what = "is not there" if size is None else f"has {size:,} bytes"
             raise TargetBusy(
-                f"{path} {what}, where the lake's manifest says {item.bytes:,} bytes: the month is being written anew, "
+                f"{path} {what}, but the lake's manifest says {item.bytes:,} bytes: the month is being written anew, "
                 "or someone changed it. Run again; if it stays so, write it with api_to_gcs and force=True."
             )
         files.append(path)

@@ -24,7 +24,7 @@ from flows.load.duckdb.files import check_columns, lake_folder, month_files, rea
 from flows.load.duckdb.lake_table import create_lake_view
 from flows.load.duckdb.ledger import enter_load, last_rows, read_load
 from flows.load.duckdb.tables import ensure_tables, existing_columns, quoted
-from flows.load.warehouse.ledger import standing_of
+from flows.load.warehouse.ledger import loaded_months_of
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetBusy, TargetMismatch
@@ -61,8 +61,8 @@ class DuckDbWarehouse:
         lake_folder(load.lake_url)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._connection() as connection:
-            if not load.force and (standing := read_load(connection, load)):
-                return standing
+            if not load.force and (found := read_load(connection, load)):
+                return found
             load.refuse_empty()
             with _transaction(connection):
                 ensure_tables(connection, load.schema)
@@ -90,7 +90,7 @@ class DuckDbWarehouse:
             if connection is None:
                 return {}
             rows = last_rows(connection, "dataset = $dataset", {"dataset": str(dataset)})
-            return standing_of(rows, _count_rows(connection, dataset))
+            return loaded_months_of(rows, _count_rows(connection, dataset))
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
@@ -152,7 +152,7 @@ def _replace_rows(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, fi
     rows = (counted.fetchone() or (0,))[0]
     if rows != load.rows:
         raise TargetMismatch(
-            f"DuckDB read {rows:,} rows of {load.month}, where the lake's manifest has {load.rows:,}; the month is as "
+            f"DuckDB read {rows:,} rows of {load.month}, but the lake's manifest has {load.rows:,}; the month is as "
             "it was. Write the month's objects anew with api_to_gcs and force=True, and run again."
         )
 

@@ -34,7 +34,7 @@ def clear_or_warn(
     try:
         remove_temporary(lake, key, manifest, before=before, own=own)
     except Exception:
-        logger.warning("%s stands in the lake; what it replaced could not all be removed yet", key, exc_info=True)
+        logger.warning("%s is in the lake; what it replaced could not all be removed yet", key, exc_info=True)
 
 
 def remove_temporary(

@@ -18,9 +18,9 @@ from filelock import FileLock, Timeout
 from flows.load.crc32c import crc32c_of, crc32c_of_file
 from flows.load.lake.folder_disk import GONE, link_or_copy, lock_in_new_folder, make_folder, sync, unless_gone
 from flows.load.lake.protocol import TEMPORARY, Lake, LakeObject, ObjectChanged, WriteLock
-from flows.load.work_disk import FULL
+from flows.tlc.disk import FULL
 from flows.tlc.errors import TargetLocked, TargetUnavailable
-from flows.tlc.file_url import path_to_url
+from flows.tlc.urls import path_to_url
 
 # Replacing a month takes milliseconds: a wait this long is for a process that hangs.
 LOCK_SECONDS = 600.0

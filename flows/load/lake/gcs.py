@@ -55,7 +55,7 @@ class GcsLake(Lake):
     def find(self, name: str) -> LakeObject | None:
         """See Lake."""
         with gcs_errors(self.url_of(name)):
-            blob = self.bucket.get_blob(self._key(name), **self._patience)
+            blob = self.bucket.get_blob(self._key(name), **self._retries)
         return None if blob is None else self._seen(blob)
 
     def list(self, prefix: str) -> list[LakeObject]:
@@ -64,7 +64,7 @@ class GcsLake(Lake):
             blobs = self.bucket.list_blobs(
                 prefix=self._key(prefix),
                 fields="items(name,size,crc32c,generation),nextPageToken",
-                **self._patience,
+                **self._retries,
             )
             return [self._seen(blob) for blob in blobs]
 
@@ -91,7 +91,7 @@ class GcsLake(Lake):
                 if_generation_match=ABSENT,
                 checksum="crc32c",
                 crc32c_checksum_value=crc32c,
-                **self._patience,
+                **self._retries,
             )
 
         return self._put(name, blob, send, crc32c)
@@ -110,7 +110,7 @@ class GcsLake(Lake):
                         token=token,
                         if_generation_match=replaces,
                         if_source_generation_match=source.generation,
-                        **self._patience,
+                        **self._retries,
                     )
                 except api.NotFound as error:
                     raise ObjectChanged(self.url_of(source.name)) from error
@@ -125,7 +125,7 @@ class GcsLake(Lake):
 
         def send() -> None:
             blob.upload_from_string(
-                content, content_type=TEXT_TYPE, if_generation_match=replaces, checksum="crc32c", **self._patience
+                content, content_type=TEXT_TYPE, if_generation_match=replaces, checksum="crc32c", **self._retries
             )
 
         return self._put(name, blob, send, crc32c_of(content))
@@ -135,7 +135,7 @@ class GcsLake(Lake):
         blob = self.bucket.blob(self._key(found.name))
         try:
             with gcs_errors(self.url_of(found.name)):
-                blob.delete(if_generation_match=found.generation, **self._patience)
+                blob.delete(if_generation_match=found.generation, **self._retries)
         except ObjectChanged:
             return
         except TargetError as error:
@@ -157,7 +157,7 @@ class GcsLake(Lake):
         return False
 
     @property
-    def _patience(self) -> dict[str, Any]:
+    def _retries(self) -> dict[str, Any]:
         return {"timeout": self.timeout, "retry": self.retry}
 
     def _key(self, name: str) -> str:
@@ -190,7 +190,7 @@ class GcsLake(Lake):
         try:
             with gcs_errors(self.url_of(name)):
                 content = blob.download_as_bytes(
-                    checksum=None if any(span.values()) else "auto", **span, **self._patience
+                    checksum=None if any(span.values()) else "auto", **span, **self._retries
                 )
         except TargetError as error:
             if isinstance(error.__cause__, api.NotFound) and not self._bucket_is_missing(error.__cause__):

@@ -13,7 +13,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from flows.load.lake.protocol import ObjectChanged
 from flows.tlc.errors import TargetError, TargetUnavailable
 
-# Where the client itself asks again (google.cloud.storage.retry), running again later may do.
+# Where the client itself asks again (google.cloud.storage.retry), running again later may work.
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
 _PRECONDITION_FAILED = 412
 

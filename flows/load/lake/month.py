@@ -12,7 +12,7 @@ from flows.load.lake.clear import clear_or_warn, has_leftovers
 from flows.load.lake.encode import encode_month, encode_rejected
 from flows.load.lake.manifest import Manifest, ManifestObject
 from flows.load.lake.protocol import TEMPORARY, Lake
-from flows.load.lake.publish import Replacement, publish, standing
+from flows.load.lake.publish import Replacement, current_manifest, publish
 from flows.load.lake.workspace import workspace
 from flows.load.ledger import unchanged
 from flows.load.month_load import MonthLoad
@@ -45,13 +45,13 @@ def current_load(
     Clears what a killed load has left of the month.
     """
     manifest = lake.read_manifest(request.dataset, request.month)
-    if manifest is None or not _is_standing(manifest, request.content_key(source_etag), layouts):
+    if manifest is None or not _is_current(manifest, request.content_key(source_etag), layouts):
         return None
     key = _key(request)
     if has_leftovers(lake, key):
         with lake.lock_month(key):
-            now, _ = standing(lake, manifest_object(request.dataset, request.month))
-            if now is None or not _is_standing(now, request.content_key(source_etag), layouts):
+            now, _ = current_manifest(lake, manifest_object(request.dataset, request.month))
+            if now is None or not _is_current(now, request.content_key(source_etag), layouts):
                 return None
             clear_or_warn(lake, key, now)
     return unchanged(manifest.report)
@@ -62,7 +62,7 @@ def current_loads(lake: Lake, dataset: Dataset) -> dict[str, LoadedMonth]:
     months = [month_of_manifest(item.name) for item in lake.list(manifest_folder(dataset))]
     with ThreadPoolExecutor(_READS, "manifests") as pool:
         manifests = pool.map(lambda month: lake.read_manifest(dataset, month), [month for month in months if month])
-        return {found.report.month: _standing(found) for found in manifests if found is not None}
+        return {found.report.month: _loaded_month(found) for found in manifests if found is not None}
 
 
 def load_month(
@@ -134,7 +134,7 @@ def _stays(load: MonthLoad, now: Manifest, wanted: set[Layout], *, force: bool) 
 
     Raises TargetBusy if the lake has got another layout meanwhile: replacing the month would take that away.
     """
-    if _is_outdated(load, now) or (not force and _is_standing(now, load.content_key, wanted)):
+    if _is_outdated(load, now) or (not force and _is_current(now, load.content_key, wanted)):
         return True
     if more := {item.layout for item in now.objects} - wanted:
         raise TargetBusy(
@@ -154,7 +154,7 @@ def _is_outdated(load: MonthLoad, manifest: Manifest) -> bool:
     return load.is_outdated_by(manifest.report.source_url, manifest.report.source_etag, manifest.started_at)
 
 
-def _is_standing(manifest: Manifest, content_key: str, layouts: Collection[Layout]) -> bool:
+def _is_current(manifest: Manifest, content_key: str, layouts: Collection[Layout]) -> bool:
     """Whether the manifest is of that content, in all of ``layouts``, and no load was killed while replacing it."""
     return (
         manifest.content_key == content_key
@@ -163,13 +163,13 @@ def _is_standing(manifest: Manifest, content_key: str, layouts: Collection[Layou
     )
 
 
-def _standing(manifest: Manifest) -> LoadedMonth:
+def _loaded_month(manifest: Manifest) -> LoadedMonth:
     return LoadedMonth(
         manifest.report,
         manifest.content_key,
         manifest.written_at,
         frozenset(item.layout for item in manifest.objects),
-        is_whole=_is_standing(manifest, manifest.content_key, ()),
+        is_intact=_is_current(manifest, manifest.content_key, ()),
     )
 
 

@@ -83,12 +83,12 @@ def publish(replacement: Replacement) -> tuple[Manifest, bool]:
                 with replacement.lake.lock_month(replacement.key) as lock:
                     return _replace(replacement, staged, lock)
             except ObjectChanged as error:
-                logger.info("another load of %s was here first (%s): once more", replacement.key, error)
+                logger.info("another load of %s was here first (%s): trying again", replacement.key, error)
                 time.sleep(random.uniform(0, 0.2) * 2**attempt)  # noqa: S311 - no secret
     raise TargetBusy(f"other loads of {replacement.key} kept coming in between. Run again when they have ended.")
 
 
-def standing(lake: Lake, manifest_name: str) -> tuple[Manifest | None, int | None]:
+def current_manifest(lake: Lake, manifest_name: str) -> tuple[Manifest | None, int | None]:
     """The manifest as it is now, and its generation (ABSENT if there is none)."""
     found = lake.read_current(manifest_name)
     if found is None:
@@ -120,7 +120,7 @@ def _stage(replacement: Replacement) -> list[LakeObject]:
 def _replace(replacement: Replacement, staged: list[LakeObject], lock: WriteLock) -> tuple[Manifest, bool]:
     """Steps 2 to 5, under the lock."""
     lake, name = replacement.lake, replacement.manifest_name
-    manifest, generation = standing(lake, name)
+    manifest, generation = current_manifest(lake, name)
     if manifest is not None and replacement.stays(manifest):
         if not names_temporary(manifest):  # else the objects under their own names would go, which some read by name
             clear_or_warn(lake, replacement.key, manifest, own=replacement.load_id)

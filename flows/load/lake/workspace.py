@@ -10,7 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.load.work_disk import FULL, LARGER_DISK, work_disk_errors
+from flows.load.work_disk import work_disk_errors
+from flows.tlc.disk import FULL, LARGER_DISK
 from flows.tlc.errors import TargetUnavailable
 
 _LOCK = ".lock"

@@ -81,8 +81,8 @@ def read_loads(cursor: psycopg2.extensions.cursor, dataset: Dataset) -> dict[str
     found = {}
     for content_key, loaded_at, row in cursor.fetchall():
         report = LoadReport(**row)
-        is_whole = partition_table(dataset, Month.parse(report.month)) in partitions
-        found[report.month] = LoadedMonth(report, content_key, loaded_at, is_whole=is_whole)
+        is_intact = partition_table(dataset, Month.parse(report.month)) in partitions
+        found[report.month] = LoadedMonth(report, content_key, loaded_at, is_intact=is_intact)
     return found
 
 

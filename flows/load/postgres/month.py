@@ -84,8 +84,8 @@ def load_month(
         ensure_tables(connection, request.dataset, waiting)
         with transaction(connection), connection.cursor() as cursor:
             advisory_lock(cursor, f"{request.dataset} {request.month}")
-            if not force and (standing := read_load(cursor, request, load.source_etag)):
-                return standing.model_copy(update={"bytes_read": load.bytes_read})
+            if not force and (found := read_load(cursor, request, load.source_etag)):
+                return found.model_copy(update={"bytes_read": load.bytes_read})
             refuse_outdated(cursor, load)
             _build_partition(cursor, request, trips, on_progress)
             if not force:

@@ -36,14 +36,14 @@ def report_of(row: Mapping[str, Any]) -> LoadReport:
     return LoadReport(**values)
 
 
-def standing_of(rows: Iterable[Mapping[str, Any]], counted: Mapping[str, int]) -> dict[str, LoadedMonth]:
+def loaded_months_of(rows: Iterable[Mapping[str, Any]], counted: Mapping[str, int]) -> dict[str, LoadedMonth]:
     """The loads that ``rows`` of the ledger speak of, by month; ``counted`` has the rows of each month's partition."""
     return {
         row["month"]: LoadedMonth(
             report_of(row),
             row["content_key"],
             row["loaded_at"],
-            is_whole=counted.get(row["month"], 0) == row["rows_loaded"],
+            is_intact=counted.get(row["month"], 0) == row["rows_loaded"],
         )
         for row in rows
     }

@@ -101,7 +101,7 @@ class WarehouseLoad:
         rows = sum(item.rows for item in objects)
         if not objects or rows != self.rows:
             raise TargetMismatch(
-                f"the lake's manifest contradicts itself: {len(objects)} objects with {rows:,} rows, where "
+                f"the lake's manifest contradicts itself: {len(objects)} objects with {rows:,} rows, but "
                 f"{self.rows:,} were loaded. Write the month anew with api_to_gcs and force=True; the warehouse is as "
                 "it was."
             )

@@ -18,7 +18,7 @@ from blocks.register import load_block
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
 from flows import backfill
-from flows.extract.download.download import download, find_file
+from flows.extract.download import download, find_file
 from flows.extract.read.trip_file import open_trip_file
 from flows.load.month_load import MonthLoad
 from flows.load.postgres import month as postgres

@@ -1,4 +1,4 @@
-"""What a download needs: a client, an empty cache, and patience that waits milliseconds."""
+"""What a download needs: a client, an empty cache, and a retry policy that waits milliseconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from flows.extract.download.download import Downloaded, RetryPolicy, SourceFile, download, find_file
+from flows.extract.download import Downloaded, RetryPolicy, SourceFile, download, find_file
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
 CSV = "/green/green_tripdata_2020-12.csv.gz"
@@ -21,22 +21,24 @@ SWIFT = RetryPolicy(
 class Fetcher:
     """Finds and downloads paths of one site into one cache, as a load does."""
 
-    def __init__(self, client: httpx.Client, base: str, cache, patience: RetryPolicy):
-        self.client, self.base, self.cache, self.patience = client, base, cache, patience
+    def __init__(self, client: httpx.Client, base: str, cache, retry_policy: RetryPolicy):
+        self.client, self.base, self.cache, self.retry_policy = client, base, cache, retry_policy
 
     def find(self, path: str, known: str = KNOWN) -> SourceFile | None:
-        return find_file(self.client, self.base + path, self.base + known, patience=self.patience)
+        return find_file(self.client, self.base + path, self.base + known, retry_policy=self.retry_policy)
 
     def download(self, file: SourceFile, **options) -> Downloaded:
-        return download(self.client, file, self.cache, patience=self.patience, **{"keep_bytes": 1024**3} | options)
+        return download(
+            self.client, file, self.cache, retry_policy=self.retry_policy, **{"keep_bytes": 1024**3} | options
+        )
 
     def __call__(self, path: str, **options) -> Downloaded:
         file = self.find(path)
         assert file is not None
         return self.download(file, **options)
 
-    def with_patience(self, **changes) -> Fetcher:
-        return Fetcher(self.client, self.base, self.cache, replace(self.patience, **changes))
+    def with_retry_policy(self, **changes) -> Fetcher:
+        return Fetcher(self.client, self.base, self.cache, replace(self.retry_policy, **changes))
 
 
 @pytest.fixture

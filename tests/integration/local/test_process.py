@@ -33,7 +33,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     started = Processes(tmp_path)
     yield started
     for file in (tmp_path / "run").glob("*.json"):
-        started.stop(file.stem, patience=0)
+        started.stop(file.stem, grace_seconds=0)
 
 
 def wait_for_log(processes: Processes, name: str, text: str) -> None:
@@ -83,7 +83,7 @@ def test_process_that_has_the_number_by_now_is_left_alone(processes: Processes) 
 def test_process_that_does_not_hear_is_killed(processes: Processes) -> None:
     note = processes.start("deaf", DEAF, CLEAN)
     wait_for_log(processes, "deaf", "deaf")
-    assert processes.stop("deaf", patience=0.3)
+    assert processes.stop("deaf", grace_seconds=0.3)
     assert wait_for_end(note, 20)
 
 
@@ -97,7 +97,7 @@ def test_only_flow_runs_of_this_platform_are_found(processes: Processes, tmp_pat
         assert processes.flow_processes(beside=[own.pid]) == []
         assert [process.pid for process in others.flow_processes()] == [other.pid]
     finally:
-        others.stop("run", patience=0)
+        others.stop("run", grace_seconds=0)
 
 
 def test_process_whose_starter_was_killed_before_it_was_noted_is_found_and_ended(
@@ -122,7 +122,7 @@ def test_process_whose_starter_was_killed_before_it_was_noted_is_found_and_ended
         assert run.process()
         assert known.process()
     finally:
-        others.stop("server", patience=0)
+        others.stop("server", grace_seconds=0)
         os.kill(run.pid, signal.SIGKILL)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.decide.new_months import asked_in_turn, first_not_out, months_to_ask_for, newest_only
+from flows.decide.new_months import first_not_out, months_to_ask_for, newest_only, requests_by_target
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.month import Month, months_between, newest_month
@@ -70,7 +70,7 @@ def test_every_target_is_loaded_as_it_was_and_by_default_where_it_was_not() -> N
     kept = replace(plain, new_columns="keep")
 
     def turns(standing: dict) -> dict:
-        return asked_in_turn(Dataset.green, month, standing, ["postgres", "gcs", "bigquery"])
+        return requests_by_target(Dataset.green, month, standing, ["postgres", "gcs", "bigquery"])
 
     rules = loaded_as(drop_rules=["zero_distance"], new_columns="fail")
     none = loaded_as(drop_rules=[], new_columns="fail")

@@ -55,7 +55,7 @@ def test_force_loads_what_stands() -> None:
     [
         standing('"v0"'),
         standing(request=replace(REQUEST, drop_rules=frozenset({"zero_distance"}))),
-        standing(is_whole=False),
+        standing(is_intact=False),
     ],
     ids=["another version", "other rules", "rows gone"],
 )

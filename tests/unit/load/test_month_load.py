@@ -37,6 +37,6 @@ def test_outdated_is_who_looked_earlier_at_another_version(
 
 def test_a_load_of_a_version_that_came_with_the_download_looked_when_it_was_asked_for() -> None:
     request = MonthRequest(Dataset.green, Month(2023, 12))
-    load = MonthLoad(request, "gcs", URL, "v2", started_at=NOW - 2 * HOUR, seen_at=NOW - HOUR)
+    load = MonthLoad(request, "gcs", URL, "v2", started_at=NOW - 2 * HOUR, rechecked_at=NOW - HOUR)
     assert load.source_checked_at == NOW - HOUR
     assert not load.is_outdated_by(URL, "v1", NOW - HOUR - timedelta(minutes=1))

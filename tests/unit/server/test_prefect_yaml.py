@@ -98,4 +98,4 @@ def test_commands_import_prefect_only_once_they_have_set_its_environment() -> No
     """Prefect reads its environment when it is imported: too early, and ``make up`` talks to another server."""
     code = "import deployments.local.up, deployments.local.down, deployments.local.status, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert not {"prefect", "flows"} & set(loaded.stdout.split())
+    assert "prefect" not in loaded.stdout.split()

@@ -23,10 +23,10 @@ NAN = float("nan")
 MOMENT = datetime(2020, 1, 2, 3, 4, 5)
 
 
-def assert_fits(values: pa.Array, column: Column, expected: list, unfit: list[int]) -> None:
+def assert_fits(values: pa.Array, column: Column, expected: list, uncastable: list[int]) -> None:
     fitted, rows = cast_values(values, column)
     assert fitted.type == column.arrow
-    assert (fitted.to_pylist(), sorted(rows)) == (expected, unfit)
+    assert (fitted.to_pylist(), sorted(rows)) == (expected, uncastable)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_flags_of_every_era_become_letters(values) -> None:
 def test_empty_batches_fit() -> None:
     for column in (SMALL, AMOUNT, TIME, TEXT, YELLOW.column("vendor_id")):
         for kind in (pa.int64(), pa.float64(), pa.string(), pa.binary(), pa.null()):
-            fitted, unfit = cast_values(pa.array([], kind), column)
-            assert (fitted.type, len(fitted), unfit) == (column.arrow, 0, [])
+            fitted, uncastable = cast_values(pa.array([], kind), column)
+            assert (fitted.type, len(fitted), uncastable) == (column.arrow, 0, [])
 
 
 DAYS = Column("day", "date", "A day.", source_names=("day",))
@@ -182,8 +182,8 @@ GREEN_FLAG = schema_of(Dataset.green).column("store_and_fwd_flag")
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()], ids=str)
 def test_missing_values_are_null_however_they_are_written(written, kind) -> None:
     for column, other in ((SMALL, "1"), (AMOUNT, "1"), (TIME, "2020-01-02 03:04:05"), (DAYS, "2020-01-02")):
-        fitted, unfit = cast_values(pa.array([written, other]).cast(kind), column)
-        assert (fitted.null_count, fitted[1].is_valid, unfit) == (1, True, [])
+        fitted, uncastable = cast_values(pa.array([written, other]).cast(kind), column)
+        assert (fitted.null_count, fitted[1].is_valid, uncastable) == (1, True, [])
     assert_fits(pa.array([written]).cast(kind), TEXT, [written], [])
 
 

@@ -53,22 +53,22 @@ BYTE_KINDS = [pa.binary(), pa.large_binary(), pa.binary_view()]
 
 def check(values: pa.Array[Any], column: Column) -> None:
     """A batch is what its values are one by one; what does not fit is null."""
-    fitted, unfit = cast_values(values, column)
+    fitted, uncastable = cast_values(values, column)
     fitted.validate(full=True)
     assert (fitted.type, len(fitted)) == (column.arrow, len(values))
-    assert unfit == sorted(set(unfit))
+    assert uncastable == sorted(set(uncastable))
     found = fitted.to_pylist()
     for row in range(len(values)):
         alone, is_unfit = cast_values(values.slice(row, 1), column)
         assert alone.to_pylist() == [found[row]], values[row]
-        assert bool(is_unfit) == (row in unfit), values[row]
-        assert found[row] is None or row not in unfit
+        assert bool(is_unfit) == (row in uncastable), values[row]
+        assert found[row] is None or row not in uncastable
         assert not isinstance(found[row], float) or math.isfinite(found[row])
         assert values[row].is_valid or (found[row] is None and not is_unfit)
     raw = pa.record_batch([values], names=["raw"])
-    rejected = rejected_rows(raw, unfit, ["unfit_value"] * len(unfit), [None] * len(unfit), 1)
+    rejected = rejected_rows(raw, uncastable, ["unfit_value"] * len(uncastable), [None] * len(uncastable), 1)
     rejected.validate(full=True)
-    for row in unfit:
+    for row in uncastable:
         assert repr(plain_value(values[row]))
 
 

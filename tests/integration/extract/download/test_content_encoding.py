@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from deployments.tlc_site.faults import Answer, Cut, GzipEncoded, NoEtag, NoLength, WeakEtag
+from flows.extract.download import SourceFile, cached_version
 from flows.extract.download.cache import read_version
-from flows.extract.download.download import SourceFile, cached_version
 from flows.tlc.errors import NotTripFile, SourceError, SourceUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
@@ -21,7 +21,7 @@ ZONES = "/misc/taxi_zone_lookup.csv"
 @pytest.fixture
 def fetch(fetch):
     """With time for a site that compresses a file at each request."""
-    return fetch.with_patience(read=30)
+    return fetch.with_retry_policy(read=30)
 
 
 def bare_deflate(content: bytes) -> bytes:
@@ -58,7 +58,7 @@ def test_what_the_header_names_is_undone(fetch, site, path, coding):
     assert got.path.read_bytes() == content
     assert (got.etag, got.length) == (file.etag, len(content))
     assert fetch(path).bytes_read == 0
-    assert got.seen_at is None
+    assert got.rechecked_at is None
 
 
 @pytest.mark.parametrize("fault", [NoEtag(), NoEtag(keep_last_modified=True), WeakEtag(), NoLength()])

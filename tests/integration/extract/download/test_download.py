@@ -25,7 +25,7 @@ from deployments.tlc_site.faults import (
     WrongLength,
 )
 from deployments.tlc_site.site import TripSite
-from flows.extract.download.download import SourceFile, cached_version
+from flows.extract.download import SourceFile, cached_version
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
@@ -111,7 +111,7 @@ class TestBrokenConnection:
     def test_but_not_for_ever(self, fetch, site, gets):
         site.fail(PARQUET, Cut(1_000), times=None)
         with pytest.raises(SourceUnavailable, match="failed 10 times; at last"):
-            fetch.with_patience(requests=10)(PARQUET)
+            fetch.with_retry_policy(requests=10)(PARQUET)
         assert len(gets()) == 10
 
     @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ class TestBrokenConnection:
     def test_waits_as_long_as_the_server_asks(self, fetch, site):
         site.fail(PARQUET, Answer(503, headers={"Retry-After": "1"}))
         started = time.monotonic()
-        fetch.with_patience(longest_retry_after=0.3)(PARQUET)
+        fetch.with_retry_policy(longest_retry_after=0.3)(PARQUET)
         assert 0.3 < time.monotonic() - started < 2
 
     @pytest.mark.parametrize("fault", [NoEtag(), NoEtag(keep_last_modified=True), WeakEtag()])
@@ -216,8 +216,8 @@ class TestChangingFile:
         got = fetch.download(found)
         assert got.path.read_bytes() == republished
         assert got.etag == fetch.find(PARQUET).etag != found.etag
-        assert put_at <= got.seen_at <= datetime.now(UTC)
-        assert fetch(PARQUET).seen_at is None  # from the cache: the version that was found
+        assert put_at <= got.rechecked_at <= datetime.now(UTC)
+        assert fetch(PARQUET).rechecked_at is None  # from the cache: the version that was found
 
     def test_says_when_it_asked_for_the_version_that_replaced_another_halfway(self, fetch, site, republished):
         changed = []
@@ -230,10 +230,10 @@ class TestChangingFile:
         site.fail(PARQUET, Cut(1_200_000))
         got = fetch(PARQUET, on_progress=change)
         assert got.path.read_bytes() == republished
-        assert got.seen_at >= changed[0]
+        assert got.rechecked_at >= changed[0]
 
     def test_the_version_that_was_found_was_seen_then(self, fetch):
-        assert fetch(PARQUET).seen_at is None
+        assert fetch(PARQUET).rechecked_at is None
 
     def test_a_part_of_an_older_version_is_not_continued(self, fetch, site, gets, republished):
         site.fail(PARQUET, Cut(700_000), Cut(0), Cut(0), Cut(0))
@@ -250,7 +250,7 @@ class TestChangingFile:
             change = Change(parquet[:-1] + bytes([number]), heed_if_range=heed_if_range)
             site.fail(PARQUET, (change, Cut(10_000)))
         with pytest.raises(SourceChanged, match=r"changed 4 times.*Run again in an hour") as error:
-            fetch.with_patience(failures=9)(PARQUET)
+            fetch.with_retry_policy(failures=9)(PARQUET)
         assert error.value.url == site.url + PARQUET
 
     def test_a_file_that_shrank_below_the_part_is_begun_anew(self, fetch, site, gets):

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from deployments.tlc_site.faults import Cut
+from flows.extract.download import discard, prune
 from flows.extract.download.cache import CacheSlot
-from flows.extract.download.download import discard, prune
 from flows.tlc.errors import SourceUnavailable
 
 FILES = {f"/misc/{name}.csv": f"{name},b\n".encode() * 1000 for name in ("one", "two", "three")}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deployments.tlc_site.faults import NoLength, Throttle
-from flows.extract.download.download import SourceFile
+from flows.extract.download import SourceFile
 from flows.tlc.errors import TargetUnavailable
 
 PARQUET = "/trip-data/green_tripdata_2023-12.parquet"
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import httpx
 
-from flows.extract.download.download import download, find_file
+from flows.extract.download import download, find_file
 
 url, cache = sys.argv[1], Path(sys.argv[2])
 with httpx.Client() as client:
@@ -42,7 +42,7 @@ from pathlib import Path
 
 import httpx
 
-from flows.extract.download.download import download, find_file
+from flows.extract.download import download, find_file
 from flows.tlc.errors import TargetUnavailable
 
 url, cache = sys.argv[1], Path(sys.argv[2])

@@ -139,7 +139,7 @@ def test_a_base_url_that_is_none_is_a_mistake_in_the_parameters(fetch, base):
     ids=["seconds", "date", "past date", "nonsense"],
 )
 def test_retry_after_is_honoured_up_to_a_limit(fetch, site, retry_after, at_least):
-    patient = fetch.with_patience(longest_retry_after=0.15)
+    patient = fetch.with_retry_policy(longest_retry_after=0.15)
     site.fail(PARQUET, Answer(429, headers={"Retry-After": retry_after()}), method="HEAD")
     started = time.monotonic()
     patient.find(PARQUET)

@@ -36,13 +36,13 @@ def client() -> Iterator[httpx.Client]:
 
 
 def found(client: httpx.Client, site: TripSite, path: str = PATH) -> SourceFile:
-    file = find_file(client, site.url + path, site.url + path, patience=QUICK)
+    file = find_file(client, site.url + path, site.url + path, retry_policy=QUICK)
     assert file is not None
     return file
 
 
 def read(client: httpx.Client, site: TripSite, path: str = PATH, schema=GREEN) -> Totals | None:
-    return read_footer(client, found(client, site, path), schema, patience=QUICK)
+    return read_footer(client, found(client, site, path), schema, retry_policy=QUICK)
 
 
 def test_a_real_file_says_its_rows_and_pickups_in_one_small_request(client, site: TripSite, tlc: Path) -> None:
@@ -88,8 +88,8 @@ def test_a_long_footer_takes_a_second_request_and_all_row_groups_count(client, s
 def test_a_server_without_ranges_says_nothing(client, site: TripSite) -> None:
     file = found(client, site)
     site.fail(PATH, Answer(200, b"the whole file"))
-    assert read_footer(client, file, GREEN, patience=QUICK) is None
-    assert read_footer(client, SourceFile(file.url, None, None, None), GREEN, patience=QUICK) is None
+    assert read_footer(client, file, GREEN, retry_policy=QUICK) is None
+    assert read_footer(client, SourceFile(file.url, None, None, None), GREEN, retry_policy=QUICK) is None
 
 
 def test_a_server_that_stops_giving_ranges_says_nothing(client, site: TripSite) -> None:
@@ -97,7 +97,7 @@ def test_a_server_that_stops_giving_ranges_says_nothing(client, site: TripSite) 
     file = found(client, site)
     first = client.get(file.url, headers={"Range": f"bytes={file.length - FIRST_BYTES}-{file.length - 1}"})
     site.fail(PATH, Answer(206, first.content, dict(first.headers)), IgnoreRange())
-    assert read_footer(client, file, GREEN, patience=QUICK) is None
+    assert read_footer(client, file, GREEN, retry_policy=QUICK) is None
 
 
 def test_a_server_that_encodes_says_nothing_unless_it_is_a_label_only(client, site: TripSite) -> None:
@@ -106,7 +106,7 @@ def test_a_server_that_encodes_says_nothing_unless_it_is_a_label_only(client, si
     site.heal(PATH)
     file = found(client, site)
     site.fail(PATH, GzipEncoded())
-    assert read_footer(client, file, GREEN, patience=QUICK) is None
+    assert read_footer(client, file, GREEN, retry_policy=QUICK) is None
     site.heal(PATH)
     site.fail(PATH, GzipEncoded(compress=False), method=None, times=None)
     assert read(client, site).rows == 83_130
@@ -115,24 +115,24 @@ def test_a_server_that_encodes_says_nothing_unless_it_is_a_label_only(client, si
 def test_passing_failures_are_tried_again_and_others_end(client, site: TripSite) -> None:
     file = found(client, site)
     site.fail(PATH, Answer(503), Answer(503))
-    assert read_footer(client, file, GREEN, patience=QUICK).rows == 83_130
+    assert read_footer(client, file, GREEN, retry_policy=QUICK).rows == 83_130
     site.fail(PATH, Answer(503), times=None)
     with pytest.raises(SourceUnavailable, match="failed 3 times"):
-        read_footer(client, file, GREEN, patience=QUICK)
+        read_footer(client, file, GREEN, retry_policy=QUICK)
     site.heal(PATH)
     site.fail(PATH, Answer(403))
     with pytest.raises(SourceBlocked):
-        read_footer(client, file, GREEN, patience=QUICK)
+        read_footer(client, file, GREEN, retry_policy=QUICK)
 
 
 def test_a_file_published_anew_meanwhile_is_not_mixed(client, site: TripSite, tlc: Path) -> None:
     file = found(client, site)
     site.put(PATH, (tlc / "cdn/trip-data/green_tripdata_2023-12.parquet").read_bytes())
     with pytest.raises(SourceChanged, match="published anew while it was looked at"):
-        read_footer(client, file, GREEN, patience=QUICK)
+        read_footer(client, file, GREEN, retry_policy=QUICK)
     site.put(PATH, b"PAR1")
     with pytest.raises(SourceChanged):
-        read_footer(client, file, GREEN, patience=QUICK)
+        read_footer(client, file, GREEN, retry_policy=QUICK)
 
 
 @pytest.mark.parametrize(

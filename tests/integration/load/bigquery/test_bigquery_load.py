@@ -207,7 +207,7 @@ def test_a_running_job_of_the_same_content_is_waited_for(
     rig: BigQueryRig, server: BigQueryStandIn, month: Manifest
 ) -> None:
     server.slow_jobs(1000)
-    impatient = replace(rig.warehouse, patience=JobTimeouts(poll=0.01, job=0.05, request=5, pause=0.01))
+    impatient = replace(rig.warehouse, timeouts=JobTimeouts(poll=0.01, job=0.05, request=5, pause=0.01))
     with pytest.raises(TargetUnavailable, match=r"202010-1 is still RUNNING .* run again to wait for it"):
         impatient.load_month(rig.load_of(month))
     (job,) = [job for job in server._jobs.values() if "load" in job.resource["configuration"]]
@@ -221,7 +221,7 @@ def test_a_job_of_other_content_is_waited_for_and_then_replaced(
     rig: BigQueryRig, server: BigQueryStandIn, file: Path
 ) -> None:
     other = rig.lake.write("green", "2020-10", file, etag="v2", rows=100)
-    impatient = replace(rig.warehouse, patience=JobTimeouts(poll=0.01, job=0.02, request=5, pause=0.01))
+    impatient = replace(rig.warehouse, timeouts=JobTimeouts(poll=0.01, job=0.02, request=5, pause=0.01))
     server.slow_jobs(1000)
     with pytest.raises(TargetUnavailable):
         impatient.load_month(rig.load_of(other))
@@ -366,7 +366,7 @@ def test_a_quota_says_what_it_is_and_may_pass(
     rig: BigQueryRig, server: BigQueryStandIn, month: Manifest, reason: str
 ) -> None:
     patient = rig.warehouse
-    rig.warehouse = replace(patient, patience=JobTimeouts(poll=0.01, job=5, request=0.2, pause=0.01))
+    rig.warehouse = replace(patient, timeouts=JobTimeouts(poll=0.01, job=5, request=0.2, pause=0.01))
     server.fail("jobs.insert", 403, reason, message="Quota exceeded: too many load jobs", skip=1, times=1000)
     with pytest.raises(TargetUnavailable, match="Quota exceeded: too many load jobs"):
         rig.load(month)
@@ -394,7 +394,7 @@ def test_a_server_that_is_gone_may_pass(rig: BigQueryRig, server: BigQueryStandI
     client = bigquery.Client(
         "test-project", rig.warehouse.client._credentials, client_options={"api_endpoint": "http://127.0.0.1:9"}
     )
-    gone = replace(rig.warehouse, client=client, patience=JobTimeouts(0.01, 1, 0.3, 0.05))
+    gone = replace(rig.warehouse, client=client, timeouts=JobTimeouts(0.01, 1, 0.3, 0.05))
     with pytest.raises(TargetUnavailable, match="Run again"):
         gone.load_month(rig.load_of(month))
 

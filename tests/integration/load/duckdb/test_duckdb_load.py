@@ -162,7 +162,7 @@ def test_a_lake_in_the_cloud_is_refused_with_the_way_out(rig: DuckDbRig, month: 
 def test_a_torn_file_is_not_loaded(rig: DuckDbRig, month: Manifest) -> None:
     path = Path(rig.lake.url.removeprefix("file://")) / month.objects[0].name
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(TargetBusy, match=r"has .* bytes, where the lake's manifest says"):
+    with pytest.raises(TargetBusy, match=r"has .* bytes, but the lake's manifest says"):
         rig.load(month)
     path.unlink()
     with pytest.raises(TargetBusy, match="is not there"):
@@ -215,4 +215,4 @@ def test_load_that_comes_in_between_does_not_make_a_month_incomplete(rig: DuckDb
     besieged = BesiegedWarehouse(rig.warehouse.path, others=iter([lambda: rig.load(shorter)]))
     for etag in ("v1", "v2"):
         standing = besieged.read_loads(Dataset.green)["2020-10"]
-        assert (standing.report.source_etag, standing.is_whole) == (etag, True)
+        assert (standing.report.source_etag, standing.is_intact) == (etag, True)

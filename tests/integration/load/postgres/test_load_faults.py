@@ -332,6 +332,6 @@ def test_load_that_commits_while_the_ledger_is_read_does_not_make_its_month_inco
     connection = psycopg2.connect(database.url, cursor_factory=BesiegedCursor)
     found = current_loads(connection, Dataset.green)
     connection.close()
-    assert found["2020-12"].is_whole
-    assert [month for month, standing in found.items() if not standing.is_whole] == []
+    assert found["2020-12"].is_intact
+    assert [month for month, standing in found.items() if not standing.is_intact] == []
     assert next(months) > Month(2020, 2), "nothing came in between"

@@ -121,5 +121,5 @@ def bigquery_rig() -> Iterator[BigQueryRig]:
     """An empty project on the stand-in and a bucket that it reads."""
     bucket = Bucket()
     with BigQueryStandIn(bucket.read, list_objects=bucket.list) as server:
-        warehouse = BigQueryWarehouse(server.client(), location="EU", patience=QUICK)
+        warehouse = BigQueryWarehouse(server.client(), location="EU", timeouts=QUICK)
         yield BigQueryRig(WrittenLake("gs://lake", bucket.put), warehouse, server)

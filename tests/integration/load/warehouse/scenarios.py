@@ -205,7 +205,7 @@ def a_manifest_with_other_counts_fails(rig: Rig, folder: Path) -> None:
     with pytest.raises(TargetMismatch, match=r"contradicts itself: 1 objects with 500 rows, where 501 were loaded"):
         rig.load(manifest.model_copy(update={"report": report}))
     objects = [manifest.objects[0].model_copy(update={"rows": 501})]
-    with pytest.raises(TargetMismatch, match=r"500 rows.*where the lake's manifest has 501"):
+    with pytest.raises(TargetMismatch, match=r"500 rows.*but the lake's manifest has 501"):
         rig.load(manifest.model_copy(update={"report": report, "objects": objects}))
     assert rig.load(manifest).status == "loaded"
     assert [row[2] for row in rig.ledger()] == [500]

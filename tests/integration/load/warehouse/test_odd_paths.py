@@ -23,7 +23,7 @@ from flows.load.lake.folder import FolderLake
 from flows.tasks.connect import open_lake
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetUnavailable
-from flows.tlc.file_url import path_to_url, url_to_path
+from flows.tlc.urls import path_to_url, url_to_path
 from tests.integration.load.warehouse.lake_months import WrittenLake, folder_put, made_month
 from tests.integration.load.warehouse.rigs import DuckDbRig
 

@@ -56,7 +56,7 @@ def test_a_place_that_is_wrong_is_told_and_no_other() -> None:
     comparison = compared(place("postgres", totals=replace(TOTALS, rows=83_129, amounts=980.0)))
     assert told(comparison) == [("differs", "postgres")] * 2
     assert comparison.sentence == (
-        "postgres has 83,129 rows, where its own ledger says 83,130; "
+        "postgres has 83,129 rows, but its own ledger says 83,130; "
         "postgres has sum of totals 980.00, not 1,000.00 as gcs unpartitioned"
     )
 
@@ -114,7 +114,7 @@ def test_without_versions_rows_decide() -> None:
     places = [place(name, nameless) for name in NAMES]
     assert compared(*places, source=MonthAtSource(True, None, Totals(83_130))).differences == []
     comparison = compared(*places, source=MonthAtSource(True, None, Totals(83_131)))
-    assert "postgres has 83,130 rows and 0 rejected ones, where the source's file has 83,131" in comparison.sentence
+    assert "postgres has 83,130 rows and 0 rejected ones, but the source's file has 83,131" in comparison.sentence
 
 
 def test_loaded_and_rejected_are_what_the_source_has() -> None:

@@ -5,27 +5,27 @@ from __future__ import annotations
 import pytest
 
 from flows.extract.download.find import SourceFile
-from flows.extract.download.request import plain_url
 from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
 from flows.tlc.errors import SourceBlocked, SourceUnavailable
+from flows.tlc.urls import plain_url
 
 NO_WAIT = RetryPolicy(failures=3, requests=8, first_wait=0)
 
 
 def test_waits_double_up_to_the_longest():
-    patience = RetryPolicy(first_wait=1, longest_wait=10)
+    retry_policy = RetryPolicy(first_wait=1, longest_wait=10)
     for failures, longest in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (60, 10)):
-        waits = {patience.wait_after(failures) for _ in range(200)}
+        waits = {retry_policy.wait_after(failures) for _ in range(200)}
         assert len(waits) > 100
         assert longest / 2 <= min(waits)
         assert max(waits) <= longest
 
 
 def test_retry_after_comes_before_the_wait_and_is_capped():
-    patience = RetryPolicy(first_wait=1, longest_retry_after=100)
-    assert 30.5 <= patience.wait_after(1, 30) <= 31
-    assert 100.5 <= patience.wait_after(1, 86_400) <= 101
-    assert 0.5 <= patience.wait_after(1, -5) <= 1
+    retry_policy = RetryPolicy(first_wait=1, longest_retry_after=100)
+    assert 30.5 <= retry_policy.wait_after(1, 30) <= 31
+    assert 100.5 <= retry_policy.wait_after(1, 86_400) <= 101
+    assert 0.5 <= retry_policy.wait_after(1, -5) <= 1
 
 
 def test_failures_in_a_row_end_the_patience():

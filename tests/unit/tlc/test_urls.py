@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.tlc.file_url import path_to_url, url_to_path
+from flows.tlc.urls import path_to_url, url_to_path
 
 ODD = [
     "c#",

@@ -1,4 +1,4 @@
-"""What stands in the targets, month by month, compared with the source."""
+"""The months in the targets, each compared with the source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flows.tlc.report import TARGETS, Target
 
 
 @dataclass(frozen=True)
-class StandingLoad:
+class ComparedLoad:
     """A month that is in a target, and how it compares with the source."""
 
     dataset: Dataset
@@ -25,20 +25,20 @@ class StandingLoad:
     freshness: Freshness
 
 
-def read_standing(
+def compared_loads(
     datasets: Sequence[Dataset],
     targets: Sequence[Target],
     *,
     between: tuple[str | None, str | None] = (None, None),
     ask: bool = True,
-) -> list[StandingLoad]:
+) -> list[ComparedLoad]:
     """Every month that one of the targets has, by dataset, month and target; ``ask`` the source for its versions."""
     return [load for dataset in datasets for load in _of_dataset(dataset, targets, between, ask)]
 
 
 def _of_dataset(
     dataset: Dataset, targets: Sequence[Target], between: tuple[str | None, str | None], ask: bool
-) -> list[StandingLoad]:
+) -> list[ComparedLoad]:
     ledgers = loaded_months(dataset, and_followed(targets))
     first, last = between[0] or "", between[1] or "9999"
     found = sorted(
@@ -51,7 +51,7 @@ def _of_dataset(
     at_source = _ask(dataset, [load for *_, load in found]) if ask else {}
     lake = ledgers.get("gcs", {})
     return [
-        StandingLoad(
+        ComparedLoad(
             dataset,
             Month.parse(month),
             target,

@@ -1,11 +1,11 @@
-"""Paths of this machine as URLs, and back: the one place that knows which characters mean something in a URL."""
+"""Paths of this machine as URLs, and back, and URLs as people may see them."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 
 # What would end the path, or begin an escape, and what a terminal or a link does not bear: blanks, control characters,
 # bytes that are no text. All else stays as it is, "=" above all: DuckDB and pyarrow decode no %3D.
@@ -26,3 +26,9 @@ def url_to_path(url: str, scheme: str = "file") -> Path | None:
     found = re.fullmatch(rf"{scheme}:(?:///+|/(?!/))(.*)", url, re.IGNORECASE | re.DOTALL)
     path = os.fsdecode(unquote_to_bytes(os.fsencode(found[1]))) if found else ""
     return Path(f"/{path}") if path and "\0" not in path else None
+
+
+def plain_url(url: str) -> str:
+    """The URL without user, password, query and fragment: those may hold secrets."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

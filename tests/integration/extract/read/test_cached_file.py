@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from deployments.tlc_site.faults import Throttle
-from flows.extract.cached_file import open_cached
+from flows.extract.download import discard
 from flows.extract.download.cache import CacheSlot
-from flows.extract.download.download import discard
+from flows.extract.read.cached_file import open_cached
 from flows.tasks.month_file import opened
 from flows.tlc.errors import SourceUnavailable, TargetUnavailable
 
@@ -30,7 +30,7 @@ DOWNLOAD = """
 import sys
 from pathlib import Path
 import httpx
-from flows.extract.download.download import download, find_file
+from flows.extract.download import download, find_file
 url, cache = sys.argv[1], Path(sys.argv[2])
 with httpx.Client() as client:
     download(client, find_file(client, url, url), cache, keep_bytes=1024**3)
@@ -69,7 +69,7 @@ def test_another_runs_newer_version_is_read_under_its_own_name(downloaded, fetch
         assert trip_file.rows == ROWS[OTHER_PARQUET]
     assert version.etag == newer.etag != downloaded[1].etag
     assert (version.length, version.bytes_read) == (len(republished), downloaded[1].bytes_read)
-    assert version.seen_at > put_at
+    assert version.rechecked_at > put_at
 
 
 @pytest.mark.parametrize("lost", ["file", "note", "folder", "cache", "discarded"])
