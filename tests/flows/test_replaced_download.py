@@ -45,7 +45,7 @@ def test_each_target_names_the_version_that_it_has(lake: Path, database, site, t
     def two_runs() -> tuple[Downloaded, LoadReport, LoadReport, str]:
         month = fetch(REQUEST)
         started_at = datetime.now(UTC)
-        discard(month.downloaded.path)  # as pruning does
+        discard(month.downloaded.path, month.downloaded.etag)  # as pruning does
         first = load_into_postgres(month, started_at, force=False)
         site.put(PATH, newer)
         of_another_run = fetch(REQUEST).downloaded

@@ -71,9 +71,7 @@ def _missing(
 
 def _from_ledger(place: MonthInTarget) -> Iterator[Difference]:
     if place.load is None and place.totals:
-        yield _difference(
-            "differs", place, f"{place.name} has {place.totals.rows:,} rows that are in no load of its ledger"
-        )
+        yield _difference("differs", place, f"{place.name} has {place.totals.rows:,} rows without a load in its ledger")
     elif place.load and _rows(place) != place.load.rows_loaded:
         yield _difference(
             "differs",

@@ -102,5 +102,5 @@ def test_a_cache_hit_prunes_nothing(files, fetch):
 
 
 def test_a_discarded_file_is_downloaded_again(files, fetch):
-    discard(files["/misc/one.csv"])
+    discard(files["/misc/one.csv"], fetch("/misc/one.csv").etag)
     assert fetch("/misc/one.csv").bytes_read == BYTES["/misc/one.csv"]

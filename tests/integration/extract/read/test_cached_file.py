@@ -80,7 +80,7 @@ def test_a_file_that_left_the_cache_is_downloaded_again(downloaded, cache, parqu
     elif lost == "note":
         path.with_name(f"{path.name}.json").unlink()
     elif lost == "discarded":
-        discard(path)
+        discard(path, downloaded[1].etag)
     else:
         shutil.rmtree(cache if lost == "cache" else path.parent)
     with opened(*downloaded) as (trip_file, version):
@@ -96,8 +96,11 @@ def test_what_is_open_is_read_to_its_end_though_it_is_replaced_and_removed(fetch
         batches = trip_file.batches()
         rows = next(batches).num_rows
         site.put(path, (tlc / "mirror" / CSV.lstrip("/")).read_bytes() + bytes(8) if path == CSV else republished)
-        assert fetch(path).bytes_read
-        discard(downloaded.path)
+        newer = fetch(path)
+        assert newer.bytes_read
+        discard(downloaded.path, downloaded.etag)
+        assert downloaded.path.exists(), "another version is not discarded"
+        discard(downloaded.path, newer.etag)
         rows += sum(batch.num_rows for batch in batches)
     assert rows == (ROWS[PARQUET] if path == PARQUET else 83_130)
 
@@ -118,7 +121,7 @@ def test_waits_for_a_process_that_downloads_a_newer_version(downloaded, cache, s
 
 def test_a_source_that_withdrew_the_file_is_named(downloaded, site):
     site.remove(PARQUET)
-    discard(downloaded[1].path)
+    discard(downloaded[1].path, downloaded[1].etag)
     with (
         pytest.raises(SourceUnavailable, match="neither in the download cache any more, nor does the source give it"),
         opened(*downloaded),
