@@ -39,7 +39,7 @@ def replace_month(dataset: Dataset, month: Month, started_at: datetime, *, force
             get_run_logger().warning("%s %s: there is no %s. Run api_to_gcs for it first.", dataset, month, place)
             return None
         warehouse = open_warehouse()
-        load = WarehouseLoad(manifest, lake.url, force, flow_run.get_id(), started_at)
+        load = WarehouseLoad(manifest, lake.url, force, flow_run.get_id(), started_at, lake)
         get_run_logger().info("%s rows in %d objects → %s", f"{load.rows:,}", len(load.objects), warehouse.place)
         report = warehouse.load_month(load, is_current=lambda: has_objects(lake, load))
     publish_days(report, manifest.rows_by_day)

@@ -29,7 +29,10 @@ ANYWHERE = {
     "table": A_TABLE,
 }
 TRUSTED: dict[str, dict[str, str]] = {
-    "flows/load/duckdb/month.py": {"columns": "joined from names that were quoted"},
+    "flows/load/duckdb/month.py": {
+        "columns": "joined from names that were quoted",
+        "source": "read_parquet of paths that were made literals, or a constant",
+    },
     "flows/load/duckdb/lake_table.py": {
         "source": "read_parquet of a path that was made a literal",
         "name": A_TABLE,

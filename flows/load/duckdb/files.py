@@ -18,10 +18,8 @@ def lake_folder(lake_url: str) -> Path:
     folder = url_to_path(lake_url)
     if folder is None:
         raise ParameterError(
-            f"a DuckDB file is filled from a lake in a folder, and the lake is {lake_url}. Either load it into "
-            "BigQuery (TLC_WAREHOUSE_URL=bigquery://project/dataset?location=…), or copy it once (gcloud storage rsync "
-            f"--recursive {lake_url} /path), set TLC_LAKE_URL=file:///path, run 'python -m blocks.register', and load "
-            "from there."
+            f"DuckDB can query a lake in a folder without loading it, and the lake is {lake_url}. Load its months with "
+            "gcs_to_bigquery, or query it from BigQuery (TLC_WAREHOUSE_URL=bigquery://project/dataset?location=…)."
         )
     return folder
 
@@ -41,6 +39,16 @@ def month_files(load: WarehouseLoad) -> list[Path]:
             )
         files.append(path)
     return files
+
+
+def file_rows(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad) -> str:
+    """The SQL that reads the rows of all files.
+
+    Raises TargetBusy if a file is not the manifest's (any more), TargetMismatch if its columns are not as declared.
+    """
+    files = month_files(load)
+    check_columns(connection, load, files)
+    return read_parquet(files)
 
 
 def read_parquet(files: list[Path]) -> str:

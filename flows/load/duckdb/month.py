@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from filelock import FileLock, Timeout
 from flows.decide.plan import LoadedMonth
 from flows.load.duckdb import totals as duckdb_totals
 from flows.load.duckdb.errors import duckdb_errors
-from flows.load.duckdb.files import check_columns, lake_folder, month_files, read_parquet
+from flows.load.duckdb.files import file_rows, lake_folder
 from flows.load.duckdb.lake_table import create_lake_view
 from flows.load.duckdb.ledger import enter_load, last_rows, read_load
+from flows.load.duckdb.objects import object_rows
 from flows.load.duckdb.tables import ensure_tables, existing_columns, quoted
 from flows.load.warehouse.ledger import loaded_months_of
 from flows.load.warehouse.protocol import WarehouseLoad
@@ -32,6 +33,7 @@ from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.month import Month
 from flows.tlc.report import LoadReport
 from flows.tlc.totals import Totals
+from flows.tlc.urls import url_to_path
 
 # How the error begins that another process has the file open; what follows are paths, which may say anything.
 _IS_OPEN = "IO Error: Could not set lock on file "
@@ -58,7 +60,6 @@ class DuckDbWarehouse:
         See ``Warehouse.load_month``. Raises TargetMismatch if files or table are not as declared, TargetBusy if
         another process keeps the warehouse open, or the lake is being rewritten.
         """
-        lake_folder(load.lake_url)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._connection() as connection:
             if not load.force and (found := read_load(connection, load)):
@@ -67,7 +68,7 @@ class DuckDbWarehouse:
             with _transaction(connection):
                 ensure_tables(connection, load.schema)
                 with _of_one_version(is_current):
-                    _replace_rows(connection, load, month_files(load))
+                    _replace_rows(connection, load)
                 report = load.report()
                 enter_load(connection, load, report)
             return report
@@ -142,12 +143,12 @@ def _count_rows(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict
     return dict(counts.fetchall())
 
 
-def _replace_rows(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, files: list[Path]) -> None:
-    check_columns(connection, load, files)
+def _replace_rows(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad) -> None:
     table = f"{SCHEMA}.{trips_table(load.dataset)}"
     columns = ", ".join(map(quoted, load.manifest.columns))
     connection.execute(f"delete from {table} where source_month = ?", [load.month.first_day])  # noqa: S608
-    connection.execute(f"insert into {table} ({columns}) select {columns} from {read_parquet(files)}")  # noqa: S608
+    with _rows_of(connection, load) as source:
+        connection.execute(f"insert into {table} ({columns}) select {columns} from {source}")  # noqa: S608
     counted = connection.execute(f"select count(*) from {table} where source_month = ?", [load.month.first_day])  # noqa: S608
     rows = (counted.fetchone() or (0,))[0]
     if rows != load.rows:
@@ -155,6 +156,13 @@ def _replace_rows(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad, fi
             f"DuckDB read {rows:,} rows of {load.month}, but the lake's manifest has {load.rows:,}; the month is as "
             "it was. Write the month's objects anew with api_to_gcs and force=True, and run again."
         )
+
+
+def _rows_of(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad) -> AbstractContextManager[str]:
+    """What to select the month's rows from: the lake's files, or its objects in a bucket."""
+    if load.lake is None or url_to_path(load.lake_url):
+        return nullcontext(file_rows(connection, load))
+    return object_rows(connection, load, load.lake)
 
 
 @contextmanager

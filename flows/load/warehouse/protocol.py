@@ -57,7 +57,8 @@ class Warehouse(Protocol):
 class WarehouseLoad:
     """One load of one month: what the lake says it has, where the lake is, and for whom it is done.
 
-    ``flow_run_id`` also tells a forced load's own jobs from those of other loads of the same content.
+    ``flow_run_id`` also tells a forced load's own jobs from those of other loads of the same content. ``lake`` is for a
+    warehouse that cannot read a bucket by itself.
     """
 
     manifest: Manifest
@@ -65,6 +66,7 @@ class WarehouseLoad:
     force: bool = False
     flow_run_id: str | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    lake: Lake | None = field(default=None, repr=False)
     _own_id: str = field(default_factory=lambda: str(uuid.uuid4()), repr=False)
 
     @property

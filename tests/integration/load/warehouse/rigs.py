@@ -14,6 +14,7 @@ from google.cloud import bigquery
 from flows.load.bigquery.jobs import JobTimeouts
 from flows.load.bigquery.month import BigQueryWarehouse
 from flows.load.duckdb.month import DuckDbWarehouse
+from flows.load.lake.gcs import GcsLake
 from flows.load.lake.manifest import Manifest
 from flows.load.ledger import LEDGER
 from flows.load.warehouse.protocol import Warehouse, WarehouseLoad
@@ -22,6 +23,7 @@ from flows.tlc.month import Month
 from flows.tlc.report import LoadReport
 from tests.integration.load.warehouse.lake_months import Bucket, WrittenLake, folder_put
 from tests.servers.bigquery import BigQueryStandIn
+from tests.servers.gcs_wire import GcsWire
 
 _OLDER = LEDGER[:-3]
 _OLDER_ROW = """
@@ -114,6 +116,29 @@ def duckdb_rig(folder: Path) -> DuckDbRig:
     """A new DuckDB file and a lake in a folder."""
     lake = WrittenLake(f"file://{folder}/lake", folder_put(folder / "lake"))
     return DuckDbRig(lake, DuckDbWarehouse(folder / "warehouse.duckdb", wait=20))
+
+
+@dataclass
+class DuckDbFromBucketRig(DuckDbRig):
+    """The same with a lake in a bucket."""
+
+    bucket: GcsLake | None = None
+
+    def load_of(self, manifest: Manifest, **options: Any) -> WarehouseLoad:
+        return super().load_of(manifest, lake=self.bucket, **options)
+
+
+@contextmanager
+def duckdb_from_bucket_rig(folder: Path) -> Iterator[DuckDbFromBucketRig]:
+    """A new DuckDB file and an empty bucket on the stand-in."""
+    with GcsWire("lake") as server:
+        lake = GcsLake(server.client().bucket("lake"))
+
+        def put(name: str, content: bytes) -> int | None:
+            return lake.write(name, content, replaces=None).generation
+
+        warehouse = DuckDbWarehouse(folder / "warehouse.duckdb", wait=20)
+        yield DuckDbFromBucketRig(WrittenLake(lake.url, put), warehouse, lake)
 
 
 @contextmanager

@@ -202,7 +202,7 @@ def a_manifest_with_other_counts_fails(rig: Rig, folder: Path) -> None:
     """Rows that the objects do not have are missed: nothing is entered in the ledger."""
     manifest = rig.lake.write("green", "2020-10", made_month(folder, "green", "2020-10"))
     report = manifest.report.model_copy(update={"rows_read": 501, "rows_loaded": 501})
-    with pytest.raises(TargetMismatch, match=r"contradicts itself: 1 objects with 500 rows, where 501 were loaded"):
+    with pytest.raises(TargetMismatch, match=r"contradicts itself: 1 objects with 500 rows, but 501 were loaded"):
         rig.load(manifest.model_copy(update={"report": report}))
     objects = [manifest.objects[0].model_copy(update={"rows": 501})]
     with pytest.raises(TargetMismatch, match=r"500 rows.*but the lake's manifest has 501"):
