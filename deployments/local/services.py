@@ -32,9 +32,13 @@ class ServiceFailed(Exception):
 
 @dataclass(frozen=True)
 class Services:
-    """The services of one platform; ``environment_at`` gives their environment for the API's URL."""
+    """The services of one platform; ``environment_at`` gives their environment for the API's URL.
+
+    ``data`` is the folder of the trips: Prefect's database is beside them.
+    """
 
     processes: Processes
+    data: Path
     environment_at: Callable[[str], dict[str, str]]
 
     def ensure_site(self, folder: Path) -> str:
@@ -45,7 +49,7 @@ class Services:
             return [sys.executable, "-m", "deployments.tlc_site.fake_tlc_site", *arguments]
 
         note = self._listening(SITE, command, wanted_port=0, path="/", seconds=60)
-        return f"http://{HOST}:{note.port}"
+        return site_url(note)
 
     def ensure_server(self, wanted_port: int, meanwhile: Callable[[], object]) -> str:
         """The URL of the API, whose server and database are started unless they run, while ``meanwhile`` is called.
@@ -56,7 +60,7 @@ class Services:
         def command(port: int) -> list[str]:
             return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
 
-        database = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": start_prefect_database(self.processes.folder)}
+        database = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": start_prefect_database(self.data)}
         note = self._listening(SERVER, command, wanted_port, "/api/health", SERVER_STARTUP_SECONDS, meanwhile, database)
         return api_url(note)
 
@@ -145,6 +149,11 @@ class Services:
             f"The {name} {what}. The end of {log}:\n{shown}\n"
             "Mend what it says and run make up again; make down ends what runs."
         )
+
+
+def site_url(site: Note) -> str:
+    """The URL of the stand-in."""
+    return f"http://{HOST}:{site.port}"
 
 
 def api_url(server: Note) -> str:

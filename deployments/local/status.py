@@ -52,10 +52,10 @@ def service_statuses(folder: Path) -> Iterator[ServiceStatus]:
         note = processes.note(name)
         if note or name != SITE:  # only a demo has the stand-in
             yield _of_note(name, note, processes.log_file(name))
-    yield _of_postgres(DATABASE, prefect_database_folder(folder))
-    data = postgres_folder(demo_folder(folder) if processes.note(SITE) else folder)
-    if postgres_process(data) or Settings().postgres_url is None:
-        yield _of_postgres(POSTGRES, data)
+    data = demo_folder(folder) if processes.note(SITE) else folder
+    yield _of_postgres(DATABASE, prefect_database_folder(data))
+    if postgres_process(postgres_folder(data)) or Settings().postgres_url is None:
+        yield _of_postgres(POSTGRES, postgres_folder(data))
 
 
 def _of_note(name: str, note: Note | None, log: Path) -> ServiceStatus:

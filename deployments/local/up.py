@@ -55,7 +55,7 @@ def bring_up(folder: Path, port: int, *, demo: bool) -> None:
     os.environ["TLC_LOCAL_DIR"] = str(data)
     for name in TARGETS if demo else ():
         os.environ.pop(name, None)  # made-up months replace no real ones
-    services = Services(processes, lambda url: platform_environment(folder, url, data))
+    services = Services(processes, data, lambda url: platform_environment(folder, url, data))
     _say("Starting what does not run: Prefect's server, Postgres, a worker (the first time: a minute) …")
     api = services.ensure_server(port, meanwhile=lambda: _start_the_others(services, data, demo=demo))
     os.environ |= platform_environment(folder, api, data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import typer
 
 from flows.cli.exit_codes import MEANING
@@ -26,6 +28,6 @@ for command in (preview, load, backfill, plan, status, sync, reconcile):
     app.command()(command)
 
 
-def main() -> None:
-    """Run the command that the arguments name, and end the process with its exit code."""
-    app(prog_name=PROGRAM)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that the arguments name (by default the process's), and end the process with its exit code."""
+    app(arguments, prog_name=PROGRAM)

@@ -134,7 +134,7 @@ def test_note_shows_no_setting(processes: Processes) -> None:
 
 
 def test_part_is_left_alone_until_its_settings_change(processes: Processes) -> None:
-    services = Services(processes, lambda url: CLEAN | {"PREFECT_API_URL": url})
+    services = Services(processes, processes.folder, lambda url: CLEAN | {"PREFECT_API_URL": url})
     with socket.socket() as one, socket.socket() as two:  # servers that never answer: the worker waits, and lives
         urls = []
         for listening in (one, two):
@@ -149,7 +149,9 @@ def test_part_is_left_alone_until_its_settings_change(processes: Processes) -> N
 
 
 def test_part_that_ends_at_once_shows_the_end_of_its_log(processes: Processes) -> None:
-    services = Services(processes, lambda _url: CLEAN | {"PREFECT_SERVER_DATABASE_TIMEOUT": "no number"})
+    services = Services(
+        processes, processes.folder, lambda _url: CLEAN | {"PREFECT_SERVER_DATABASE_TIMEOUT": "no number"}
+    )
     try:
         with pytest.raises(ServiceFailed, match=r"(?s)^The server ended at once\..*no number.*make up"):
             services.ensure_server(choose_port(0), meanwhile=lambda: None)

@@ -41,7 +41,7 @@ def test_how_prefect_works_is_the_users_to_say(tmp_path: Path, monkeypatch: pyte
 def test_made_up_months_are_kept_apart(tmp_path: Path) -> None:
     environment = platform_environment(tmp_path, API, demo_folder(tmp_path))
     assert environment["TLC_LOCAL_DIR"] == str(tmp_path / "demo")
-    assert environment["PREFECT_HOME"] == str(tmp_path / "platform")
+    assert environment["PREFECT_HOME"] == str(tmp_path / "demo/platform")
 
 
 @pytest.fixture
