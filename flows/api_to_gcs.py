@@ -17,6 +17,7 @@ from flows.parameters import (
     layouts_of,
     month_request,
 )
+from flows.tasks.codes import refresh_codes
 from flows.tasks.lake import find_in_lake, lake_place, load_into_lake
 from flows.tasks.policy import with_month_context
 from flows.tasks.source import download_month, find_month, finished_report, not_published_report, publish
@@ -65,5 +66,6 @@ def month_to_lake(request: MonthRequest, layouts: frozenset[Layout] = LAYOUTS, *
         if report is None:
             report = load_into_lake(download_month(found), layouts, started_at, force)
     report = finished_report(report, started_at)
+    refresh_codes(report)  # before the event that tells others of the month
     publish(report, place)
     return report

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from flows.parameters import DatasetName, DropRules, Force, MonthName, NewColumnsChoice, SourceName, month_request
+from flows.tasks.codes import refresh_codes
 from flows.tasks.policy import with_month_context
 from flows.tasks.postgres import find_in_postgres, load_into_postgres
 from flows.tasks.source import download_month, find_month, finished_report, not_published_report, publish
@@ -52,5 +53,6 @@ def month_to_postgres(request: MonthRequest, *, force: bool = False) -> LoadRepo
         if report is None:
             report = load_into_postgres(download_month(found), started_at, force)
     report = finished_report(report, started_at)
+    refresh_codes(report)  # before the event that tells others of the month
     publish(report, f"`{SCHEMA}.{trips_table(request.dataset)}`, rejected rows in `{SCHEMA}.rejected_trips`")
     return report

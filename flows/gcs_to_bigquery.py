@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from flows.parameters import DatasetName, Force, MonthName, month_request
+from flows.tasks.codes import refresh_codes
 from flows.tasks.policy import with_month_context
 from flows.tasks.source import finished_report, publish
 from flows.tasks.warehouse import load_into_warehouse, not_in_lake_report
@@ -45,5 +46,6 @@ def month_to_warehouse(dataset: Dataset, month: Month, *, force: bool = False) -
         if report is None:
             return not_in_lake_report(dataset, month)
     report = finished_report(report, started_at)
+    refresh_codes(report)  # before the event that tells others of the month
     publish(report, f"`{SCHEMA}.{trips_table(dataset)}` of the warehouse, a partition a month")
     return report

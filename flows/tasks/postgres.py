@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 # Arrow imports pandas at its first value, the block its SQLAlchemy: half a second that belongs to the start of a
 # process, not into a load.
@@ -11,19 +10,13 @@ import pandas  # noqa: F401
 import prefect_sqlalchemy  # noqa: F401
 from prefect import task
 
-from flows.extract.download import find_file
-from flows.extract.read.zones import read_zones
 from flows.load.postgres import month as postgres
-from flows.load.postgres.zones import add_zones, has_zones
-from flows.tasks.connect import http_client, postgres_connected, source_block
-from flows.tasks.month_file import DownloadedMonth, FoundMonth, download_to_cache
+from flows.tasks.connect import postgres_connected
+from flows.tasks.month_file import DownloadedMonth, FoundMonth
 from flows.tasks.open_trips import open_load
 from flows.tasks.policy import RETRY_TRANSIENT
-from flows.tlc.dataset import Source
-from flows.tlc.locations import ZONES_PATH
 from flows.tlc.report import LoadReport
 from flows.ui.days import publish_days
-from flows.ui.report import best_effort
 
 
 @task(
@@ -62,18 +55,5 @@ def replace_month(month: DownloadedMonth, started_at: datetime, *, force: bool =
         report = postgres.load_month(
             connection, opened.load, opened.trips, opened.rejected, force=force, on_progress=opened.on_progress
         )
-        _fill_zones(connection, month.request.source)
     publish_days(report, opened.trips.days.by_day)
     return report
-
-
-def _fill_zones(connection: Any, source: Source) -> None:
-    """Fill ``tlc.zones`` if it is empty. The mirror has no zones; trips are loaded without them too."""
-    with best_effort("The trips are loaded, the zones are not"):
-        if source is Source.mirror or has_zones(connection):
-            return
-        url = source_block(source).url(ZONES_PATH)
-        with http_client() as client:
-            file = find_file(client, url, url)
-            zones = read_zones(download_to_cache(client, file).path) if file else []
-        add_zones(connection, zones)

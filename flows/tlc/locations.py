@@ -15,6 +15,9 @@ Layout = Literal["unpartitioned", "partitioned"]
 LAYOUTS: frozenset[Layout] = frozenset(get_args(Layout))
 _FILE_NAME = re.compile(rf"(?<![a-z])(?P<dataset>{'|'.join(Dataset)})_tripdata_(?P<month>{MONTH_PATTERN.strip('^$')})")
 ZONES_PATH = "/misc/taxi_zone_lookup.csv"
+# The tables of names in the lake, and the manifest that says which versions of them are there.
+CODES_FOLDER = "codes/"
+CODES_MANIFEST = "manifests/codes.json"
 
 
 def month_file_name(dataset: Dataset, month: Month, source: Source) -> str:
@@ -81,3 +84,8 @@ def month_of_manifest(name: str) -> Month | None:
         return Month.parse(name.rpartition("/")[2].removesuffix(".json"))
     except ValueError:
         return None
+
+
+def codes_object(table: str) -> str:
+    """The lake's object of a table of names: the zones, or the codes of a column."""
+    return f"{CODES_FOLDER}{table}.parquet"

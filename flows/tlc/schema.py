@@ -173,12 +173,14 @@ def postgres_columns(schema: Schema) -> list[tuple[str, str, bool]]:
 
 def bigquery_fields(schema: Schema) -> list[dict[str, str]]:
     """The schema in the JSON form of BigQuery's REST API: name, type, mode and description of each column."""
-    return [
-        {
-            "name": column.name,
-            "type": column.bigquery,
-            "mode": "REQUIRED" if column.required else "NULLABLE",
-            "description": column.comment,
-        }
-        for column in schema.columns
-    ]
+    return [bigquery_field(column) for column in schema.columns]
+
+
+def bigquery_field(column: Column) -> dict[str, str]:
+    """One column in that form."""
+    return {
+        "name": column.name,
+        "type": column.bigquery,
+        "mode": "REQUIRED" if column.required else "NULLABLE",
+        "description": column.comment,
+    }

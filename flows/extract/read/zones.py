@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +21,21 @@ class Zone:
 
 
 def read_zones(path: Path) -> list[Zone]:
-    """The zones in ``taxi_zone_lookup.csv``; raises NotTripFile if it has other columns."""
+    """The zones in ``taxi_zone_lookup.csv``; raises NotTripFile if it has other columns, no zone, or one twice."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         header = [name.strip().strip('"').lower() for name in next(reader, [])]
         if header != ["locationid", "borough", "zone", "service_zone"]:
             raise NotTripFile(f"{path.name} is no list of taxi zones: its header is {','.join(header)[:80]!r}.")
         try:
-            return [Zone(int(number), *texts) for number, *texts in filter(None, reader)]
+            zones = [Zone(int(number), *texts) for number, *texts in filter(None, reader)]
         except (ValueError, TypeError, csv.Error) as error:
             raise NotTripFile(f"{path.name} is no list of taxi zones: {error}.") from error
+    numbers = Counter(zone.location_id for zone in zones)
+    if not numbers:
+        raise NotTripFile(f"{path.name} is no list of taxi zones: it has none.")
+    if twice := [number for number, times in numbers.items() if times > 1]:  # a join would count trips twice
+        raise NotTripFile(
+            f"{path.name} is no list of taxi zones: zone {twice[0]} stands there {numbers[twice[0]]} times."
+        )
+    return zones

@@ -21,11 +21,13 @@ from google.cloud import bigquery
 
 from flows.decide.plan import LoadedMonth
 from flows.load.bigquery import totals as bigquery_totals
+from flows.load.bigquery.codes import load_codes
 from flows.load.bigquery.errors import bigquery_errors, job_failure
 from flows.load.bigquery.jobs import JobTimeouts, MonthJobs
 from flows.load.bigquery.lake_table import create_lake_table
 from flows.load.bigquery.ledger import MAX_BYTES_BILLED, BigQueryLedger
 from flows.load.bigquery.tables import BigQueryTables
+from flows.load.lake.protocol import Lake
 from flows.load.ledger import unchanged
 from flows.load.warehouse.ledger import loaded_months_of, report_of
 from flows.load.warehouse.protocol import WarehouseLoad
@@ -85,6 +87,13 @@ class BigQueryWarehouse:
         """Make an external table over the lake's day folders; returns its address. See ``lake_table``."""
         _check_lake(lake_url)
         return create_lake_table(self._tables, dataset, lake_url, self.location)
+
+    def load_codes(self, lake: Lake) -> None:
+        """See Warehouse. A load job for each table that is behind; one request if none is."""
+        _check_lake(lake.url)
+        with bigquery_errors(self.place):
+            location = self._tables.find_location(self.location) or self._tables.make_dataset(self.location)
+            load_codes(self._tables, self._at(location)[0], lake)
 
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """See Warehouse. Costs what the columns of these months' partitions do, whatever ``max_bytes_billed`` says."""

@@ -11,9 +11,10 @@ from google.cloud import bigquery
 
 from flows.load.bigquery.jobs import JobTimeouts
 from flows.load.ledger import LEDGER, LEDGER_COMMENT, LEDGER_TABLE
+from flows.tlc.codes import CodeTable
 from flows.tlc.errors import TargetBusy, TargetMismatch
 from flows.tlc.locations import trips_table
-from flows.tlc.schema import Schema, bigquery_fields
+from flows.tlc.schema import Schema, bigquery_field, bigquery_fields
 
 # Google's own default for a dataset made without one; written here, so that it is seen.
 DEFAULT_LOCATION = "US"
@@ -81,6 +82,17 @@ class BigQueryTables:
         table.clustering_fields = ["dataset", "month"]
         table.description = LEDGER_COMMENT
         return self._ensure(table)
+
+    def ensure_codes(self, table: CodeTable) -> bigquery.Table:
+        """The table of names."""
+        wanted = bigquery.Table(self.address(table.name), schema=_fields([bigquery_field(c) for c in table.columns]))
+        wanted.description = table.description
+        return self._ensure(wanted)
+
+    def read_labels(self, name: str) -> dict[str, str]:
+        """The label ``name`` of each table, by table; empty if it has none. One request for all."""
+        listed = self.client.list_tables(self._dataset, **self.patience.calls)
+        return {item.table_id: item.labels.get(name, "") for item in listed}
 
     def address(self, table: str) -> str:
         """``project.dataset.table``."""

@@ -19,12 +19,15 @@ from filelock import FileLock, Timeout
 
 from flows.decide.plan import LoadedMonth
 from flows.load.duckdb import totals as duckdb_totals
+from flows.load.duckdb.codes import read_versions, replace_codes
 from flows.load.duckdb.errors import duckdb_errors
 from flows.load.duckdb.files import file_rows, lake_folder
 from flows.load.duckdb.lake_table import create_lake_view
 from flows.load.duckdb.ledger import enter_load, last_rows, read_load
 from flows.load.duckdb.objects import object_rows
 from flows.load.duckdb.tables import ensure_tables, existing_columns, quoted
+from flows.load.lake.protocol import Lake
+from flows.load.warehouse.codes import behind_lake
 from flows.load.warehouse.ledger import loaded_months_of
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
@@ -79,6 +82,12 @@ class DuckDbWarehouse:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._connection() as connection:
             return create_lake_view(connection, dataset, lake_url)
+
+    def load_codes(self, lake: Lake) -> None:
+        """See Warehouse."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._connection() as connection, _transaction(connection):
+            replace_codes(connection, lake, behind_lake(lake, read_versions(connection)))
 
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """See Warehouse."""

@@ -123,9 +123,11 @@ class GcsLake(Lake):
         """See Lake."""
         blob = self.bucket.blob(self._key(name))
 
+        kind = PARQUET_TYPE if name.endswith(".parquet") else TEXT_TYPE
+
         def send() -> None:
             blob.upload_from_string(
-                content, content_type=TEXT_TYPE, if_generation_match=replaces, checksum="crc32c", **self._retries
+                content, content_type=kind, if_generation_match=replaces, checksum="crc32c", **self._retries
             )
 
         return self._put(name, blob, send, crc32c_of(content))

@@ -93,7 +93,7 @@ class Lake(Protocol):
         ...
 
     def write(self, name: str, content: bytes, *, replaces: int | None) -> LakeObject:
-        """Put a small text object, whole or not at all."""
+        """Put a small object, whole or not at all."""
         ...
 
     def delete(self, found: LakeObject) -> None:

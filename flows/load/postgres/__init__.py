@@ -3,6 +3,5 @@
 from flows.load.postgres.errors import postgres_errors
 from flows.load.postgres.month import current_load, current_loads, load_month
 from flows.load.postgres.totals import sum_months
-from flows.load.postgres.zones import add_zones, has_zones
 
-__all__ = ["add_zones", "current_load", "current_loads", "has_zones", "load_month", "postgres_errors", "sum_months"]
+__all__ = ["current_load", "current_loads", "load_month", "postgres_errors", "sum_months"]

@@ -17,12 +17,6 @@ from flows.tlc.schema import Schema, postgres_columns, schema_of
 
 # The ledger is for audits: a row, once written, stays.
 _SHARED_TABLES = """
-create table if not exists {schema}.zones (
-    location_id smallint primary key,
-    borough text,
-    zone text,
-    service_zone text
-);
 create table if not exists {schema}.loads (
     {ledger},
     check (rows_read = rows_loaded + rows_rejected)
@@ -45,7 +39,6 @@ create table if not exists {schema}.rejected_trips (
 create index if not exists rejected_trips_month on {schema}.rejected_trips (dataset, source_month);
 comment on table {schema}.loads is {ledger_comment};
 comment on table {schema}.rejected_trips is 'Every row that was not loaded, and the rule that says why.';
-comment on table {schema}.zones is 'The taxi zones, as TLC numbers them.';
 """
 
 # What Postgres fills in itself.

@@ -44,6 +44,13 @@ class Warehouse(Protocol):
         """Make ``tlc.{dataset}_trips_lake``, which reads the lake's day folders at each query; returns its name."""
         ...
 
+    def load_codes(self, lake: Lake) -> None:
+        """Bring the tables of names, ``tlc.zones`` and those of the codes, to what the lake has of them.
+
+        Each is replaced whole; one that the lake does not have stays as it is. Raises TargetError and its kin.
+        """
+        ...
+
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """The control sums of each month from ``first`` to ``last`` that has rows, by month (YYYY-MM)."""
         ...

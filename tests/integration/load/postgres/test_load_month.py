@@ -12,10 +12,10 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from flows.load.postgres.zones import add_zones, has_zones
 
 from deployments.tlc_site.synthetic.months import make_month
 from flows.extract.read.zones import Zone
-from flows.load.postgres.zones import add_zones, has_zones
 from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetError, TargetMismatch, TooManyBadRows

@@ -1,0 +1,35 @@
+"""The tables of names, whatever the target: which are out of date, and where a table says what it holds.
+
+A target's table says its version itself, so that the version goes when the table goes, and comes with its rows: in its
+comment where both change in one transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from flows.tlc.codes import CodeRows
+
+_VERSION = re.compile(r" Version ([0-9a-f]{12})\.$")
+
+
+def outdated(wanted: Iterable[CodeRows], versions: Mapping[str, str]) -> list[CodeRows]:
+    """Those of ``wanted`` that the target lacks or has in another version; ``versions`` are those it has, by table.
+
+    Rows of no known version are for a table that is not there, which is then empty; they replace nothing.
+    """
+    return [
+        rows for rows in wanted if rows.name not in versions or (rows.version and versions[rows.name] != rows.version)
+    ]
+
+
+def comment_of(rows: CodeRows) -> str:
+    """What the table says of itself: its description and its version."""
+    return rows.table.description + (f" Version {rows.version}." if rows.version else "")
+
+
+def version_in(comment: str | None) -> str:
+    """The version that such a comment tells; empty if it tells none."""
+    found = _VERSION.search(comment or "")
+    return found[1] if found else ""

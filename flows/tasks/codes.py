@@ -1,0 +1,88 @@
+"""When the tables of names are brought up to date, in every target: at the end of each run that finds its month.
+
+It costs a look at the target, which tells the versions that it has. Only a run that has loaded something also asks
+TLC's site for the zones' version, and downloads them only if the target has another one. The warehouse takes what the
+lake has. No load of trips fails because of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple
+
+from blocks.settings import Settings
+from flows.extract.download.download import RetryPolicy, cached_version, find_file
+from flows.extract.read.zones import read_zones
+from flows.load.codes import outdated
+from flows.tasks.connect import http_client, open_lake, open_warehouse, postgres_connected, source_block
+from flows.tasks.month_file import download_to_cache
+from flows.tlc.codes import ZONES, CodeRows, schema_codes, version_of_zones, zone_rows
+from flows.tlc.dataset import Source
+from flows.tlc.locations import ZONES_PATH
+from flows.tlc.report import LoadReport
+from flows.ui.report import best_effort
+
+# A site that fails keeps a run that has its month waiting for seconds, not for a minute.
+_PATIENCE = RetryPolicy(failures=2)
+
+
+def refresh_codes(report: LoadReport) -> None:
+    """Bring the tables of names of the report's target up to date; a warning says why if that fails."""
+    with best_effort("The trips are there, the tables of zones and codes are as they were"):
+        match report.target:
+            case "postgres":
+                _refresh_postgres(report)
+            case "gcs":
+                _refresh_lake(report)
+            case "bigquery":
+                _refresh_warehouse()
+
+
+def _refresh_postgres(report: LoadReport) -> None:
+    from flows.load.postgres.codes import read_versions, replace_codes  # noqa: PLC0415 - only if it is the target
+
+    with postgres_connected() as connection:
+        if late := _late(report, read_versions(connection)):
+            replace_codes(connection, late)
+
+
+def _refresh_lake(report: LoadReport) -> None:
+    from flows.load.lake.codes import read_versions, replace_codes  # noqa: PLC0415 - only if it is the target
+
+    lake = open_lake()
+    if late := _late(report, read_versions(lake)):
+        replace_codes(lake, late)
+
+
+def _refresh_warehouse() -> None:
+    """A lake written by an older version gets the codes of this one first; its zones come with its own loads."""
+    from flows.load.lake.codes import read_versions, replace_codes  # noqa: PLC0415 - only if it is the target
+
+    lake = open_lake()
+    with best_effort("The lake's tables of codes are as they were, and the warehouse takes these"):
+        if late := outdated([*schema_codes(), zone_rows()], read_versions(lake)):
+            replace_codes(lake, late)
+    open_warehouse().load_codes(lake)
+
+
+def _late(report: LoadReport, versions: Mapping[str, str]) -> list[CodeRows]:
+    """What the target, which has these ``versions``, is to be given."""
+    zones = zone_rows()
+    if report.source is not Source.mirror and (report.status == "loaded" or not versions.get(ZONES)):
+        with best_effort("The zones are as they were"):
+            zones = _zones_unless(versions.get(ZONES))
+    return outdated([*schema_codes(), zones], versions)
+
+
+def _zones_unless(version: str | None) -> CodeRows:
+    """The zones of TLC's site; no rows if these are of ``version`` already, or the site has none."""
+    url = source_block(Source.tlc).url(ZONES_PATH)
+    with http_client() as client:
+        file = find_file(client, url, url, patience=_PATIENCE)
+        if file is None:
+            return zone_rows()
+        known = cached_version(file, Settings().cache_dir)
+        if known and version_of_zones(known) == version:
+            return zone_rows()
+        downloaded = download_to_cache(client, file)
+    return zone_rows(map(astuple, read_zones(downloaded.path)), downloaded.etag)
