@@ -35,7 +35,7 @@ def refresh_codes(report: LoadReport) -> None:
             case "gcs":
                 _refresh_lake(report)
             case "bigquery":
-                _refresh_warehouse()
+                open_warehouse().load_codes(open_lake())
 
 
 def _refresh_postgres(report: LoadReport) -> None:
@@ -52,17 +52,6 @@ def _refresh_lake(report: LoadReport) -> None:
     lake = open_lake()
     if late := _late(report, read_versions(lake)):
         replace_codes(lake, late)
-
-
-def _refresh_warehouse() -> None:
-    """A lake written by an older version gets the codes of this one first; its zones come with its own loads."""
-    from flows.load.lake.codes import read_versions, replace_codes  # noqa: PLC0415 - only if it is the target
-
-    lake = open_lake()
-    with best_effort("The lake's tables of codes are as they were, and the warehouse takes these"):
-        if late := outdated([*schema_codes(), zone_rows()], read_versions(lake)):
-            replace_codes(lake, late)
-    open_warehouse().load_codes(lake)
 
 
 def _late(report: LoadReport, versions: Mapping[str, str]) -> list[CodeRows]:

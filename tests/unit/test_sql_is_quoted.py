@@ -33,6 +33,10 @@ TRUSTED: dict[str, dict[str, str]] = {
         "columns": "joined from names that were quoted",
         "source": "read_parquet of paths that were made literals, or a constant",
     },
+    "flows/load/duckdb/codes.py": {
+        "_definitions(rows.table)": "joined from names that were quoted and declared types",
+        "names": "joined from names that were quoted",
+    },
     "flows/load/duckdb/lake_table.py": {
         "source": "read_parquet of a path that was made a literal",
         "name": A_TABLE,

@@ -1,0 +1,38 @@
+"""The list of taxi zones: the published one, and files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.extract.read.zones import Zone, read_zones
+from flows.tlc.errors import NotTripFile
+
+HEADER = '"LocationID","Borough","Zone","service_zone"\n'
+
+
+def test_published_zones_are_read_as_they_are(tlc: Path) -> None:
+    zones = read_zones(tlc / "cdn/misc/taxi_zone_lookup.csv")
+    assert len(zones) == 265
+    assert zones[131] == Zone(132, "Queens", "JFK Airport", "Airports")
+    assert zones[264] == Zone(265, "N/A", "Outside of NYC", "N/A")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("<html>", "its header is '<html>'"),
+        ("", "its header is ''"),
+        (HEADER, "it has none"),
+        (HEADER + '1,"EWR","Newark Airport"\n', "missing 1 required positional argument"),
+        (HEADER + 'one,"EWR","Newark Airport","EWR"\n', "invalid literal"),
+        (HEADER + '1,"EWR","Newark Airport","EWR"\n' * 2, "zone 1 stands there 2 times"),
+    ],
+    ids=["page", "empty", "no-zone", "short-line", "no-number", "twice"],
+)
+def test_what_is_no_list_of_zones_is_refused(tmp_path: Path, content: str, why: str) -> None:
+    file = tmp_path / "taxi_zone_lookup.csv"
+    file.write_text(content)
+    with pytest.raises(NotTripFile, match=rf"taxi_zone_lookup.csv is no list of taxi zones: .*{why}"):
+        read_zones(file)
