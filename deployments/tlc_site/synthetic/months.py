@@ -113,26 +113,31 @@ def published(dataset: Dataset, month: Month, *, source: Source = Source.tlc, to
 
 
 def taxi_zone_lookup() -> bytes:
-    """The stand-in's ``/misc/taxi_zone_lookup.csv``: 265 zones with real numbers, mostly invented names."""
+    """The stand-in's ``/misc/taxi_zone_lookup.csv``: the 265 zones with their real names."""
     return zone_lookup()
 
 
 def generate(path: str, folder: Path, *, today: date = TODAY) -> Path | None:
     """The file that a URL path such as ``/trip-data/green_tripdata_2023-12.parquet`` asks for, below ``folder``.
 
-    It is made at the first call and kept; concurrent calls, also of other processes, wait for the first.
+    It is made at the first call and kept; concurrent calls, also of other processes, wait for the first. The zones are
+    written again if another version of this project made them.
     None if the path is not one of the source's, or the month is not published.
     """
     write = _writer_of(path, today)
     if write is None:
         return None
     target = folder / path.lstrip("/")
-    if not target.exists():
+    if not _is_made(target, path):
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
-            if not target.exists():
+            if not _is_made(target, path):
                 _write_whole(target, write)
     return target
+
+
+def _is_made(target: Path, path: str) -> bool:
+    return target.exists() and (path != ZONES_PATH or target.read_bytes() == taxi_zone_lookup())
 
 
 def _writer_of(path: str, today: date) -> Callable[[Path], object] | None:

@@ -1,8 +1,9 @@
-"""The stand-in's taxi zones: an invented lookup table with the real numbering, and how popular each zone is."""
+"""The stand-in's taxi zones: TLC's own list of them (``zones.csv``), and how popular each zone is."""
 
 from __future__ import annotations
 
 from functools import cache
+from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
@@ -37,33 +38,12 @@ _PICKUP_CURVE = {Dataset.yellow: (60, 4.0), Dataset.green: (2.5, 1.4), Dataset.f
 _DROPOFF_CURVE = {Dataset.yellow: (60, 3.2), Dataset.green: (9, 1.2), Dataset.fhv: (30, 1.2), Dataset.fhvhv: (40, 1.2)}
 _SHARE_UNKNOWN, _SHARE_OUTSIDE = 0.008, 0.004
 
-_OUTER_BOROUGHS = ("Queens",) * 4 + ("Brooklyn",) * 3 + ("Bronx",) * 2 + ("Staten Island",)
-_SPECIAL_ROWS = {
-    NEWARK: ("EWR", "Newark Airport", "EWR"),
-    JFK: ("Queens", "JFK Airport", "Airports"),
-    LAGUARDIA: ("Queens", "LaGuardia Airport", "Airports"),
-    UNKNOWN: ("Unknown", "N/A", "N/A"),
-    OUTSIDE: ("N/A", "Outside of NYC", "N/A"),
-}
-
 FloatArray = npt.NDArray[np.float64]
 
 
 def zone_lookup() -> bytes:
     """The zone lookup as CSV, LocationID 1 to 265; its "N/A" are literal values, as at the source."""
-    lines = ['"LocationID","Borough","Zone","service_zone"']
-    for zone in range(1, LAST_ZONE + 1):
-        names = ",".join(f'"{name}"' for name in _zone_row(zone))
-        lines.append(f"{zone},{names}")
-    return ("\r\n".join(lines) + "\r\n").encode()
-
-
-def _zone_row(zone: int) -> tuple[str, str, str]:
-    if zone in _SPECIAL_ROWS:
-        return _SPECIAL_ROWS[zone]
-    if zone in MANHATTAN:
-        return "Manhattan", f"Zone {zone}", "Yellow Zone"
-    return _OUTER_BOROUGHS[zone % len(_OUTER_BOROUGHS)], f"Zone {zone}", "Boro Zone"
+    return files("deployments.tlc_site.synthetic").joinpath("zones.csv").read_bytes()
 
 
 @cache

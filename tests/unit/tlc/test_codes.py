@@ -28,7 +28,7 @@ def test_tables_and_their_columns_are_those_that_others_rely_on() -> None:
         "hvfhs_licenses": "text"
     }
     for table in code_tables():
-        assert [column.required for column in table.columns][0]
+        assert table.key.required
         assert all(text.endswith(".") for text in (table.description, *(column.comment for column in table.columns)))
 
 
@@ -58,7 +58,7 @@ def changed_schema(change: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> t
 
 
 def test_one_code_with_two_meanings_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="vendor_id 1 is 'Creative Mobile Technologies, LLC' in one schema file, 'CMT'"):
+    with pytest.raises(ValueError, match=r"vendor_id 1 is 'Creative Mobile.*' in one schema file, 'CMT' in another"):
         changed_schema({"1": "CMT"}, monkeypatch)
 
 

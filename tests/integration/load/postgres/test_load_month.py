@@ -12,10 +12,8 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from flows.load.postgres.zones import add_zones, has_zones
 
 from deployments.tlc_site.synthetic.months import make_month
-from flows.extract.read.zones import Zone
 from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetError, TargetMismatch, TooManyBadRows
@@ -382,14 +380,3 @@ def test_schema_that_is_there_needs_no_right_to_make_one(loader, database, as_ro
     assert database.query("select (select count(*) from tlc.green_trips), (select count(*) from tlc.fhv_trips)") == [
         (50, 20)
     ]
-
-
-def test_zones_that_are_there_stay_and_none_stands_twice(loader, database) -> None:
-    loader.load(month_of(50, dirt=False))
-    connection = database.connect()
-    assert not has_zones(connection)
-    add_zones(connection, [Zone(1, "EWR", "Newark Airport", "EWR"), Zone(264, "Unknown", "N/A", "N/A")])
-    assert has_zones(connection)
-    add_zones(connection, [Zone(1, "EWR", "Newark", "EWR")])
-    connection.close()
-    assert database.query("select location_id, zone from tlc.zones order by 1") == [(1, "Newark Airport"), (264, "N/A")]

@@ -16,7 +16,7 @@ def test_published_zones_are_read_as_they_are(tlc: Path) -> None:
     zones = read_zones(tlc / "cdn/misc/taxi_zone_lookup.csv")
     assert len(zones) == 265
     assert zones[131] == Zone(132, "Queens", "JFK Airport", "Airports")
-    assert zones[264] == Zone(265, "N/A", "Outside of NYC", "N/A")
+    assert zones[264] == Zone(265, "Unknown", "NA", "N/A")
 
 
 @pytest.mark.parametrize(

@@ -347,7 +347,7 @@ class TestFiles:
         rows = list(csv.DictReader(taxi_zone_lookup().decode().splitlines()))
         assert [int(row["LocationID"]) for row in rows] == list(range(1, 266))
         assert list(rows[0]) == ["LocationID", "Borough", "Zone", "service_zone"]
-        assert rows[131]["Zone"] == "JFK Airport"
+        assert [rows[zone - 1]["Zone"] for zone in (132, 237)] == ["JFK Airport", "Upper East Side South"]
         assert tuple(rows[263].values()) == ("264", "Unknown", "N/A", "N/A")
         assert {row["Borough"] for row in rows} == {
             "EWR", "Manhattan", "Queens", "Brooklyn", "Bronx", "Staten Island", "Unknown", "N/A"
@@ -386,6 +386,9 @@ class TestGenerate:
         assert gzip.decompress(csv_file.read_bytes()).count(b"\n") == default_rows(Dataset.green, Month(2020, 4)) + 1
         zones = generate("/misc/taxi_zone_lookup.csv", tmp_path)
         assert zones is not None
+        assert zones.read_bytes() == taxi_zone_lookup()
+        zones.write_text("of another version")
+        assert generate("/misc/taxi_zone_lookup.csv", tmp_path) == zones
         assert zones.read_bytes() == taxi_zone_lookup()
 
     @pytest.mark.parametrize(
