@@ -19,6 +19,7 @@ from blocks.embedded_postgres import start_postgres
 from blocks.register import register_blocks
 from blocks.settings import Settings
 from deployments.local.compare_targets import compare_targets
+from deployments.tlc_site.synthetic.months import months_sentence
 from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery
 from flows.tlc.report import LoadReport
 
@@ -49,18 +50,20 @@ class Question:
 QUESTIONS = [
     Question(
         "Which zones do yellow taxis leave from most?",
-        """select z.zone, count(*) as trips, round(avg(t.total_amount)::numeric, 2) as mean_total
+        """select z.zone, z.borough, count(*) as trips, round(avg(t.total_amount)::numeric, 2) as mean_total
 from tlc.yellow_trips t join tlc.zones z on z.location_id = t.pu_location_id
-where t.source_month >= '2024-01-01' group by z.zone order by trips desc limit 5""",
+where t.source_month >= '2024-01-01' group by 1, 2 order by trips desc limit 5""",
     ),
     Question(
         "How do riders pay?",
-        """select payment_type, count(*) as trips, round(avg(tip_amount)::numeric, 2) as mean_tip
-from tlc.yellow_trips where source_month = '2025-01-01' group by 1 order by 2 desc""",
+        """select p.name as paid_by, count(*) as trips, round(avg(t.tip_amount)::numeric, 2) as mean_tip
+from tlc.yellow_trips t left join tlc.payment_types p on p.code = t.payment_type
+where t.source_month = '2025-01-01' group by 1 order by 2 desc""",
     ),
     Question(
         "What was rejected, and why?",
-        """select dataset, rule, count(*) as rows, min(detail) as for_example
+        """select dataset, rule, count(*) as rows,
+    min(coalesce(detail, 'row ' || row_number || ': ' || left(jsonb_strip_nulls(record)::text, 30))) as for_example
 from tlc.rejected_trips group by 1, 2 order by 3 desc limit 8""",
     ),
 ]
@@ -70,6 +73,7 @@ def run() -> None:
     """Load, report, query, and say where to go from here."""
     console = Console(width=WIDTH)
     console.print("[bold]1. An embedded Postgres, and a stand-in for the TLC site on loopback[/]")
+    console.print(f"   It has {months_sentence()}.", soft_wrap=True, highlight=False)
     url = start_postgres()
     console.print("   Prefect's server starts (first time: half a minute) …")
     register_blocks()
@@ -142,8 +146,8 @@ def _say_what_next(console: Console, url: str) -> None:
     python = shlex.quote(os.path.relpath(sys.executable))
     console.print(
         f"""[bold]Where to look next[/]
-   psql "{url}"      (tables tlc.*_trips, tlc.loads, tlc.rejected_trips, tlc.zones)
-   {Settings().local_dir}/lake      (trips/, rejected/, manifests/) and warehouse.duckdb beside it
+   psql "{url}"      (tables tlc.*_trips, tlc.zones, tlc.payment_types …, tlc.loads, tlc.rejected_trips)
+   {Settings().local_dir}/lake      (trips/, codes/, rejected/, manifests/) and warehouse.duckdb beside it
    {python} -m deployments.local.demo status      (or any other command of python -m flows, on these months)
    make demo         again: every month is 'unchanged'
    make up DEMO=1    Prefect's UI with these runs, and every flow to run from a form; without DEMO=1, on real months

@@ -18,6 +18,7 @@ from typing import Self
 from deployments.tlc_site.faults import Answer, Change, Fault
 from deployments.tlc_site.range_responses import Content, Reply, reply_to
 from deployments.tlc_site.server import FaultyServer, SiteRequest
+from flows.tlc.catalogue import MADE_UP
 
 ACCESS_DENIED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
@@ -40,8 +41,8 @@ class TripSite:
     """Serves folders, generated files and overrides over HTTP/1.1 at ``url`` while entered as a context.
 
     A path is looked up among what was ``put``, then in the ``folders`` in order, then given to ``generator``, which
-    returns a file's path, bytes, or None. A path that none of them has answers ``missing_status`` (TLC: 403), or 404
-    for ``….csv.gz`` (the mirror).
+    returns a file's path, bytes, or None; what it gives says in its ETag that it is made up. A path that none of them
+    has answers ``missing_status`` (TLC: 403), or 404 for ``….csv.gz`` (the mirror).
     """
 
     def __init__(
@@ -142,9 +143,10 @@ class TripSite:
                 if (file := folder / relative).is_file():
                     return Content.of_file(file)
         made = self._generator(path) if self._generator else None
-        if isinstance(made, Path):
-            return Content.of_file(made)
-        return None if made is None else Content.of_bytes(made, 0)
+        if made is None:
+            return None
+        content = Content.of_file(made) if isinstance(made, Path) else Content.of_bytes(made, 0)
+        return replace(content, etag=f'"{MADE_UP}-{(content.etag or "").strip(chr(34))}"')
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -120,11 +120,15 @@ def plans_of(
             targets,
             layouts=layouts,
             force=force,
-            expected=expected_size(request.dataset, request.month),
+            expected=expected_size(request.dataset, request.month, _identity(at_source[request.month])),
             same_version=same_version,
         )
         for request in requests
     ]
+
+
+def _identity(version: SourceVersion | None) -> str | None:
+    return version.identity if version else None
 
 
 def and_followed(targets: Collection[Target]) -> set[Target]:

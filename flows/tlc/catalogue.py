@@ -15,6 +15,8 @@ from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month
 
 _FILE = "catalogue.csv"
+# What the ETags of made-up months contain, those that the stand-in for TLC's site serves.
+MADE_UP = "made-up"
 
 
 class FileSize(NamedTuple):
@@ -24,9 +26,12 @@ class FileSize(NamedTuple):
     bytes: int
 
 
-def expected_size(dataset: Dataset, month: Month) -> FileSize | None:
-    """The month's rows and bytes as TLC's Parquet; None for a month that was not published yet."""
-    return _sizes().get((dataset, month))
+def expected_size(dataset: Dataset, month: Month, version: str | None = None) -> FileSize | None:
+    """The month's rows and bytes as TLC's Parquet; None for a month that was not published yet.
+
+    ``version`` is the ETag of the file that they are to be compared with: None also for one that is made up.
+    """
+    return None if MADE_UP in (version or "") else _sizes().get((dataset, month))
 
 
 @cache

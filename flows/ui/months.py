@@ -36,11 +36,12 @@ def plan_sentence(plans: Sequence[MonthPlan]) -> str:
     work = [plan for plan in plans if plan.to_load]
     size = sum(plan.bytes or 0 for plan in work)
     rows = sum(plan.rows or 0 for plan in work)
-    unsure = " at least" if any(plan.rows is None or plan.bytes is None for plan in work) else ""
+    unsure = " at least" if rows and any(plan.rows is None or plan.bytes is None for plan in work) else ""
+    told_rows = f"{rows:,} rows and " if rows or not work else ""  # nobody knows those of made-up months
     rest = Counter(_left_as(plan) for plan in plans if not plan.to_load)
     told = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in rest.items())
     return (
-        f"{len(work)} of {len(plans)} months to load ({rows:,} rows and {size / 1e6:,.0f} MB at the source{unsure})"
+        f"{len(work)} of {len(plans)} months to load ({told_rows}{size / 1e6:,.0f} MB at the source{unsure})"
         f"{f', {told}' if told else ''}."
     )
 

@@ -112,6 +112,17 @@ def published(dataset: Dataset, month: Month, *, source: Source = Source.tlc, to
     return info.first_month <= month <= Month.of(today).plus(-_MONTHS_UNTIL_PUBLISHED)
 
 
+def months_sentence(today: date = TODAY) -> str:
+    """Which months the stand-in has, for people."""
+    infos = [dataset_info(dataset) for dataset in Dataset]
+    since = ", ".join(f"{info.dataset} from {info.first_month}" for info in infos)
+    mirror_first, mirror_last = infos[0].mirror_first_month, infos[0].mirror_last_month
+    return (
+        f"made-up trips: {since}, each to {Month.of(today).plus(-_MONTHS_UNTIL_PUBLISHED)}; "
+        f"as the mirror's CSV from {mirror_first} to {mirror_last}"
+    )
+
+
 def taxi_zone_lookup() -> bytes:
     """The stand-in's ``/misc/taxi_zone_lookup.csv``: the 265 zones with their real names."""
     return zone_lookup()

@@ -168,9 +168,11 @@ def _notes(
         elif seen.raw is None:
             yield f"how many rows the file has at {source} is not known without a download (check_source='sums')"
     tlc = sources.get(Source.tlc)
-    read = next((load.rows_read for load in loads if source_of(load) is Source.tlc), None)
-    rows = tlc.raw.rows if tlc and tlc.raw else read
-    expected = expected_size(dataset, month)
+    load = next((load for load in loads if source_of(load) is Source.tlc), None)
+    rows, version = (load.rows_read, load.source_etag) if load else (None, None)
+    if tlc and tlc.raw:
+        rows, version = tlc.raw.rows, tlc.identity
+    expected = expected_size(dataset, month, version)
     if expected and rows is not None and rows != expected.rows:
         yield f"TLC has published it again since {catalogue_month()}: {rows:,} rows, {expected.rows:,} then"
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from flows.decide.new_months import same_version
-from flows.decide.plan import LoadedMonth, SourceVersion, plan_month
+from flows.decide.plan import LoadedMonth, SourceVersion, plan_month, plans_of
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import LAYOUTS
 from flows.tlc.month import Month
 from flows.tlc.report import TARGETS, LoadReport
+from flows.ui.months import plan_sentence
 
 REQUEST = MonthRequest(Dataset.green, Month(2020, 12))
 URL = "http://site/trip-data/green_tripdata_2020-12.parquet"
@@ -44,6 +45,14 @@ def test_what_is_nowhere_is_loaded_everywhere() -> None:
 
 def test_what_stands_as_the_source_has_it_is_left() -> None:
     assert set(actions(loads=dict.fromkeys(TARGETS, standing())).values()) == {"unchanged"}
+
+
+@pytest.mark.parametrize(("etag", "rows"), [('"v1"', 83_130), ('"made-up-1a2b-3c"', None), (None, 83_130)])
+def test_rows_are_expected_of_the_real_file_alone(etag: str | None, rows: int | None) -> None:
+    (plan,) = plans_of([REQUEST], TARGETS, {}, {REQUEST.month: SourceVersion(etag, 1_000_000)})
+    assert (plan.rows, plan.bytes) == (rows, 1_000_000)
+    expected = "1 of 1 months to load (83,130 rows and 1 MB at the source)."
+    assert plan_sentence([plan]) == (expected if rows else "1 of 1 months to load (1 MB at the source).")
 
 
 def test_force_loads_what_stands() -> None:

@@ -99,6 +99,13 @@ def test_another_version_at_the_source_explains_all_else() -> None:
     assert comparison.notes == ["TLC has published it again since 2024-05: 83,200 rows, 83,130 then"]
 
 
+@pytest.mark.parametrize("source", [None, MonthAtSource(True, '"made-up-1a2b-3c"', Totals(83_200))])
+def test_nothing_is_said_of_tlc_about_a_made_up_month(source: MonthAtSource | None) -> None:
+    made_up = LOAD.model_copy(update={"source_etag": '"made-up-1a2b-3c"', "rows_read": 83_200, "rows_loaded": 83_200})
+    comparison = compared(*(place(name, made_up, replace(TOTALS, rows=83_200)) for name in NAMES), source=source)
+    assert (comparison.differences, comparison.notes) == ([], [])
+
+
 def test_a_place_that_is_up_to_date_is_the_reference() -> None:
     new = LOAD.model_copy(update={"source_etag": "v2", "rows_read": 83_200, "rows_loaded": 83_200})
     comparison = compared(
