@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.tlc.codes import CodeTable, code_tables
 from flows.tlc.column import Column, folded
 from flows.tlc.dataset import Dataset, dataset_info
-from flows.tlc.locations import SCHEMA, trips_table
+from flows.tlc.locations import CODES_FOLDER, SCHEMA, trips_table
 from flows.tlc.schema import Schema, schema_of, zones
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "schema.md"
@@ -32,6 +33,14 @@ make no difference. Times are New York wall-clock times without a zone. Taxi zon
 {unknown} is unknown, {outside} outside New York City; their names are in `{schema}.zones`.
 """
 
+_NAMES = """\
+## Zones and codes
+
+Names to join, in Postgres and the warehouse as `{schema}.<table>`, in the lake as `{folder}<table>.parquet`; the first
+column has the type of the trips' column. Each load brings them up to date, in the warehouse to the lake's. The mirror
+has no zones.
+"""
+
 _HEADER = ["Column", "Type (Postgres / BigQuery), unit", "In", "At the source", "Meaning"]
 
 # The columns of one name, type, unit and meaning, by dataset.
@@ -48,7 +57,8 @@ def schema_document() -> str:
         tables + "\n",
         _COLUMNS.format(**vars(zones()), schema=SCHEMA),
         _table(_HEADER, columns) + "\n",
-        "## Codes\n",
+        _NAMES.format(schema=SCHEMA, folder=CODES_FOLDER),
+        _table(["Table", "Columns", "What it has"], [_code_table_row(table) for table in code_tables()]) + "\n",
         "\n\n".join(_codes_part(name, columns) for name, columns in _coded(schemas).items()),
     ]
     return "\n".join(parts) + "\n"
@@ -62,6 +72,10 @@ def _table_row(schema: Schema) -> list[str]:
     for one, other in schema.ignored_beside.items():
         names += f" Left out of a file that has `{other}` too: `{one}`."
     return [f"`{SCHEMA}.{trips_table(schema.dataset)}`", f"{info.title}. {info.description}", names]
+
+
+def _code_table_row(table: CodeTable) -> list[str]:
+    return [f"`{table.name}`", _names(table.names), table.description]
 
 
 def _alike(schemas: dict[Dataset, Schema]) -> list[Alike]:
