@@ -19,6 +19,7 @@ from flows.tlc.schema import Schema, bigquery_field, bigquery_fields
 # Google's own default for a dataset made without one; written here, so that it is seen.
 DEFAULT_LOCATION = "US"
 _PATCH_TRIES = 5
+_TABLES_AT_ONCE = 1000
 _CANONICAL_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
 
 
@@ -90,8 +91,8 @@ class BigQueryTables:
         return self._ensure(wanted)
 
     def read_labels(self, name: str) -> dict[str, str]:
-        """The label ``name`` of each table, by table; empty if it has none. One request for all."""
-        listed = self.client.list_tables(self._dataset, **self.patience.calls)
+        """The label ``name`` of each table, by table; empty if it has none. One request for a thousand of them."""
+        listed = self.client.list_tables(self._dataset, page_size=_TABLES_AT_ONCE, **self.patience.calls)
         return {item.table_id: item.labels.get(name, "") for item in listed}
 
     def address(self, table: str) -> str:
