@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import astuple
 
 from blocks.settings import Settings
-from flows.extract.download.download import RetryPolicy, cached_version, find_file
+from flows.extract.download.download import RetryPolicy, cached_version, discard, find_file
 from flows.extract.read.zones import read_zones
 from flows.load.codes import outdated
 from flows.tasks.connect import http_client, open_lake, open_warehouse, postgres_connected, source_block
 from flows.tasks.month_file import download_to_cache
 from flows.tlc.codes import ZONES, CodeRows, schema_codes, version_of_zones, zone_rows
 from flows.tlc.dataset import Source
+from flows.tlc.errors import NotTripFile
 from flows.tlc.locations import ZONES_PATH
 from flows.tlc.report import LoadReport
 from flows.ui.report import best_effort
@@ -74,4 +75,8 @@ def _zones_unless(version: str | None) -> CodeRows:
         if known and version_of_zones(known) == version:
             return zone_rows()
         downloaded = download_to_cache(client, file)
-    return zone_rows(map(astuple, read_zones(downloaded.path)), downloaded.etag)
+    try:
+        return zone_rows(map(astuple, read_zones(downloaded.path)), downloaded.etag)
+    except NotTripFile:  # the next run downloads it again
+        discard(downloaded.path)
+        raise
