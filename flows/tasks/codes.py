@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 
 from blocks.settings import Settings
-from flows.extract.download.download import RetryPolicy, cached_version, discard, find_file
+from flows.extract.download import RetryPolicy, cached_version, discard, find_file
 from flows.extract.read.zones import read_zones
 from flows.load.codes import outdated
 from flows.tasks.connect import http_client, open_lake, open_warehouse, postgres_connected, source_block
@@ -24,7 +24,7 @@ from flows.tlc.report import LoadReport
 from flows.ui.report import best_effort
 
 # A site that fails keeps a run that has its month waiting for seconds, not for a minute.
-_PATIENCE = RetryPolicy(failures=2)
+_RETRY_POLICY = RetryPolicy(failures=2)
 
 
 def refresh_codes(report: LoadReport) -> None:
@@ -68,7 +68,7 @@ def _zones_unless(version: str | None) -> CodeRows:
     """The zones of TLC's site; no rows if these are of ``version`` already, or the site has none."""
     url = source_block(Source.tlc).url(ZONES_PATH)
     with http_client() as client:
-        file = find_file(client, url, url, patience=_PATIENCE)
+        file = find_file(client, url, url, retry_policy=_RETRY_POLICY)
         if file is None:
             return zone_rows()
         known = cached_version(file, Settings().cache_dir)
@@ -78,5 +78,5 @@ def _zones_unless(version: str | None) -> CodeRows:
     try:
         return zone_rows(map(astuple, read_zones(downloaded.path)), downloaded.etag)
     except NotTripFile:  # the next run downloads it again
-        discard(downloaded.path)
+        discard(downloaded.path, downloaded.etag)
         raise

@@ -19,11 +19,12 @@ ZONES = "zones"
 
 @dataclass(frozen=True)
 class CodeTable:
-    """A table of names; the first column is its key."""
+    """A table of names; the first column is its key. ``names_of`` is the trips' column with these codes."""
 
     name: str
     description: str
     columns: tuple[Column, ...]
+    names_of: str | None = None
 
     @property
     def key(self) -> Column:
@@ -91,7 +92,7 @@ def _codes_of(entry: Mapping[str, str]) -> CodeRows:
                 raise ValueError(f"{name} {code} is {meanings[code]!r} in one schema file, {meaning!r} in another")
     code_column = Column("code", columns[0].type, f"Value of {name}.", required=True)
     name_column = Column("name", "text", "What it means.", required=True)
-    table = CodeTable(entry["table"], entry["description"], (code_column, name_column))
+    table = CodeTable(entry["table"], entry["description"], (code_column, name_column), name)
     rows = tuple(sorted(meanings.items()))
     return CodeRows(table, rows, _version(table, rows))
 

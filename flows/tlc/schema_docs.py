@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.tlc.codes import CodeTable, code_tables
+from flows.tlc.codes import code_tables
 from flows.tlc.column import Column, folded
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.locations import CODES_FOLDER, SCHEMA, trips_table
@@ -36,9 +36,9 @@ make no difference. Times are New York wall-clock times without a zone. Taxi zon
 _NAMES = """\
 ## Zones and codes
 
-Names to join, in Postgres and the warehouse as `{schema}.<table>`, in the lake as `{folder}<table>.parquet`; the first
-column has the type of the trips' column. Each load brings them up to date, in the warehouse to the lake's. The mirror
-has no zones.
+In Postgres and the warehouse as `{schema}.<table>`, in the lake as `{folder}<table>.parquet`: `zones` with
+{zones}, and the tables named below with `code` and `name`.
+Each load brings them up to date, the warehouse's to the lake's. The mirror has no zones.
 """
 
 _HEADER = ["Column", "Type (Postgres / BigQuery), unit", "In", "At the source", "Meaning"]
@@ -57,8 +57,7 @@ def schema_document() -> str:
         tables + "\n",
         _COLUMNS.format(**vars(zones()), schema=SCHEMA),
         _table(_HEADER, columns) + "\n",
-        _NAMES.format(schema=SCHEMA, folder=CODES_FOLDER),
-        _table(["Table", "Columns", "What it has"], [_code_table_row(table) for table in code_tables()]) + "\n",
+        _NAMES.format(schema=SCHEMA, folder=CODES_FOLDER, zones=_names(code_tables()[0].names)),
         "\n\n".join(_codes_part(name, columns) for name, columns in _coded(schemas).items()),
     ]
     return "\n".join(parts) + "\n"
@@ -72,10 +71,6 @@ def _table_row(schema: Schema) -> list[str]:
     for one, other in schema.ignored_beside.items():
         names += f" Left out of a file that has `{other}` too: `{one}`."
     return [f"`{SCHEMA}.{trips_table(schema.dataset)}`", f"{info.title}. {info.description}", names]
-
-
-def _code_table_row(table: CodeTable) -> list[str]:
-    return [f"`{table.name}`", _names(table.names), table.description]
 
 
 def _alike(schemas: dict[Dataset, Schema]) -> list[Alike]:
@@ -149,7 +144,8 @@ def _codes_part(name: str, columns: list[Column]) -> str:
         meanings |= column.meanings
         for text, code in {**column.text_codes, **column.text_values}.items():
             older.setdefault(str(code), []).append(text)
-    header = [f"`{name}`", "Meaning"] + (["Also written as"] if older else [])
+    table = next((f" in `{table.name}`" for table in code_tables() if table.names_of == name), "")
+    header = [f"`{name}`{table}", "Meaning"] + (["Also written as"] if older else [])
     rows = [[code, meaning, _names(list(dict.fromkeys(older.get(code, ()))))] for code, meaning in meanings.items()]
     return _table(header, [row[: len(header)] for row in rows])
 

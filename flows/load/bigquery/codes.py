@@ -45,7 +45,7 @@ def _load(jobs: MonthJobs, table: bigquery.Table, uri: str, rows: CodeRows) -> N
 
     def insert(job_id: str) -> bigquery.LoadJob:
         return jobs.client.load_table_from_uri(
-            [uri], table.reference, job_id=job_id, location=jobs.location, job_config=config, **jobs.patience.calls
+            [uri], table.reference, job_id=job_id, location=jobs.location, job_config=config, **jobs.timeouts.calls
         )
 
     def stands(job: Any) -> bool:
@@ -62,9 +62,9 @@ def _load(jobs: MonthJobs, table: bigquery.Table, uri: str, rows: CodeRows) -> N
 
 
 def _label(tables: BigQueryTables, table: bigquery.Table, rows: CodeRows) -> None:
-    found = tables.client.get_table(table.reference, **tables.patience.calls)
+    found = tables.client.get_table(table.reference, **tables.timeouts.calls)
     found.labels = {**found.labels, VERSION_LABEL: rows.version}
     try:
-        tables.client.update_table(found, ["labels"], **tables.patience.calls)
+        tables.client.update_table(found, ["labels"], **tables.timeouts.calls)
     except exceptions.PreconditionFailed:
         return  # another load has changed the table since: its label counts, or the next load's

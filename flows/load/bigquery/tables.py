@@ -92,7 +92,7 @@ class BigQueryTables:
 
     def read_labels(self, name: str) -> dict[str, str]:
         """The label ``name`` of each table, by table; empty if it has none. One request for a thousand of them."""
-        listed = self.client.list_tables(self._dataset, page_size=_TABLES_AT_ONCE, **self.patience.calls)
+        listed = self.client.list_tables(self._dataset, page_size=_TABLES_AT_ONCE, **self.timeouts.calls)
         return {item.table_id: item.labels.get(name, "") for item in listed}
 
     def address(self, table: str) -> str:

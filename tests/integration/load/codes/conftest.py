@@ -137,7 +137,7 @@ def bigquery(gcs: GcsWire) -> Iterator[BigQueryStandIn]:
 
 @pytest.fixture
 def bigquery_warehouse(bigquery: BigQueryStandIn) -> BigQueryWarehouse:
-    return BigQueryWarehouse(bigquery.client(), location="EU", patience=QUICK)
+    return BigQueryWarehouse(bigquery.client(), location="EU", timeouts=QUICK)
 
 
 @pytest.fixture(params=["postgres", "folder", "gcs", "duckdb", "duckdb-from-gcs", "bigquery"])
