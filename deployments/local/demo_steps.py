@@ -49,21 +49,23 @@ class Question:
 
 QUESTIONS = [
     Question(
-        "Which zones do yellow taxis leave from most?",
-        """select z.zone, z.borough, count(*) as trips, round(avg(t.total_amount)::numeric, 2) as mean_total
+        "In which zones do yellow taxis earn most?",
+        """select z.zone, z.borough, count(*) as trips, round(sum(t.total_amount)::numeric) as dollars
 from tlc.yellow_trips t join tlc.zones z on z.location_id = t.pu_location_id
-where t.source_month >= '2024-01-01' group by 1, 2 order by trips desc limit 5""",
+where t.source_month >= '2024-01-01' group by 1, 2 order by dollars desc limit 5""",
     ),
     Question(
         "How do riders pay?",
-        """select p.name as paid_by, count(*) as trips, round(avg(t.tip_amount)::numeric, 2) as mean_tip
+        """select coalesce(p.name, 'not recorded') as paid_by, count(*) as trips,
+    round(avg(t.tip_amount)::numeric, 2) as mean_tip
 from tlc.yellow_trips t left join tlc.payment_types p on p.code = t.payment_type
 where t.source_month = '2025-01-01' group by 1 order by 2 desc""",
     ),
     Question(
         "What was rejected, and why?",
         """select dataset, rule, count(*) as rows,
-    min(coalesce(detail, 'row ' || row_number || ': ' || left(jsonb_strip_nulls(record)::text, 30))) as for_example
+    min(coalesce(detail, 'row ' || row_number || ': ' || left(jsonb_strip_nulls(record)::text, 40) || ' …'))
+        as for_example
 from tlc.rejected_trips group by 1, 2 order by 3 desc limit 8""",
     ),
 ]

@@ -36,9 +36,8 @@ def answers(environment: Path, database: Any, site: TripSite, tmp_path: Path) ->
 
 def test_demo_asks_and_is_answered_in_names(answers: dict[str, list[tuple[Any, ...]]]) -> None:
     zones, payments, rejected = answers.values()
-    assert len(zones) == 5
+    assert "JFK Airport" in [zone for zone, *_ in zones]
     assert {"Manhattan", "Queens"} >= {borough for _, borough, *_ in zones}
-    assert not any("Zone" in zone for zone, *_ in zones)
     assert payments[0][0] == "Credit card"
     assert {"Credit card", "Cash"} <= {name for name, *_ in payments}
     assert ("green", "zero_distance") in {row[:2] for row in rejected}
