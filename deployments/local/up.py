@@ -69,9 +69,8 @@ def _start_the_others(services: Services, data: Path, *, demo: bool) -> None:
     if demo:
         site = services.ensure_site(data / "site")
         os.environ |= {"TLC_SOURCE_URL": site, "TLC_MIRROR_URL": site}
-        months = importlib.import_module(
-            "deployments.tlc_site.synthetic.months"
-        )  # half a second that only a demo needs
+        # numpy and Arrow take half a second, which only a demo needs.
+        months = importlib.import_module("deployments.tlc_site.synthetic.months")
         _say(f"  source: {months.months_sentence()}")
     if Settings().postgres_url is None:
         start_postgres()
