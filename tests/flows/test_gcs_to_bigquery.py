@@ -135,15 +135,22 @@ def test_from_the_source_through_a_folder_to_a_file(embedded: PublishedLake, env
         assert connection.sql("select count(*) from tlc.green_trips").fetchall() == [(83_130,)]
 
 
-def test_mixed_pairs_are_refused_with_the_way_out(
+def test_a_bucket_fills_a_duckdb_file(
     cloud: tuple[PublishedLake, BigQueryStandIn, GcsWire], tlc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake, bigquery, _ = cloud
-    lake.write("green", "2020-12", real(tlc))
+    cloud[0].write("green", "2020-12", real(tlc))
     monkeypatch.setenv("TLC_WAREHOUSE_URL", f"duckdb:///{tmp_path}/w.duckdb")
-    with pytest.raises(ParameterError, match=r"green 2020-12: a DuckDB file is filled .*gcloud storage rsync"):
-        gcs_to_bigquery(dataset="green", month="2020-12")
-    monkeypatch.setenv("TLC_WAREHOUSE_URL", "bigquery://test-project/tlc")
+    assert gcs_to_bigquery(dataset="green", month="2020-12").status == "loaded"
+    assert gcs_to_bigquery(dataset="green", month="2020-12").status == "unchanged"
+    with duckdb.connect(tmp_path / "w.duckdb", read_only=True) as connection:
+        counted = connection.execute("select count(*), count(distinct source_month) from tlc.green_trips").fetchone()
+    assert counted == (83_130, 1)
+
+
+def test_a_folder_is_not_loaded_into_bigquery(
+    cloud: tuple[PublishedLake, BigQueryStandIn, GcsWire], tlc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bigquery = cloud[1]
     monkeypatch.setenv("TLC_LAKE_URL", f"file://{tmp_path}/lake")
     folder = PublishedLake(f"file://{tmp_path}/lake", folder_put(tmp_path / "lake"))
     folder.write("green", "2020-12", real(tlc))
