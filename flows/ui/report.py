@@ -1,4 +1,4 @@
-"""What a run leaves in the UI: a progress bar while it loads, then a summary and a table of rules."""
+"""What a run shows in the UI: a progress bar while it loads, then one summary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from prefect import get_run_logger
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
-    create_table_artifact,
     update_progress_artifact,
 )
 
@@ -80,12 +79,10 @@ def best_effort(otherwise: str) -> Iterator[None]:
 
 
 def publish_report(report: LoadReport, place: str, key: str | None = None) -> None:
-    """A summary in words and a table of the rules' counts. ``place`` says where the rows are, ``key`` names them."""
-    key = key or artifact_key(report)
-    create_markdown_artifact(markdown=_summary(report, place), key=key, description=_sentence(report))
-    table = _rule_rows(report)
-    if table:
-        create_table_artifact(table=table, key=f"{key}-rules", description="Rows by the rule that they break")
+    """The load's summary: counts, rows by rule, place. ``place`` says where the rows are, ``key`` is the artifact's."""
+    create_markdown_artifact(
+        markdown=_summary(report, place), key=key or artifact_key(report), description=_sentence(report)
+    )
 
 
 def artifact_key(report: LoadReport) -> str:
@@ -116,17 +113,20 @@ def _summary(report: LoadReport, place: str) -> str:
 Where: {place}
 
 From: {report.source_url} ({report.source_etag or "no version"})
-"""
+{_rules_table(report)}"""
 
 
-def _rule_rows(report: LoadReport) -> list[dict[str, object]]:
+def _rules_table(report: LoadReport) -> str:
+    """The rows by the rule that they break, the rejected ones first; nothing if all rows keep all rules."""
     meaning = {rule.name: rule.description for rule in rules()} | UNLOADABLE
-    rejected = [
-        {"rule": rule, "outcome": "rejected", "rows": rows, "meaning": meaning.get(rule, "")}
-        for rule, rows in report.rejected_by_rule.items()
+    outcomes = (("rejected", report.rejected_by_rule), ("flagged", report.flagged_by_rule))
+    lines = [
+        f"| {rule} | {outcome} | {rows:,} | {meaning.get(rule, '')} |"
+        for outcome, counts in outcomes
+        for rule, rows in counts.items()
     ]
-    flagged = [
-        {"rule": rule, "outcome": "flagged", "rows": rows, "meaning": meaning.get(rule, "")}
-        for rule, rows in report.flagged_by_rule.items()
-    ]
-    return [*rejected, *flagged]
+    return (
+        "\n".join(["", "| rule | outcome | rows | meaning |", "| --- | --- | ---: | --- |", *lines, ""])
+        if lines
+        else ""
+    )
