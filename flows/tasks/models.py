@@ -1,0 +1,170 @@
+"""The tasks of building models: which months have to be built, and dbt's process for the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from prefect import get_run_logger, task
+from prefect.runtime import flow_run
+
+from flows.dbt import DbtProcess, dbt_process, mart_names, project_version
+from flows.dbt.request import DbtRequest
+from flows.decide.models import (
+    ModelBuild,
+    ModelNode,
+    ModelsTarget,
+    TripsLoad,
+    in_portions,
+    months_to_build,
+    standing_loads,
+)
+from flows.tasks.connect import open_warehouse, postgres_connected
+from flows.tasks.dbt_environment import postgres_environment, warehouse_environment
+from flows.tasks.policy import RETRY_TRANSIENT
+from flows.tlc.dataset import Dataset
+
+# A load that comes while dbt builds a month makes tests compare what was read with another ledger.
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run is to build: months from ``first`` to ``last``, of these models; ``everything``: changed or not."""
+
+    target: ModelsTarget
+    first: str | None
+    last: str | None
+    select: tuple[str, ...]
+    everything: bool
+
+    @property
+    def marts(self) -> list[str]:
+        """The marts whose months count: those that are selected by name, else all."""
+        names = [name.strip("+") for name in self.select]
+        return names if names and set(names) <= set(mart_names()) else mart_names()
+
+    @property
+    def selectors(self) -> list[str]:
+        """What dbt is told: a mart that is selected by its name alone needs the views below it."""
+        return [f"+{name}" if name in mart_names() else name for name in self.select]
+
+
+@dataclass(frozen=True)
+class Stale:
+    """The months to build, and the loads that stood in the target before; ``rebuild``: the tables are made anew."""
+
+    months: list[str]
+    loads: list[TripsLoad]
+    rebuild: bool = False
+
+
+@task(name="find-stale-months", task_run_name="find stale months in {wanted.target}", **RETRY_TRANSIENT)
+def find_stale_months(wanted: Wanted, engine: str) -> Stale:
+    """Compare the ledger with what the models were built from."""
+    builds, loads, version = _read_builds(wanted.target), _read_loads(wanted.target), project_version()
+    # BigQuery's way to replace a partition adds no columns, so that another version of the SQL makes the tables anew.
+    outdated = engine == "bigquery" and any(build.version != version for build in builds)
+    rebuild = outdated or (wanted.everything and wanted.first is None and wanted.last is None)
+    months = months_to_build(
+        loads,
+        builds,
+        wanted.marts,
+        version,
+        first=None if rebuild else wanted.first,
+        last=None if rebuild else wanted.last,
+        everything=rebuild or wanted.everything,
+    )
+    return Stale(months, loads, rebuild)
+
+
+def _read_loads(target: ModelsTarget) -> list[TripsLoad]:
+    if target == "bigquery":
+        warehouse = open_warehouse()
+        return standing_loads({dataset: warehouse.read_loads(dataset) for dataset in Dataset})
+    from flows.load.postgres.month import current_loads  # noqa: PLC0415 - only if it is the target
+
+    with postgres_connected() as connection:
+        return standing_loads({dataset: current_loads(connection, dataset) for dataset in Dataset})
+
+
+def _read_builds(target: ModelsTarget) -> list[ModelBuild]:
+    if target == "bigquery":
+        return open_warehouse().read_builds()
+    from flows.load.postgres.models import read_builds  # noqa: PLC0415 - only if it is the target
+
+    with postgres_connected() as connection:
+        return read_builds(connection)
+
+
+@task(name="ensure-sources", task_run_name="ensure the tables that models read in {target}", **RETRY_TRANSIENT)
+def ensure_sources(target: ModelsTarget) -> str:
+    """Make the tables that no load has made yet; returns where the target is, for people."""
+    if target == "bigquery":
+        warehouse = open_warehouse()
+        warehouse.ensure_sources()
+        return warehouse.place
+    from flows.load.postgres import models  # noqa: PLC0415 - only if it is the target
+
+    with postgres_connected() as connection:
+        models.ensure_sources(connection)
+        return f"Postgres {connection.info.dbname}"
+
+
+@contextmanager
+def dbt_for(target: ModelsTarget) -> Iterator[DbtProcess]:
+    """dbt's process for the target; nobody else builds models in the same Postgres meanwhile.
+
+    In a DuckDB file the process itself takes the lock, for as long as it has the file open.
+    """
+    if target == "bigquery":
+        with dbt_process(warehouse_environment()) as dbt:
+            yield dbt
+        return
+    from flows.load.postgres.models import lock_models  # noqa: PLC0415 - only if it is the target
+
+    with postgres_connected() as connection, dbt_process(postgres_environment(connection)) as dbt:
+        lock_models(connection)
+        yield dbt
+
+
+def build_stale_months(dbt: DbtProcess, wanted: Wanted, stale: Stale) -> list[ModelNode]:
+    """Have dbt build the months, some at a time; each model and test is a task run of its own.
+
+    Returns what came of them. A portion that fails stops no other.
+    """
+    portions = [stale.months] if stale.rebuild else in_portions(stale.months, stale.loads)
+    nodes = []
+    for months in portions:
+        nodes += _build_portion(dbt, wanted, replace(stale, months=months))
+    return nodes
+
+
+def _build_portion(dbt: DbtProcess, wanted: Wanted, portion: Stale) -> list[ModelNode]:
+    """Build it, and once more if a load that came meanwhile may be why a test failed."""
+    loads = _loads_of(portion.months, portion.loads)
+    for _ in range(_TRIES):
+        nodes = dbt.ask(_request(wanted, portion, loads)).nodes
+        if not any(node.status == "failed" for node in nodes):
+            break
+        before, loads = loads, _loads_of(portion.months, _read_loads(wanted.target))
+        if loads == before:
+            break
+        get_run_logger().info("%s were loaded while their models were built: once more", ", ".join(portion.months))
+    return nodes
+
+
+def _loads_of(months: Sequence[str], loads: Sequence[TripsLoad]) -> list[TripsLoad]:
+    return [load for load in loads if load.month in months]
+
+
+def _request(wanted: Wanted, portion: Stale, loads: Sequence[TripsLoad]) -> DbtRequest:
+    return DbtRequest(
+        months=portion.months,
+        select=wanted.selectors,
+        full_refresh=portion.rebuild,
+        loads=[(load.dataset, f"{load.month}-01", load.loaded_at.isoformat()) for load in loads],
+        version=project_version(),
+        flow_run_id=flow_run.get_id(),
+    )
