@@ -9,6 +9,7 @@ import typer
 from flows.cli.exit_codes import MEANING
 from flows.cli.load import backfill, load, sync
 from flows.cli.look import plan, status
+from flows.cli.models import models
 from flows.cli.preview import preview
 from flows.cli.reconcile import reconcile
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (preview, load, backfill, plan, status, sync, reconcile):
     app.command()(command)
+app.add_typer(models, name="models")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

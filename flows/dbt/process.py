@@ -24,6 +24,8 @@ from flows.tlc.errors import ModelsError, ModelsNotInstalled
 ROOT = Path(__file__).resolve().parents[2]
 # How long it may take to end once it has answered: what it tells Prefect is sent by then.
 _END_SECONDS = 60.0
+# dbt leaves semaphores to the end of the process, and Python warns of them.
+_QUIET = {"PYTHONWARNINGS": "ignore:resource_tracker"}
 
 
 def models_python(root: Path = ROOT) -> Path:
@@ -74,12 +76,15 @@ def dbt_process(environment: Mapping[str, str]) -> Iterator[DbtProcess]:
 
     If anything is raised out of the block it is killed, and the database undoes what was not committed.
     """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
     process = subprocess.Popen(  # noqa: S603 - our own words
         [str(models_python()), "-P", "-m", "flows.dbt.serve"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("DBT_")} | dict(environment),
+        env={name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
+        | _QUIET
+        | dict(environment),
     )
     dbt = DbtProcess(process, environment["TLC_MODELS_ENGINE"])
     try:

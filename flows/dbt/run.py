@@ -23,6 +23,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.results import get_result_store
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings
 
+from flows.dbt.preview import preview_model
 from flows.dbt.project import PROJECT
 from flows.dbt.request import DbtAnswer, DbtRequest
 from flows.decide.models import ModelNode, NodeStatus
@@ -69,8 +70,11 @@ def run_dbt(request: DbtRequest) -> DbtAnswer:
     os.environ["TLC_MONTHS"] = ",".join(request.months)
     os.environ["TLC_LOADS"] = json.dumps(request.loads)
     os.environ["TLC_MODELS_VERSION"] = request.version
-    with _locked(), _within(request.flow_run_id):
-        return _build(request)
+    with _locked():
+        if request.command == "preview":
+            return preview_model(request.select[0], str(_target_path()))
+        with _within(request.flow_run_id):
+            return _build(request)
 
 
 def _build(request: DbtRequest) -> DbtAnswer:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
 from blocks.names import WAREHOUSE
@@ -91,11 +92,17 @@ def _key(key: dict[str, Any]) -> dict[str, str]:
 def _environment(engine: str, target: ModelsTarget, identity: str) -> dict[str, str]:
     """What all engines have: the folder of dbt's own files, one a database, and Prefect's settings and server."""
     name = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    with get_client(sync_client=True) as client:  # the server that Prefect has started itself, if it has
-        api_url = str(client.api_url)
-    return get_current_settings().to_environment_variables(exclude_unset=True) | {
-        "PREFECT_API_URL": api_url,
+    return _prefect() | {
         "TLC_MODELS_ENGINE": engine,
         "TLC_MODELS_PLACE": "postgres" if target == "postgres" else "warehouse",
         "TLC_MODELS_TARGET": str(Settings().local_dir.absolute() / "models" / f"{engine}-{name}"),
     }
+
+
+def _prefect() -> dict[str, str]:
+    """Prefect's settings; of a flow run also the server, which may be one that Prefect has started itself."""
+    variables = get_current_settings().to_environment_variables(exclude_unset=True)
+    if flow_run.get_id() is None:
+        return variables
+    with get_client(sync_client=True) as client:
+        return variables | {"PREFECT_API_URL": str(client.api_url)}

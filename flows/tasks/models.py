@@ -10,7 +10,8 @@ from prefect import get_run_logger, task
 from prefect.runtime import flow_run
 
 from flows.dbt import DbtProcess, dbt_process, mart_names, project_version
-from flows.dbt.request import DbtRequest
+from flows.dbt.project import PROJECT
+from flows.dbt.request import DbtAnswer, DbtRequest
 from flows.decide.models import (
     ModelBuild,
     ModelNode,
@@ -22,8 +23,9 @@ from flows.decide.models import (
 )
 from flows.tasks.connect import open_warehouse, postgres_connected
 from flows.tasks.dbt_environment import postgres_environment, warehouse_environment
-from flows.tasks.policy import RETRY_TRANSIENT
+from flows.tasks.policy import RETRY_TRANSIENT, with_context
 from flows.tlc.dataset import Dataset
+from flows.tlc.errors import ParameterError
 
 # A load that comes while dbt builds a month makes tests compare what was read with another ledger.
 _TRIES = 3
@@ -101,6 +103,11 @@ def _read_builds(target: ModelsTarget) -> list[ModelBuild]:
 @task(name="ensure-sources", task_run_name="ensure the tables that models read in {target}", **RETRY_TRANSIENT)
 def ensure_sources(target: ModelsTarget) -> str:
     """Make the tables that no load has made yet; returns where the target is, for people."""
+    return sources_ensured(target)
+
+
+def sources_ensured(target: ModelsTarget) -> str:
+    """Make the tables that no load has made yet; returns where the target is, for people."""
     if target == "bigquery":
         warehouse = open_warehouse()
         warehouse.ensure_sources()
@@ -168,3 +175,13 @@ def _request(wanted: Wanted, portion: Stale, loads: Sequence[TripsLoad]) -> DbtR
         version=project_version(),
         flow_run_id=flow_run.get_id(),
     )
+
+
+def preview_model(target: ModelsTarget, name: str, months: Sequence[str]) -> DbtAnswer:
+    """The first rows of a model, and their number, without building it. Raises ParameterError if there is no such."""
+    known = sorted(path.stem for path in (PROJECT / "models").rglob("*.sql"))
+    if name not in known:
+        raise ParameterError(f"{name!r} is no model: choose from {', '.join(known)}.")
+    with with_context("models"), dbt_for(target) as dbt:
+        sources_ensured(target)
+        return dbt.ask(DbtRequest(command="preview", select=[name], months=list(months)))
