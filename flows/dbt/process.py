@@ -82,9 +82,7 @@ def dbt_process(environment: Mapping[str, str]) -> Iterator[DbtProcess]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
-        | _QUIET
-        | dict(environment),
+        env=inherited | _QUIET | dict(environment),
     )
     dbt = DbtProcess(process, environment["TLC_MODELS_ENGINE"])
     try:
