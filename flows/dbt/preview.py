@@ -18,7 +18,7 @@ def preview_model(name: str, target_path: str) -> DbtAnswer:
     common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", target_path]
     common += ["--log-path", f"{target_path}/logs", "--log-level", "none"]
     _invoke(["run", "--select", f"+{name},config.materialized:view", "--exclude", name, *common])
-    model = ["--select", f"{name},resource_type:model"]  # without its tests
+    model = ["--select", name, "--indirect-selection", "empty"]  # without its tests
     shown = _invoke(["show", *model, "--limit", str(_ROWS), *common])
     compiled = _invoke(["compile", *model, *common])  # what was shown has a limit in it
     query = f"select count(*) as found from ({compiled.node.compiled_code}) as previewed"  # noqa: S608 - the model's own
