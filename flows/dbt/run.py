@@ -120,7 +120,17 @@ def _locked() -> Iterator[None]:
                 held.enter_context(FileLock(f"{file}.lock", timeout=LOCK_SECONDS))
             except Timeout:
                 raise TimeoutError(f"{file} was in use for {LOCK_SECONDS:.0f} s; run again") from None
+            held.callback(_close_duckdb)
         yield
+
+
+def _close_duckdb() -> None:
+    """Let others open the file: dbt would keep it to the end of the process."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415 - only if it is the engine
+
+    if DuckDBConnectionManager._ENV is not None:
+        DuckDBConnectionManager._ENV.close()
+        DuckDBConnectionManager.close_all_connections()
 
 
 @contextmanager
