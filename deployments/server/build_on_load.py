@@ -17,6 +17,7 @@ from deployments.server.alerts import MANAGED
 
 BUILD_ON_LOAD = "tlc: build the models when a month is loaded"
 _DEPLOYMENT = "build-models/build-models"
+_TARGETS = ("postgres", "bigquery")
 
 
 def build_on_load(client: SyncPrefectClient) -> list[AutomationCore]:
@@ -37,7 +38,9 @@ def _automation(deployment_id: UUID) -> AutomationCore:
         tags=[MANAGED],
         trigger=EventTrigger(
             posture=Posture.Reactive,
-            match=ResourceSpecification({"prefect.resource.id": ["tlc.month.*"], "tlc.target": ["postgres", "bigquery"]}),
+            match=ResourceSpecification(
+                {"prefect.resource.id": ["tlc.month.*"], "tlc.target": ["postgres", "bigquery"]}
+            ),
             expect={MONTH_LOADED},
         ),
         actions=[RunDeployment(deployment_id=deployment_id, parameters={"target": target})],

@@ -47,7 +47,7 @@ def standing_loads(ledgers: Mapping[Dataset, Mapping[str, LoadedMonth]]) -> list
         TripsLoad(str(dataset), month, found.loaded_at, found.report.rows_loaded)
         for dataset, months in ledgers.items()
         for month, found in months.items()
-        if found.is_whole
+        if found.is_intact
     ]
 
 

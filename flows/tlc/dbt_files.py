@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from flows.tlc.codes import code_tables
 from flows.tlc.column import Column
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.locations import SCHEMA, trips_table
@@ -68,25 +69,14 @@ def _sources() -> Iterator[str]:
         yield "        columns:"
         for column in schema_of(dataset).columns:
             yield from _described(column, " " * 10)
-    for name, description in _OTHER_TABLES.items():
-        yield f"      - name: {name}"
-        yield from _entry("description", description, " " * 8)
-
-
-_OTHER_TABLES = {
-    "loads": "The ledger: one row a load, with what it read, loaded, rejected and flagged. Never changed.",
-    "zones": "The taxi zones, as TLC numbers them: location_id, borough, zone, service_zone.",
-    **{
-        name: f"The meaning of each {what}: code, name."
-        for name, what in {
-            "payment_types": "payment type",
-            "vendors": "vendor",
-            "rate_codes": "rate code",
-            "trip_types": "trip type",
-            "hvfhs_licenses": "licence of a high-volume company",
-        }.items()
-    },
-}
+    yield "      - name: loads"
+    yield '        description: "The ledger: one row a load, with what it read, loaded, rejected and flagged. Never changed."'
+    for table in code_tables():
+        yield f"      - name: {table.name}"
+        yield from _entry("description", table.description, " " * 8)
+        yield "        columns:"
+        for column in table.columns:
+            yield from _described(column, " " * 10)
 
 
 def _staging() -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.decide.models import ModelBuild
 from flows.load.bigquery.ledger import BigQueryLedger
 from flows.load.bigquery.tables import BigQueryTables
+from flows.tlc.codes import code_tables
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import MARTS, MODEL_BUILDS
 from flows.tlc.schema import schema_of
@@ -18,10 +19,12 @@ where model in (select table_name from `{marts}.INFORMATION_SCHEMA.TABLES`)
 
 
 def ensure_sources(tables: BigQueryTables) -> None:
-    """Make the tables of datasets that were never loaded, and add the columns that older versions did not have."""
+    """Make the tables that no load has made yet, and add the columns that older versions did not have."""
     for dataset in Dataset:
         tables.ensure_trips(schema_of(dataset))
     tables.ensure_ledger()
+    for table in code_tables():
+        tables.ensure_codes(table)
 
 
 def read_builds(ledger: BigQueryLedger) -> list[ModelBuild]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import duckdb
 
 from flows.decide.models import ModelBuild
+from flows.load.duckdb import codes
 from flows.load.duckdb.tables import ensure_tables
+from flows.tlc.codes import code_tables
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import MARTS, MODEL_BUILDS, SCHEMA
 from flows.tlc.schema import schema_of
@@ -14,9 +16,10 @@ _MARTS_SCHEMA = f"{SCHEMA}_{MARTS}"
 
 
 def ensure_sources(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of datasets that were never loaded, and add the columns that older versions did not have."""
+    """Make the tables that no load has made yet, and add the columns that older versions did not have."""
     for dataset in Dataset:
         ensure_tables(connection, schema_of(dataset))
+    codes.ensure_tables(connection, code_tables())
 
 
 def read_builds(connection: duckdb.DuckDBPyConnection) -> list[ModelBuild]:

@@ -6,9 +6,11 @@ import psycopg2.extensions
 from psycopg2 import sql
 
 from flows.decide.models import ModelBuild
+from flows.load.postgres.codes import replace_codes
 from flows.load.postgres.errors import postgres_errors
 from flows.load.postgres.locks import LockTimeouts, holding_locks
 from flows.load.postgres.tables import add_columns, ensure_tables, fetch_value, missing_columns, table_name
+from flows.tlc.codes import schema_codes, zone_rows
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import MARTS, MODEL_BUILDS, SCHEMA, trips_table
 from flows.tlc.schema import schema_of
@@ -17,7 +19,7 @@ _MARTS_SCHEMA = f"{SCHEMA}_{MARTS}"
 
 
 def ensure_sources(connection: psycopg2.extensions.connection, waiting: LockTimeouts | None = None) -> None:
-    """Make the tables of datasets that were never loaded, and add the columns that older versions did not have."""
+    """Make the tables that no load has made yet, and add the columns that older versions did not have."""
     waiting = waiting or LockTimeouts()
     with postgres_errors():
         for dataset in Dataset:
@@ -27,6 +29,7 @@ def ensure_sources(connection: psycopg2.extensions.connection, waiting: LockTime
                 if missing_columns(cursor, schema):
                     with holding_locks(cursor, table_name(trips_table(dataset)), waiting, descend=True):
                         add_columns(cursor, schema)
+        replace_codes(connection, [*schema_codes(), zone_rows()])
 
 
 def lock_models(connection: psycopg2.extensions.connection) -> None:

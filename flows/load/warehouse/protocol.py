@@ -61,7 +61,7 @@ class Warehouse(Protocol):
         ...
 
     def ensure_sources(self) -> None:
-        """Make what the models read and no load has made yet: the tables and columns of every dataset."""
+        """Make what the models read and no load has made yet: tables and columns of every dataset, tables of names."""
         ...
 
     def read_builds(self) -> list[ModelBuild]:
