@@ -176,6 +176,9 @@ SelectedModels = Annotated[
     optional_text("models"),
     help_text("Names of models with blanks between, or what dbt's --select takes; none: all."),
 ]
+BuildModels = Annotated[
+    bool, help_text("Build the models at the end, once, in Postgres and in the warehouse; needs dbt (make models).")
+]
 FullRefresh = Annotated[
     bool,
     help_text(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from prefect import get_run_logger, task
 from prefect.runtime import flow_run
 
-from flows.dbt import DbtProcess, dbt_process, mart_names, project_version
+from flows.dbt import DbtProcess, dbt_process, mart_names, models_python, project_version
 from flows.dbt.project import PROJECT
 from flows.dbt.request import DbtAnswer, DbtRequest
 from flows.decide.models import (
@@ -60,6 +60,12 @@ class Stale:
     months: list[str]
     loads: list[TripsLoad]
     rebuild: bool = False
+
+
+def check_dbt() -> None:
+    """Raise ModelsNotInstalled if dbt is not there: before months are loaded for hours."""
+    with with_context("models"):
+        models_python()
 
 
 @task(name="find-stale-months", task_run_name="find stale months in {wanted.target}", **RETRY_TRANSIENT)

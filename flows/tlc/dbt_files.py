@@ -70,7 +70,7 @@ def _sources() -> Iterator[str]:
         for column in schema_of(dataset).columns:
             yield from _described(column, " " * 10)
     yield "      - name: loads"
-    yield '        description: "The ledger: one row a load, with what it read, loaded, rejected and flagged. Never changed."'
+    yield "        description: The ledger, one row a load, with what it read, loaded, rejected and flagged."
     for table in code_tables():
         yield f"      - name: {table.name}"
         yield from _entry("description", table.description, " " * 8)

@@ -37,7 +37,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "flows.load.duckdb", "flows.extract.download", *READ, "flows.decide", "flows.dbt", "flows.ui", "blocks",
     },
     "flows.parameters": {"flows.tlc", "flows.decide"},
-    "flows.many_months": {*LEGS, "flows.tasks", "flows.ui", "flows.decide", "flows.parameters", "flows.tlc", "blocks"},
+    "flows.many_months": {
+        *LEGS, "flows.build_models", "flows.tasks", "flows.ui", "flows.decide", "flows.parameters", "flows.tlc",
+        "blocks",
+    },
     "flows.cli": {"flows", *MANY, *FLOW, "flows.preview", "flows.dbt", "blocks"},
     "flows.__main__": {"flows.cli"},
     "flows": {*FLOW, *LEGS, *MANY, "flows.green_taxi_etl"},

@@ -35,7 +35,8 @@ TRUSTED: dict[str, dict[str, str]] = {
         "source": "read_parquet of paths that were made literals, or a constant",
     },
     "flows/load/duckdb/codes.py": {
-        "_definitions(rows.table)": "joined from names that were quoted and declared types",
+        "table.name": A_CONSTANT,
+        "_definitions(table)": "joined from names that were quoted and declared types",
         "names": "joined from names that were quoted",
     },
     "flows/load/duckdb/lake_table.py": {

@@ -30,6 +30,7 @@ LEFT_OUT = {
     ("plan", "max_parallel"): "a plan loads nothing",
     ("plan", "run_on"): "a plan loads nothing",
     ("plan", "dask_address"): "a plan loads nothing",
+    ("plan", "models"): "a plan builds nothing",
 }
 
 
