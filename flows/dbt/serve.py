@@ -9,7 +9,6 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator
 from importlib.util import find_spec
 
 from flows.dbt.request import DbtAnswer, DbtRequest
@@ -24,19 +23,23 @@ def main() -> None:
     # The answers have the standard output for themselves: whatever else is printed goes to the log.
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
-        engine = os.environ["TLC_MODELS_ENGINE"]
-        missing = find_spec(f"dbt.adapters.{engine}") is None
-        for request in _lines(requests):
-            answer = _not_installed(engine) if missing else _answer(request)
-            answers.write(answer.model_dump_json() + "\n")
+        answer = _answer if _has_adapter() else _not_installed
+        if answer is _answer:
+            import flows.dbt.run  # noqa: F401, PLC0415 - dbt takes seconds to import: while nobody has asked yet
+        while (line := requests.get()) != _END:
+            answers.write(answer(DbtRequest.model_validate_json(line)).model_dump_json() + "\n")
             answers.flush()
-        if not missing:
-            from flows.dbt.run import tell_prefect  # noqa: PLC0415 - see _lines
+    if answer is _answer:
+        from flows.dbt.run import tell_prefect  # noqa: PLC0415 - see above
 
-            tell_prefect()
+        tell_prefect()
     # Nothing is left to do, and Python's own way out takes seconds, and has DuckDB print what it did not free.
     sys.stderr.flush()
     os._exit(0)
+
+
+def _has_adapter() -> bool:
+    return find_spec("dbt") is not None and find_spec(f"dbt.adapters.{os.environ['TLC_MODELS_ENGINE']}") is not None
 
 
 def _listen(requests: queue.SimpleQueue[str]) -> None:
@@ -47,15 +50,8 @@ def _listen(requests: queue.SimpleQueue[str]) -> None:
     os._exit(1)
 
 
-def _lines(requests: queue.SimpleQueue[str]) -> Iterator[DbtRequest]:
-    import flows.dbt.run  # noqa: F401, PLC0415 - dbt takes seconds to import: while nobody asks for anything yet
-
-    while (line := requests.get()) != _END:
-        yield DbtRequest.model_validate_json(line)
-
-
 def _answer(request: DbtRequest) -> DbtAnswer:
-    from flows.dbt.run import run_dbt  # noqa: PLC0415 - see _lines
+    from flows.dbt.run import run_dbt  # noqa: PLC0415 - see main
 
     try:
         return run_dbt(request)
@@ -63,10 +59,10 @@ def _answer(request: DbtRequest) -> DbtAnswer:
         return DbtAnswer(error=f"dbt could not run: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
-def _not_installed(engine: str) -> DbtAnswer:
+def _not_installed(_request: DbtRequest) -> DbtAnswer:
     return DbtAnswer(
-        error=f"dbt has no adapter for {engine}: run 'make models BIGQUERY=1' once, or install the extra: pip install "
-        "'nyc-taxi-flows[models-bigquery]'."
+        error=f"dbt has no adapter for {os.environ['TLC_MODELS_ENGINE']}: run 'make models BIGQUERY=1' once, or install "
+        "the extra: pip install 'nyc-taxi-flows[models-bigquery]'."
     )
 
 
