@@ -60,9 +60,10 @@ def _answer(request: DbtRequest) -> DbtAnswer:
 
 
 def _not_installed(_request: DbtRequest) -> DbtAnswer:
+    engine = os.environ["TLC_MODELS_ENGINE"]
     return DbtAnswer(
-        error=f"dbt has no adapter for {os.environ['TLC_MODELS_ENGINE']}: run 'make models BIGQUERY=1' once, or install "
-        "the extra: pip install 'nyc-taxi-flows[models-bigquery]'."
+        error=f"dbt has no adapter for {engine}: run 'make models BIGQUERY=1' once, or install the extra: pip install "
+        "'nyc-taxi-flows[models-bigquery]'."
     )
 
 
