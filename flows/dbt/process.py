@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,10 +43,9 @@ def models_python(root: Path = ROOT) -> Path:
 
 @dataclass
 class DbtProcess:
-    """A process that waits for requests; ``engine`` is the one that it is for: postgres, duckdb or bigquery."""
+    """A process that waits for requests."""
 
     process: subprocess.Popen[str]
-    engine: str
     was_asked: bool = False
 
     def ask(self, request: DbtRequest) -> DbtAnswer:
@@ -72,7 +71,7 @@ class DbtProcess:
 
 @contextmanager
 def dbt_process(environment: Mapping[str, str]) -> Iterator[DbtProcess]:
-    """A process with dbt for as long as the block takes; ``environment`` says to which database, beside this one's.
+    """A process with dbt for as long as the block takes; ``environment`` is added to this one's: Prefect's settings.
 
     If anything is raised out of the block it is killed, and the database undoes what was not committed.
     """
@@ -84,7 +83,7 @@ def dbt_process(environment: Mapping[str, str]) -> Iterator[DbtProcess]:
         text=True,
         env=inherited | _QUIET | dict(environment),
     )
-    dbt = DbtProcess(process, environment["TLC_MODELS_ENGINE"])
+    dbt = DbtProcess(process)
     try:
         yield dbt
         if dbt.was_asked:
@@ -99,7 +98,8 @@ def dbt_process(environment: Mapping[str, str]) -> Iterator[DbtProcess]:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):
+                    pipe.close()
 
 
 def _ending(code: int) -> str:

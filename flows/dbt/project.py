@@ -17,10 +17,10 @@ def mart_names() -> list[str]:
 
 
 def project_version() -> str:
-    """12 hex characters that change with the SQL of the models and macros: months built before are then built anew."""
+    """12 hex characters that change with the SQL of the models and macros: what was built before is then built anew."""
     digest = hashlib.sha256()
-    for folder in ("models", "macros"):
-        for path in sorted((PROJECT / folder).rglob("*.sql")):
-            text = _COMMENTS.sub(" ", path.read_text(encoding="utf-8"))
-            digest.update(f"{path.relative_to(PROJECT)}\n{' '.join(text.split())}\n".encode())
+    paths = [path for folder in ("models", "macros") for path in sorted((PROJECT / folder).rglob("*.sql"))]
+    for path in (PROJECT / "dbt_project.yml", *paths):
+        text = _COMMENTS.sub(" ", path.read_text(encoding="utf-8"))
+        digest.update(f"{path.relative_to(PROJECT)}\n{' '.join(text.split())}\n".encode())
     return digest.hexdigest()[:12]

@@ -10,8 +10,12 @@ from flows.decide.models import ModelNode
 
 
 class DbtRequest(BaseModel):
-    """One run of dbt. Without ``months`` it takes all months."""
+    """One run of dbt. Without ``months`` it takes all months.
 
+    ``environment`` says to which database: what ``flows/analytics/profiles.yml`` reads, secrets among it.
+    """
+
+    environment: dict[str, str] = Field(repr=False)
     command: Literal["build", "preview"] = "build"
     months: list[str] = Field(default_factory=list)
     select: list[str] = Field(default_factory=list, description="Nodes, as dbt selects them; none: all")

@@ -23,23 +23,15 @@ def main() -> None:
     # The answers have the standard output for themselves: whatever else is printed goes to the log.
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
-        answer = _answer if _has_adapter() else _not_installed
-        if answer is _answer:
-            import flows.dbt.run  # noqa: F401, PLC0415 - dbt takes seconds to import: while nobody has asked yet
-        while (line := requests.get()) != _END:
-            answers.write(answer(DbtRequest.model_validate_json(line)).model_dump_json() + "\n")
-            answers.flush()
-    if answer is _answer:
-        from flows.dbt.run import tell_prefect  # noqa: PLC0415 - see above
+        import flows.dbt.run  # noqa: PLC0415 - dbt takes seconds to import: while nobody has asked for anything yet
 
-        tell_prefect()
+        while (line := requests.get()) != _END:
+            answers.write(_answer(DbtRequest.model_validate_json(line)).model_dump_json() + "\n")
+            answers.flush()
+        flows.dbt.run.tell_prefect()
     # Nothing is left to do, and Python's own way out takes seconds, and has DuckDB print what it did not free.
     sys.stderr.flush()
     os._exit(0)
-
-
-def _has_adapter() -> bool:
-    return find_spec("dbt") is not None and find_spec(f"dbt.adapters.{os.environ['TLC_MODELS_ENGINE']}") is not None
 
 
 def _listen(requests: queue.SimpleQueue[str]) -> None:
@@ -53,18 +45,16 @@ def _listen(requests: queue.SimpleQueue[str]) -> None:
 def _answer(request: DbtRequest) -> DbtAnswer:
     from flows.dbt.run import run_dbt  # noqa: PLC0415 - see main
 
+    engine = request.environment["TLC_MODELS_ENGINE"]
+    if find_spec(f"dbt.adapters.{engine}") is None:
+        return DbtAnswer(
+            error=f"dbt has no adapter for {engine}: run 'make models BIGQUERY=1' once, or install the extra: pip "
+            "install 'nyc-taxi-flows[models-bigquery]'."
+        )
     try:
         return run_dbt(request)
     except Exception as error:  # it is told where the request came from
         return DbtAnswer(error=f"dbt could not run: {type(error).__name__}: {' '.join(str(error).split())}")
-
-
-def _not_installed(_request: DbtRequest) -> DbtAnswer:
-    engine = os.environ["TLC_MODELS_ENGINE"]
-    return DbtAnswer(
-        error=f"dbt has no adapter for {engine}: run 'make models BIGQUERY=1' once, or install the extra: pip install "
-        "'nyc-taxi-flows[models-bigquery]'."
-    )
 
 
 if __name__ == "__main__":

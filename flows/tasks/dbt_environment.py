@@ -90,16 +90,16 @@ def _key(key: dict[str, Any]) -> dict[str, str]:
 
 
 def _environment(engine: str, target: ModelsTarget, identity: str) -> dict[str, str]:
-    """What all engines have: the folder of dbt's own files, one a database, and Prefect's settings and server."""
+    """What all engines have: their names, here and in assets, and the folder of dbt's own files, one a database."""
     name = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    return _prefect() | {
+    return {
         "TLC_MODELS_ENGINE": engine,
         "TLC_MODELS_PLACE": "postgres" if target == "postgres" else "warehouse",
         "TLC_MODELS_TARGET": str(Settings().local_dir.absolute() / "models" / f"{engine}-{name}"),
     }
 
 
-def _prefect() -> dict[str, str]:
+def prefect_environment() -> dict[str, str]:
     """Prefect's settings; of a flow run also the server, which may be one that Prefect has started itself."""
     variables = get_current_settings().to_environment_variables(exclude_unset=True)
     if flow_run.get_id() is None:

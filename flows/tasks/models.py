@@ -22,7 +22,7 @@ from flows.decide.models import (
     standing_loads,
 )
 from flows.tasks.connect import open_warehouse, postgres_connected
-from flows.tasks.dbt_environment import postgres_environment, warehouse_environment
+from flows.tasks.dbt_environment import postgres_environment, prefect_environment, warehouse_environment
 from flows.tasks.policy import RETRY_TRANSIENT, with_context
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError
@@ -47,19 +47,23 @@ class Wanted:
         names = [name.strip("+") for name in self.select]
         return names if names and set(names) <= set(mart_names()) else mart_names()
 
-    @property
-    def selectors(self) -> list[str]:
-        """What dbt is told: a mart that is selected by its name alone needs the views below it."""
-        return [f"+{name}" if name in mart_names() else name for name in self.select]
+    def selectors(self, *, with_views: bool) -> list[str]:
+        """What dbt is told; ``with_views``: also to make the views that the marts read."""
+        above = "+" if with_views else ""
+        return [f"{above}{name}" if name in mart_names() else name for name in self.select or mart_names()]
 
 
 @dataclass(frozen=True)
 class Stale:
-    """The months to build, and the loads that stood in the target before; ``rebuild``: the tables are made anew."""
+    """The months to build, and the loads that stood in the target before.
+
+    ``rebuild``: the tables are made anew; ``views_stand``: the views that the marts read are those of this version.
+    """
 
     months: list[str]
     loads: list[TripsLoad]
     rebuild: bool = False
+    views_stand: bool = False
 
 
 def check_dbt() -> None:
@@ -84,7 +88,8 @@ def find_stale_months(wanted: Wanted, engine: str) -> Stale:
         last=None if rebuild else wanted.last,
         everything=rebuild or wanted.everything,
     )
-    return Stale(months, loads, rebuild)
+    views_stand = bool(builds) and all(build.version == version for build in builds) and not rebuild
+    return Stale(months, loads, rebuild, views_stand)
 
 
 def _read_loads(target: ModelsTarget) -> list[TripsLoad]:
@@ -125,24 +130,36 @@ def sources_ensured(target: ModelsTarget) -> str:
         return f"Postgres {connection.info.dbname}"
 
 
+@dataclass(frozen=True)
+class Dbt:
+    """dbt's process, and the target's variables."""
+
+    process: DbtProcess
+    environment: dict[str, str]
+
+    @property
+    def engine(self) -> str:
+        return self.environment["TLC_MODELS_ENGINE"]
+
+
 @contextmanager
-def dbt_for(target: ModelsTarget) -> Iterator[DbtProcess]:
+def dbt_for(target: ModelsTarget) -> Iterator[Dbt]:
     """dbt's process for the target; nobody else builds models in the same Postgres meanwhile.
 
     In a DuckDB file the process itself takes the lock, for as long as it has the file open.
     """
-    if target == "bigquery":
-        with dbt_process(warehouse_environment()) as dbt:
-            yield dbt
-        return
-    from flows.load.postgres.models import lock_models  # noqa: PLC0415 - only if it is the target
+    with dbt_process(prefect_environment()) as process:  # first: it takes longest
+        if target == "bigquery":
+            yield Dbt(process, warehouse_environment())
+            return
+        from flows.load.postgres.models import lock_models  # noqa: PLC0415 - only if it is the target
 
-    with postgres_connected() as connection, dbt_process(postgres_environment(connection)) as dbt:
-        lock_models(connection)
-        yield dbt
+        with postgres_connected() as connection:
+            lock_models(connection)
+            yield Dbt(process, postgres_environment(connection))
 
 
-def build_stale_months(dbt: DbtProcess, wanted: Wanted, stale: Stale) -> list[ModelNode]:
+def build_stale_months(dbt: Dbt, wanted: Wanted, stale: Stale) -> list[ModelNode]:
     """Have dbt build the months, some at a time; each model and test is a task run of its own.
 
     Returns what came of them. A portion that fails stops no other.
@@ -154,33 +171,32 @@ def build_stale_months(dbt: DbtProcess, wanted: Wanted, stale: Stale) -> list[Mo
     return nodes
 
 
-def _build_portion(dbt: DbtProcess, wanted: Wanted, portion: Stale) -> list[ModelNode]:
-    """Build it, and once more if a load that came meanwhile may be why a test failed."""
-    loads = _loads_of(portion.months, portion.loads)
+def _build_portion(dbt: Dbt, wanted: Wanted, portion: Stale) -> list[ModelNode]:
+    """Build it; once more if that failed for want of a view, or may have since a load came meanwhile."""
+    loads, with_views = _loads_of(portion.months, portion.loads), not portion.views_stand
     for _ in range(_TRIES):
-        nodes = dbt.ask(_request(wanted, portion, loads)).nodes
+        request = DbtRequest(
+            environment=dbt.environment,
+            months=portion.months,
+            select=wanted.selectors(with_views=with_views),
+            full_refresh=portion.rebuild,
+            loads=[(load.dataset, f"{load.month}-01", load.loaded_at.isoformat()) for load in loads],
+            version=project_version(),
+            flow_run_id=flow_run.get_id(),
+        )
+        nodes = dbt.process.ask(request).nodes
         if not any(node.status == "failed" for node in nodes):
             break
-        before, loads = loads, _loads_of(portion.months, _read_loads(wanted.target))
-        if loads == before:
+        had_views, before = with_views, loads
+        loads, with_views = _loads_of(portion.months, _read_loads(wanted.target)), True
+        if had_views and loads == before:
             break
-        get_run_logger().info("%s were loaded while their models were built: once more", ", ".join(portion.months))
+        get_run_logger().info("Building %s failed, and is tried once more", ", ".join(portion.months))
     return nodes
 
 
 def _loads_of(months: Sequence[str], loads: Sequence[TripsLoad]) -> list[TripsLoad]:
     return [load for load in loads if load.month in months]
-
-
-def _request(wanted: Wanted, portion: Stale, loads: Sequence[TripsLoad]) -> DbtRequest:
-    return DbtRequest(
-        months=portion.months,
-        select=wanted.selectors,
-        full_refresh=portion.rebuild,
-        loads=[(load.dataset, f"{load.month}-01", load.loaded_at.isoformat()) for load in loads],
-        version=project_version(),
-        flow_run_id=flow_run.get_id(),
-    )
 
 
 def preview_model(target: ModelsTarget, name: str, months: Sequence[str]) -> DbtAnswer:
@@ -190,4 +206,5 @@ def preview_model(target: ModelsTarget, name: str, months: Sequence[str]) -> Dbt
         raise ParameterError(f"{name!r} is no model: choose from {', '.join(known)}.")
     with with_context("models"), dbt_for(target) as dbt:
         sources_ensured(target)
-        return dbt.ask(DbtRequest(command="preview", select=[name], months=list(months)))
+        request = DbtRequest(environment=dbt.environment, command="preview", select=[name], months=list(months))
+        return dbt.process.ask(request)

@@ -63,6 +63,7 @@ def test_the_version_changes_with_the_sql_and_not_with_comments(
 ) -> None:
     monkeypatch.setattr("flows.dbt.project.PROJECT", tmp_path)
     (tmp_path / "models").mkdir()
+    (tmp_path / "dbt_project.yml").touch()
     model = tmp_path / "models" / "a.sql"
     model.write_text("select 1 as one")
     first = project_version()
