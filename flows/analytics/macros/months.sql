@@ -1,6 +1,10 @@
-{# The months that this run builds, as SQL dates: those in TLC_MONTHS, as in 2024-05,2024-06. An empty list is all. #}
+{# The months that this run builds, as SQL dates: those in TLC_MONTHS, as in 2024-05,2024-06. An empty list is all.
+
+   They are read when a statement is made. Where dbt has to know them before, as partitions for BigQuery, it parses the
+   marts anew with each change of months, which takes two seconds. #}
 {% macro months() %}
   {%- set found = [] -%}
+  {%- if not execute and target.type != 'bigquery' -%}{{ return(found) }}{%- endif -%}
   {%- for month in env_var('TLC_MONTHS', '').split(',') if month -%}
     {%- if not modules.re.fullmatch('[0-9]{4}-(0[1-9]|1[0-2])', month) -%}
       {{ exceptions.raise_compiler_error("TLC_MONTHS has '" ~ month ~ "'; write it as in 2024-05,2024-06") }}
