@@ -62,6 +62,7 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	$(RUN) -m flows.tlc.schema_docs --check
 	$(RUN) -m flows.tlc.dbt_files --check
 	$(RUN) -m flows.cli.docs --check
+	$(RUN) -m flows.dbt.docs --check
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@.ci/audit --if-reachable
@@ -106,6 +107,7 @@ docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md
 	$(RUN) -m flows.tlc.dbt_files
 	$(RUN) -m flows.cli.docs > docs/command-line.md
+	$(RUN) -m flows.dbt.docs > docs/models.md
 
 clean:  ## Remove the environment; data under .local stays
 	rm -rf .venv .venv-models $(TOOLS)
