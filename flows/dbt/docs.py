@@ -6,6 +6,7 @@ With ``--check`` it writes nothing and fails if the document is not what it woul
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,17 @@ def models_document() -> str:
     marts, core = (_described(PROJECT / "models" / name) for name in ("marts/marts.yml", "core/core.yml"))
     parts = [_INTRODUCTION, "## Marts\n", _table(["Mart", "A row for each"], [_grain(mart) for mart in marts]), ""]
     for mart in marts:
-        parts += [f"### {mart['name']}", "", mart["description"], "", _columns(mart)]
+        parts += [f"### {mart['name']}", "", _wrapped(mart["description"]), "", _columns(mart)]
         parts += ["", f"```sql\n{mart['config']['meta']['example'].rstrip()}\n```", ""]
     parts += ["## Views in `tlc_staging`\n"]
     for view in core:
-        parts += [f"### {view['name']}", "", view["description"], *(["", _columns(view)] if "columns" in view else []), ""]
+        columns = ["", _columns(view)] if "columns" in view else []
+        parts += [f"### {view['name']}", "", _wrapped(view["description"]), *columns, ""]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, 120, break_on_hyphens=False))
 
 
 def _described(path: Path) -> list[dict[str, Any]]:
