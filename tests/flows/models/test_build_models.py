@@ -17,7 +17,6 @@ from flows.ui.events import asset_of
 from tests.flows.models.conftest import Put, Targets, load
 from tests.flows.models.test_processes import until
 
-
 MADE, READ = "prefect.asset.materialization.succeeded", "prefect.asset.referenced"
 
 
