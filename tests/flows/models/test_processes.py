@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 
 import psutil
@@ -86,7 +87,7 @@ def test_two_builds_at_once_are_one_after_the_other(target: str, targets: Target
         except Exception as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=build) for _ in range(2)]
+    threads = [threading.Thread(target=copy_context().run, args=(build,)) for _ in range(2)]  # with the test's server
     for thread in threads:
         thread.start()
     for thread in threads:
