@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flows.green_taxi_etl import green_taxi_etl
     from flows.load_month import load_month
     from flows.reconcile import reconcile
+    from flows.report import report
     from flows.sync_new_months import sync_new_months
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "green_taxi_etl",
     "load_month",
     "reconcile",
+    "report",
     "sync_new_months",
 ]
 

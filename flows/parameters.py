@@ -171,6 +171,14 @@ ModelsTargetName = Annotated[
     Literal["postgres", "bigquery"],
     help_text("Where the trips are and the models go: postgres; bigquery, the warehouse, whichever it is."),
 ]
+DrawnTargetName = Annotated[
+    Literal["postgres", "bigquery"],
+    help_text("Where the models are: postgres; bigquery, the warehouse, whichever it is."),
+]
+FirstDrawnMonth = Annotated[
+    MonthOrNone, help_text("The first month, as YYYY-MM; none: the first that the models have.")
+]
+LastDrawnMonth = Annotated[MonthOrNone, help_text("The last month, as YYYY-MM; none: the last that the models have.")]
 SelectedModels = Annotated[
     str | None,
     optional_text("models"),

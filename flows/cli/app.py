@@ -12,6 +12,7 @@ from flows.cli.look import plan, status
 from flows.cli.models import models
 from flows.cli.preview import preview
 from flows.cli.reconcile import reconcile
+from flows.cli.report import report
 
 PROGRAM = "python -m flows"
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 110},
 )
-for command in (preview, load, backfill, plan, status, sync, reconcile):
+for command in (preview, load, backfill, plan, status, sync, reconcile, report):
     app.command()(command)
 app.add_typer(models, name="models")
 

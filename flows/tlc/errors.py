@@ -23,6 +23,9 @@ TripLoadError                  a month could not be loaded (carries dataset, mon
 ├── ModelsError                the models were not built
 │   ├── ModelsNotInstalled     dbt's environment is not there
 │   └── ModelsFailed           models or tests of them failed: each says why
+├── ReportError                the report was not written
+│   ├── ModelsMissing          the target does not have the models that it reads
+│   └── ChartsNotInstalled     the libraries that draw are not there
 ├── PrefectUnavailable         Prefect's server did not answer as it should: running again later may work
 └── UnexpectedError            anything else: a library's own error, chained, that nothing here expects
 
@@ -166,6 +169,18 @@ class ModelsNotInstalled(ModelsError):
 
 class ModelsFailed(_WithReport, ModelsError):
     """Models, or tests of them, failed; the message has a sentence for each of the first ones."""
+
+
+class ReportError(TripLoadError):
+    """The report was not written."""
+
+
+class ModelsMissing(ReportError):
+    """The target does not have the models that the report reads."""
+
+
+class ChartsNotInstalled(ReportError):
+    """The libraries that draw the charts are not there; the message says what to run."""
 
 
 class PrefectUnavailable(TripLoadError):

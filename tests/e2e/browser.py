@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 # What it is called on Debian, and as Google's own.
@@ -31,6 +32,16 @@ PAGE_SECONDS = 60
 def find_chromium() -> str | None:
     """The path of a Chromium that is installed, if there is one."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def chromium_or_skip() -> str:
+    """The browser; without one the test is skipped by name, and CI fails."""
+    found = find_chromium()
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail(HOW_TO_GET_IT)
+        pytest.skip(HOW_TO_GET_IT)
+    return found
 
 
 @dataclass(frozen=True)

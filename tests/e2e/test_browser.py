@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +9,7 @@ from playwright.sync_api import expect
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 
 from deployments.server.declared import declared_deployments
-from tests.e2e.browser import HOW_TO_GET_IT, Ui, find_chromium, ui_in_browser
+from tests.e2e.browser import Ui, chromium_or_skip, ui_in_browser
 from tests.e2e.platform import Platform
 
 pytestmark = pytest.mark.timeout(600)
@@ -22,13 +21,7 @@ OUTSIDE = 3
 
 @pytest.fixture(scope="session")  # before the platform comes up
 def chromium() -> str:
-    """The browser; without one the tests are skipped by name, and CI fails."""
-    found = find_chromium()
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail(HOW_TO_GET_IT)
-        pytest.skip(HOW_TO_GET_IT)
-    return found
+    return chromium_or_skip()
 
 
 @pytest.fixture(scope="module")

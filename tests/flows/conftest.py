@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from deployments.tlc_site.site import TripSite
@@ -9,6 +12,8 @@ from deployments.tlc_site.synthetic.months import write_parquet
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.locations import month_path
 from flows.tlc.month import Month, months_between
+from tests.conftest import Database
+from tests.made_up_marts import make_marts
 
 YEAR = list(months_between(Month(2018, 7), Month(2019, 6)))
 ROWS = 2_000
@@ -36,3 +41,12 @@ def year(site: TripSite, year_files: dict[Month, bytes]) -> list[Month]:
     for month, content in year_files.items():
         site.put(path_of(month), content)
     return YEAR
+
+
+@pytest.fixture
+def marts(environment: Path, database: Database) -> Database:
+    """A database that has made-up marts and nothing else."""
+    with closing(database.connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("create schema tlc_marts")
+        make_marts(cursor.execute, "postgres")
+    return database

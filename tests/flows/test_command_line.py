@@ -18,6 +18,7 @@ from blocks.names import TLC_SOURCE
 from deployments.tlc_site.site import TripSite
 from flows.cli.app import app
 from flows.cli.run import CONSOLE_LEVEL, STARTUP_SECONDS
+from tests.conftest import Database
 
 GREEN_2020_12 = "/trip-data/green_tripdata_2020-12.parquet"
 
@@ -178,3 +179,21 @@ def test_an_unreachable_prefect_server_is_named(environment: Path) -> None:
     assert len(failed.stderr.splitlines()) == 1
     assert "PREFECT_API_URL" in failed.stderr
     assert TLC_SOURCE not in failed.stdout
+
+
+def test_report_says_where_the_page_is(marts: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: bool(opened.append(url)))  # False: there is no browser
+    copy = tmp_path / "copy.html"
+    told = run("report", "--start-month", "2024-01", "--output", str(copy), "--open")
+    assert (told.exit_code, told.stdout) == (0, f"{copy}\n")
+    assert opened == [copy.as_uri()]
+    assert "No browser was found: open the file yourself." in told.stderr
+    written = answer("report", "--start-month", "2024-01")
+    assert written["months"] == ["2024-01", "2024-02", "2024-03"]
+    assert len(written["charts"]) == 10
+    assert Path(written["page"]).read_text(encoding="utf-8").count("<figure") == 10
+    missing = run("report", "-t", "bigquery")
+    assert missing.exit_code == 1
+    assert missing.stderr.strip().endswith("run build_models for it first.")
+    assert run("report", "--start-month", "2030-01").exit_code == 2

@@ -25,6 +25,7 @@ SPARED = {
         "flows.tasks.plan": TARGETS | FRAMES,  # plan
         "flows.cli.compared": TARGETS | FRAMES,  # status
         "flows.api_to_gcs": TARGETS | {"psycopg2"},
+        "flows.report": TARGETS | {"psycopg2", "altair", "vl_convert"},
         "flows.gcs_to_bigquery": TARGETS | FRAMES | {"psycopg2"},
     },
     "prefect_sqlalchemy, psycopg2": {

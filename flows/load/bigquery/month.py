@@ -28,9 +28,11 @@ from flows.load.bigquery.errors import bigquery_errors, job_failure
 from flows.load.bigquery.jobs import JobTimeouts, MonthJobs
 from flows.load.bigquery.lake_table import create_lake_table
 from flows.load.bigquery.ledger import MAX_BYTES_BILLED, BigQueryLedger
+from flows.load.bigquery.marts import marts_reader
 from flows.load.bigquery.tables import BigQueryTables
 from flows.load.lake.protocol import Lake
 from flows.load.ledger import unchanged
+from flows.load.marts import MartsReader
 from flows.load.warehouse.ledger import loaded_months_of, report_of
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
@@ -118,6 +120,12 @@ class BigQueryWarehouse:
         """See Warehouse."""
         with self._reading() as ledger:
             return models.read_builds(ledger) if ledger else []
+
+    @contextmanager
+    def reading_marts(self) -> Iterator[MartsReader]:
+        """See Warehouse."""
+        with self._reading() as ledger:
+            yield marts_reader(ledger, self.place)
 
     @contextmanager
     def _reading(self) -> Iterator[BigQueryLedger | None]:

@@ -16,7 +16,7 @@ from flows.transform.totals import TotalsColumns
 
 # What BigQuery counts for a value of DATE, DATETIME and FLOAT64 alike, in bytes, and the least that it bills a table.
 _VALUE_BYTES = 8
-_LEAST_BILLED = 10 * 1024**2
+LEAST_BILLED = 10 * 1024**2
 _MIB = 1024**2
 
 SUM_MONTHS = """
@@ -59,4 +59,4 @@ def bytes_to_read(dataset: Dataset, rows: int) -> int:
     """
     columns = len(TotalsColumns.of(schema_of(dataset)).names) + 1
     needed = rows * columns * _VALUE_BYTES * 11 // 10
-    return max(_LEAST_BILLED, (needed // _MIB + 1) * _MIB)
+    return max(LEAST_BILLED, (needed // _MIB + 1) * _MIB)

@@ -26,9 +26,11 @@ from flows.load.duckdb.errors import duckdb_errors
 from flows.load.duckdb.files import file_rows, lake_folder
 from flows.load.duckdb.lake_table import create_lake_view
 from flows.load.duckdb.ledger import enter_load, last_rows, read_load
+from flows.load.duckdb.marts import marts_reader
 from flows.load.duckdb.objects import object_rows
 from flows.load.duckdb.tables import ensure_tables, existing_columns, quoted
 from flows.load.lake.protocol import Lake
+from flows.load.marts import MartsReader
 from flows.load.warehouse.codes import behind_lake
 from flows.load.warehouse.ledger import loaded_months_of
 from flows.load.warehouse.protocol import WarehouseLoad
@@ -113,6 +115,12 @@ class DuckDbWarehouse:
         """See Warehouse."""
         with self._reading() as connection:
             return models.read_builds(connection) if connection else []
+
+    @contextmanager
+    def reading_marts(self) -> Iterator[MartsReader]:
+        """See Warehouse."""
+        with self._reading() as connection:
+            yield marts_reader(connection, self.place)
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:

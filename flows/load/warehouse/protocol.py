@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,6 +15,7 @@ from flows.decide.models import ModelBuild
 from flows.decide.plan import LoadedMonth
 from flows.load.lake.manifest import Manifest, ManifestObject
 from flows.load.lake.protocol import Lake
+from flows.load.marts import MartsReader
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.month import Month
@@ -66,6 +68,10 @@ class Warehouse(Protocol):
 
     def read_builds(self) -> list[ModelBuild]:
         """What each month of the marts was built from; nothing of a mart that is not there any more."""
+        ...
+
+    def reading_marts(self) -> AbstractContextManager[MartsReader]:
+        """A connection for reading the marts."""
         ...
 
 
