@@ -21,7 +21,7 @@ from deployments.local.services import SERVER, SITE, api_url, site_url
 from deployments.tlc_site.fake_tlc_site import fake_tlc_site
 
 # Commands whose runs the UI shows.
-_RUN_FLOWS = ("load", "backfill", "sync", "reconcile")
+_RUN_FLOWS = ("load", "backfill", "sync", "reconcile", "report")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
