@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup browser screenshots demo test test-major lint audit check-cloud check-pages format bench up status down docs clean
+.PHONY: help setup browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -42,6 +42,9 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 
 test: setup  ## All tests, real servers included; three files at once, since most of them wait for servers
 	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder || $(AGAIN)
+
+test-kills: setup  ## Kill each part of the platform at each moment of a backfill: a quarter of an hour
+	$(RUN) -m pytest -m kills tests/e2e/test_kills.py
 
 lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff check .

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from flows.cli.exit_codes import MEANING
+from flows.cli.external_tables import external_tables
 from flows.cli.load import backfill, load, sync
 from flows.cli.look import plan, status
 from flows.cli.preview import preview
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 110},
 )
-for command in (preview, load, backfill, plan, status, sync, reconcile):
+for command in (preview, load, backfill, plan, status, sync, reconcile, external_tables):
     app.command()(command)
 
 
