@@ -10,11 +10,13 @@ import time
 from contextlib import suppress
 from uuid import UUID
 
+import httpx
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.exceptions import ObjectNotFound
+from prefect.runtime import deployment, flow_run
 from prefect.settings import get_current_settings
 from prefect.states import Cancelling, Crashed
 
@@ -44,6 +46,17 @@ def end_of(run_id: UUID) -> State[object]:
             with suppress(Exception):  # the cancellation goes on whatever the server says
                 client.set_flow_run_state(run_id, Cancelling())
             raise
+
+
+def stop_if_cancelled() -> None:
+    """Raise LoadStopped if this run, of a deployment, is being cancelled: nobody may be left who would end it."""
+    run_id = flow_run.get_id()
+    if deployment.get_id() is None or run_id is None:
+        return
+    with suppress(httpx.HTTPError), get_client(sync_client=True) as client:  # else at the next look
+        state = client.read_flow_run(UUID(run_id)).state
+        if state is not None and (state.is_cancelling() or state.is_cancelled()):
+            raise LoadStopped("this run is being cancelled")
 
 
 def _watch(client: SyncPrefectClient, run_id: UUID) -> State[object]:
