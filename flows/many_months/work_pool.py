@@ -23,7 +23,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
 
-from blocks.limits import MONTHS_LIMIT, ensure_limits
+from blocks.limits import MONTHS_LIMIT, ensure_limits, free_lost_slots
 from flows.decide.outcome import MonthOutcome, TargetOutcome, TargetStatus
 from flows.decide.plan import MonthPlan
 from flows.many_months.month_run import end_of
@@ -155,12 +155,15 @@ def month_slot() -> Iterator[None]:
     """Hold a slot of the limit ``tlc-months``, which is over all workers; only in a deployment's run.
 
     The limit is made if it is missing: Prefect would not wait without it. The slot is leased for five minutes at a
-    time, so it is free at most that long after its holder was killed. If the lease cannot be renewed because the
-    server is away, the month under way goes on: to end it would help nobody.
+    time, so it is free at most that long after its holder was killed; one whose lease is lost, when the next month
+    starts. If the lease cannot be renewed because the server is away, the month under way goes on: to end it would help
+    nobody.
     """
-    if deployment.get_id() is None:
+    own_run = flow_run.get_id()
+    if deployment.get_id() is None or own_run is None:
         yield
         return
     ensure_limits()
+    free_lost_slots(DEPLOYMENT.partition("/")[0], UUID(own_run))
     with concurrency(MONTHS_LIMIT, strict=True, raise_on_lease_renewal_failure=False):
         yield
