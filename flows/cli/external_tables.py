@@ -21,10 +21,9 @@ def external_tables(
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
-    """Make the table green_trips_lake over the lake, for a query without a load; so for each dataset given.
+    """Make tables over the lake, such as green_trips_lake, for queries without a load; again after a new column.
 
-    In BigQuery an external table over the day folders of the layout partitioned, in a DuckDB file a view. Months that
-    are written later are in it without another run; a new column needs one.
+    They need the layout partitioned: in BigQuery external tables over its day folders, in a DuckDB file views.
     """
     with answering(as_json=as_json, debug=debug) as terminal, blocks_read(terminal, LAKE, WAREHOUSE):
         from flows.tasks.connect import open_lake, open_warehouse  # noqa: PLC0415 - Prefect takes two seconds
