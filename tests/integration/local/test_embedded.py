@@ -49,8 +49,8 @@ def test_killed_server_comes_back_with_its_data(folder: Path) -> None:
         server.wait(20)
         assert postgres_process(folder) is None
         if number_is_ours:  # as after a restart of the machine: another process has the number by now
-            file = folder / "postmaster.pid"
-            file.write_text(file.read_text().replace(str(server.pid), str(os.getpid()), 1))
+            for file in (folder / "postmaster.pid", folder / ".s.PGSQL.5432.lock"):
+                file.write_text(file.read_text().replace(str(server.pid), str(os.getpid()), 1))
             assert postgres_process(folder) is None
         assert execute(start_postgres(folder), "select number from kept") == [(1,)]
     assert stop_postgres(folder)
