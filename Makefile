@@ -43,7 +43,7 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 test: setup  ## All tests, real servers included; three files at once, since most of them wait for servers
 	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder || $(AGAIN)
 
-test-kills: setup  ## Kill each part of the platform at each moment of a backfill: a quarter of an hour
+test-kills: setup  ## Kill each part of the platform at each moment of a backfill: half an hour
 	$(RUN) -m pytest -m kills tests/e2e/test_kills.py
 
 lint: setup  ## Lint, format check, strict types, generated documents

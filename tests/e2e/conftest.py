@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     for item in items:
         if "kills" in item.keywords and "tests/e2e" in str(item.path):
-            item.add_marker(pytest.mark.skip(reason="a quarter of an hour: make test-kills"))
+            item.add_marker(pytest.mark.skip(reason="half an hour: make test-kills"))
 
 
 @pytest.fixture(scope="package")

@@ -1,6 +1,6 @@
 """Each part of the platform is killed during a backfill on the work pool, and no run stays in a state for ever.
 
-``pytest -m kills``, or ``make test-kills``, kills each part at each moment (a quarter of an hour); the others, once.
+``pytest -m kills``, or ``make test-kills``, kills each part at each moment (half an hour); the others, once.
 """
 
 from __future__ import annotations
