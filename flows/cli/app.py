@@ -10,6 +10,7 @@ from flows.cli.exit_codes import MEANING
 from flows.cli.load import backfill, load, sync
 from flows.cli.look import plan, status
 from flows.cli.preview import preview
+from flows.cli.query import export, query
 from flows.cli.reconcile import reconcile
 
 PROGRAM = "python -m flows"
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 110},
 )
-for command in (preview, load, backfill, plan, status, sync, reconcile):
+for command in (preview, load, backfill, plan, status, sync, reconcile, query, export):
     app.command()(command)
 
 
