@@ -29,8 +29,8 @@ _GIB = 1024**3
 Sql = Annotated[
     str,
     typer.Argument(
-        help="One SELECT in the target's SQL, over tlc.green_trips and the other tables of docs/schema.md; of the lake "
-        "(DuckDB's SQL) over the trips alone.",
+        help="One SELECT in the target's SQL, over tlc.green_trips and the other tables of docs/schema.md; the lake "
+        "takes DuckDB's.",
         metavar="SQL",
     ),
 ]

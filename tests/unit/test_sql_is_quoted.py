@@ -48,6 +48,9 @@ TRUSTED: dict[str, dict[str, str]] = {
         "parts": "selects of quoted names from read_parquet of paths that were made literals",
         "_names(own)": "names that were quoted",
     },
+    "flows/ui/report.py": {
+        "report.month": "shown for copying, never run",
+    },
     "flows/load/query.py": {
         "', '.join(columns)": DECLARED,
         "filtered": "months, and the user's own condition, run in a session that only reads",

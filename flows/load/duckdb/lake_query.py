@@ -1,5 +1,7 @@
 """A query of the lake by an in-memory DuckDB: views ``tlc.{dataset}_trips`` over the objects that the manifests name.
 
+The tables of names, as ``tlc.zones``, are there too.
+
 A folder's files are read by DuckDB itself, a bucket's objects through the project's own reader, by ranges: a query
 fetches the columns and row groups that it needs. Manifests are read before, and compared afterwards: an answer is of
 one version of each month, or an error.
@@ -19,10 +21,12 @@ import pyarrow as pa
 from flows.load.duckdb.files import read_parquet
 from flows.load.duckdb.query import QUERY_SETTINGS, one_select, open_query, query_errors
 from flows.load.duckdb.tables import literal, quoted
+from flows.load.lake.codes import read_codes, read_versions
 from flows.load.lake.manifest import Manifest, ManifestObject
 from flows.load.lake.object_files import PROTOCOL, LakeObjects, rewritten
 from flows.load.lake.protocol import Lake, LakeObject
 from flows.load.lake.read_manifests import read_manifests
+from flows.tlc.codes import code_tables
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import TargetMismatch
 from flows.tlc.locations import SCHEMA, trips_table
@@ -62,6 +66,7 @@ def query_lake(
         with query_errors(place, cause):
             for dataset, found in manifests.items():
                 db.execute(_view(lake, dataset, found.values()))
+            _copy_codes(db, lake, named)
         readable = [f"{PROTOCOL}://"] if isinstance(files, LakeObjects) else [str(files)]
         with open_query(db, sql, place, [*readable, spill], cause) as rows:
             yield pa.RecordBatchReader.from_batches(rows.schema, _and_unchanged(rows, lake, manifests, in_range))
@@ -122,6 +127,15 @@ def _view(lake: Lake, dataset: Dataset, manifests: Iterable[Manifest]) -> str:
     )
     table = trips_table(dataset)
     return f"create view {SCHEMA}.{table} as select {', '.join(columns)} from ({parts})"  # noqa: S608
+
+
+def _copy_codes(db: duckdb.DuckDBPyConnection, lake: Lake, named: set[str]) -> None:
+    """Make those tables of names that the query names and the lake has: they are small."""
+    wanted = {table.name for table in code_tables()} & named
+    for table in sorted(wanted & read_versions(lake).keys() if wanted else wanted):
+        db.register("in_lake", read_codes(lake, table))
+        db.execute(f"create table {SCHEMA}.{quoted(table)} as select * from in_lake")  # noqa: S608
+        db.unregister("in_lake")
 
 
 def _names(columns: list[str]) -> str:

@@ -28,8 +28,8 @@ from flows.load.duckdb.objects import object_rows
 from flows.load.duckdb.query import QUERY_SETTINGS, open_query, query_errors
 from flows.load.duckdb.tables import ensure_tables, existing_columns, quoted
 from flows.load.lake.protocol import Lake
-from flows.load.warehouse.codes import behind_lake
 from flows.load.query import QueryLimits
+from flows.load.warehouse.codes import behind_lake
 from flows.load.warehouse.ledger import loaded_months_of
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset

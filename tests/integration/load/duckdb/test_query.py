@@ -12,10 +12,12 @@ from filelock import FileLock
 
 from flows.load.duckdb.lake_query import query_lake
 from flows.load.duckdb.month import DuckDbWarehouse
+from flows.load.lake.codes import replace_codes
 from flows.load.lake.folder import FolderLake
 from flows.load.lake.gcs import GcsLake
 from flows.load.lake.protocol import Lake
 from flows.load.query import QueryLimits
+from flows.tlc.codes import schema_codes
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetError, TargetMismatch
 from flows.tlc.locations import manifest_object
@@ -230,6 +232,15 @@ def test_bucket_is_read_by_the_columns_that_a_query_needs(tmp_path: Path) -> Non
             del fetched[:]
             assert ask_lake(lake, tmp_path, f"{sql} where source_month > '2030-01-01'")[0]["s"] is None
             assert sum(fetched) < size / 10
+
+
+def test_names_are_beside_the_trips(lake: Lake, tmp_path: Path) -> None:
+    put_month(lake, "green", "2020-10", made_month(tmp_path, "green", "2020-10", 300))
+    replace_codes(lake, schema_codes())
+    sql = "select p.name, count(*) as trips from tlc.green_trips join tlc.payment_types p on p.code = payment_type"
+    assert "Credit card" in {row["name"] for row in ask_lake(lake, tmp_path, f"{sql} group by 1")}
+    with pytest.raises(TargetError, match="Table with name zones does not exist"):
+        ask_lake(lake, tmp_path, "select * from tlc.zones")
 
 
 def test_spill_goes_to_the_work_folder(lake: Lake, tmp_path: Path) -> None:
