@@ -96,7 +96,8 @@ def what_next(api: str, logs: Path, seconds: float) -> str:
     """What a user may do now, for the terminal."""
     settings = Settings()
     prefect = shlex.quote(str(Path(sys.executable).with_name("prefect")))
-    question = f'{shlex.quote(sys.executable)} -m flows query "select dataset, month, rows_loaded from tlc.loads"'
+    python = shlex.quote(sys.executable)
+    question = '"select dataset, month, rows_loaded from tlc.loads"'
     return f"""Ready after {seconds:.0f} s.
 
   UI       {api.removesuffix("/api")}
@@ -111,7 +112,7 @@ Start a run in the UI (Deployments → ⋮ → Custom run), or here:
 
 Ask what is loaded (or with --target warehouse or lake):
 
-  {question}{_clients()}
+  {python} -m flows query {question}{_clients()}
 
 make status says what runs; make down ends it, and keeps the data."""
 

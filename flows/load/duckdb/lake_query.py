@@ -57,7 +57,7 @@ def query_lake(
             db.execute(f"set temp_directory = {literal(spill)}")
             db.execute(f"create schema {SCHEMA}")
             tables = db.get_table_names(one_select(sql), qualified=True)
-        named = {name.rpartition(".")[2].strip('"').lower() for name in tables}
+        named = {_table_of(name) for name in tables}
         manifests = {one: read_manifests(lake, one, in_range) for one in Dataset if trips_table(one) in named}
         files = _files_of(lake, manifests.values())
         if isinstance(files, LakeObjects):
@@ -136,6 +136,11 @@ def _copy_codes(db: duckdb.DuckDBPyConnection, lake: Lake, named: set[str]) -> N
         db.register("in_lake", read_codes(lake, table))
         db.execute(f"create table {SCHEMA}.{quoted(table)} as select * from in_lake")  # noqa: S608
         db.unregister("in_lake")
+
+
+def _table_of(name: str) -> str:
+    """The table alone, of what DuckDB names ``tlc.green_trips AS t``."""
+    return name.split(" AS ", maxsplit=1)[0].rpartition(".")[2].strip('"').lower()
 
 
 def _names(columns: list[str]) -> str:

@@ -173,7 +173,9 @@ def test_columns_that_months_lack_are_null(lake: Lake, tmp_path: Path) -> None:
     assert [(row["n"], row["a"], row["k"]) for row in rows] == [(50, 0, 0), (70, 0, 70)]
 
 
-@pytest.mark.parametrize("sql", ["select 1 as one", 'select count(*) from "tlc"."GREEN_TRIPS"'])
+@pytest.mark.parametrize(
+    "sql", ["select 1 as one", "select count(*) from tlc.green_trips as t", 'select count(*) from "tlc"."GREEN_TRIPS"']
+)
 def test_only_named_datasets_are_looked_up(lake: Lake, tmp_path: Path, sql: str) -> None:
     put_month(lake, "green", "2020-10", made_month(tmp_path, "green", "2020-10", 30))
     lake.write(manifest_object(Dataset.fhv, Month(2020, 1)), b"broken", replaces=None)
