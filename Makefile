@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup browser screenshots demo test test-major lint audit check-cloud check-pages format bench up status down docs clean
+.PHONY: help setup browser screenshots demo test test-major lint audit check-cloud check-pages format bench up status down docs notebook clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -88,6 +88,9 @@ down: setup  ## End exactly what up and demo left running; the data stays
 
 screenshots: setup browser  ## Take the README's pictures of the UI anew, from a platform of their own
 	$(RUN) -m tests.e2e.screenshots
+
+notebook: setup  ## Ten questions to what make demo has loaded, as a notebook in the browser
+	@$(RUN) -m deployments.local.notebook
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md
