@@ -11,6 +11,7 @@ from flows.cli.external_tables import external_tables
 from flows.cli.load import backfill, load, sync
 from flows.cli.look import plan, status
 from flows.cli.preview import preview
+from flows.cli.query import export, query
 from flows.cli.reconcile import reconcile
 
 PROGRAM = "python -m flows"
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 110},
 )
-for command in (preview, load, backfill, plan, status, sync, reconcile, external_tables):
+for command in (preview, load, backfill, plan, status, sync, reconcile, external_tables, query, export):
     app.command()(command)
 
 
