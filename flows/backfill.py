@@ -9,9 +9,11 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
 from flows.decide.outcome import BackfillReport, failure_sentence, outcomes_of
+from flows.many_months.models import build_after_load
 from flows.many_months.runner import MonthRunner, load_all
 from flows.many_months.targets import LoadOptions
 from flows.parameters import (
+    BuildModels,
     DaskAddress,
     DatasetName,
     DropRules,
@@ -29,10 +31,11 @@ from flows.parameters import (
     month_range,
     month_request,
 )
+from flows.tasks.models import check_dbt
 from flows.tasks.plan import plan_months
 from flows.tasks.policy import with_context
 from flows.tlc.dataset import Source
-from flows.tlc.errors import MonthsFailed
+from flows.tlc.errors import ModelsFailed, MonthsFailed
 from flows.tlc.report import TARGETS
 from flows.ui.cancellation import STOPPED, LoadStopped
 from flows.ui.months import plan_rows, publish_backfill, publish_plan
@@ -65,6 +68,7 @@ def backfill(
     drop_rules: DropRules = [],  # noqa: B006 - never changed
     new_columns: NewColumnsChoice = "fail",
     dask_address: DaskAddress = None,
+    models: BuildModels = False,
 ) -> BackfillReport:
     """Load a range of months into any targets: whatever is missing there, or is another version than the source's.
 
@@ -94,14 +98,20 @@ def backfill(
     )
     if plan_only:
         return report
+    if models:
+        check_dbt()
     try:
         with with_context(report.dataset):
             loaded = load_all(plans, options, runner)
     except LoadStopped:  # without its worker, which would have said so
         return Cancelled(message=STOPPED)  # type: ignore[return-value] # to Prefect, the run's end
     report.months = outcomes_of(plans, loaded)
+    report.models = build_after_load(options.targets) if models else []
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_backfill(report, key)
     if report.failed:
-        raise MonthsFailed(failure_sentence(report.failed, len(report.months)), report=report)
+        told = failure_sentence(report.failed, len(report.months))
+        raise MonthsFailed(f"{told} {report.models_sentence}".strip(), report=report)
+    if report.models_sentence:
+        raise ModelsFailed(report.models_sentence, report=report)
     return report

@@ -180,6 +180,26 @@ CheckSourceChoice = Annotated[
     ),
 ]
 
+ModelsTargetName = Annotated[
+    Literal["postgres", "bigquery"],
+    help_text("Where the trips are and the models go: postgres; bigquery, the warehouse, whichever it is."),
+]
+SelectedModels = Annotated[
+    str | None,
+    optional_text("models"),
+    help_text("Names of models with blanks between, or what dbt's --select takes; none: all."),
+]
+BuildModels = Annotated[
+    bool, help_text("Build the models at the end, once, in Postgres and in the warehouse; needs dbt (make models).")
+]
+FullRefresh = Annotated[
+    bool,
+    help_text(
+        "Build months whether they changed or not; without a range of months the models' tables are made anew, from "
+        "all months at once."
+    ),
+]
+
 
 def layouts_of(choice: LayoutName) -> frozenset[Layout]:
     """The layouts that a choice means."""

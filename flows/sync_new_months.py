@@ -10,13 +10,23 @@ from prefect.states import Cancelled
 
 from flows.decide.new_months import first_not_out
 from flows.decide.outcome import SyncReport, failure_sentence, outcomes_of
+from flows.many_months.models import build_after_load
 from flows.many_months.runner import MonthRunner, load_all
 from flows.many_months.targets import LoadOptions
-from flows.parameters import DatasetNames, FromMonth, MaxParallel, RecheckMonths, RunOnWorkers, TargetNames
+from flows.parameters import (
+    BuildModels,
+    DatasetNames,
+    FromMonth,
+    MaxParallel,
+    RecheckMonths,
+    RunOnWorkers,
+    TargetNames,
+)
+from flows.tasks.models import check_dbt
 from flows.tasks.plan import plan_new_months
 from flows.tasks.policy import with_context
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import MonthsFailed, TripLoadError
+from flows.tlc.errors import ModelsFailed, MonthsFailed, TripLoadError
 from flows.tlc.month import Month, newest_month
 from flows.tlc.report import TARGETS
 from flows.ui.cancellation import STOPPED, LoadStopped
@@ -37,6 +47,7 @@ def sync_new_months(
     recheck_months: RecheckMonths = 24,
     max_parallel: MaxParallel = 2,
     run_on: RunOnWorkers = "here",
+    models: BuildModels = False,
 ) -> SyncReport:
     """Load what is new at TLC's site: months that have come out, and loaded ones that TLC has published again.
 
@@ -52,6 +63,8 @@ def sync_new_months(
     start = Month.parse(start_month) if start_month else None
     options, runner = LoadOptions(tuple(targets)), MonthRunner(run_on, max_parallel)
     report = SyncReport(targets=list(options.targets), not_out_yet={})
+    if models:
+        check_dbt()
     for dataset in datasets:
         try:
             with with_context(str(dataset)):
@@ -66,9 +79,12 @@ def sync_new_months(
         else:
             waited_for = first_not_out({plan.request.month: plan.at_source is not None for plan in plans})
             report.not_out_yet |= {str(dataset): str(waited_for)} if waited_for else {}
+    report.models = build_after_load(options.targets) if models else []
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_sync(report, "sync-new-months")
     if report.failed or report.failed_datasets:
         told = failure_sentence(report.failed, len(report.months)) if report.failed else ""
-        raise MonthsFailed(f"{told} {sync_sentence(report)}".strip(), report=report)
+        raise MonthsFailed(f"{told} {sync_sentence(report)} {report.models_sentence}".strip(), report=report)
+    if report.models_sentence:
+        raise ModelsFailed(report.models_sentence, report=report)
     return report

@@ -24,6 +24,7 @@ from blocks.settings import Settings
 from blocks.unfinished_runs import watch_unfinished_runs
 from deployments.server.alerts import MONTH_AWAITED, AlertDelays, managed_automations
 from deployments.server.automation_parts import MANAGED
+from deployments.server.build_on_load import build_on_load
 
 # A run is silent after so many missed heartbeats: one may be lost, two may be late on a busy machine.
 MISSED_HEARTBEATS = 3
@@ -50,7 +51,7 @@ def apply_automations(delays: AlertDelays | None = None) -> Applied:
     applied = Applied()
     with get_client(sync_client=True) as client:
         webhook_id = _webhook_id(client)
-        wanted = {each.name: each for each in managed_automations(delays, webhook_id)}
+        wanted = {each.name: each for each in (*managed_automations(delays, webhook_id), *build_on_load(client))}
         for there in _managed_there(client):
             definition = wanted.pop(there.name, None)
             if definition is None:
@@ -93,8 +94,8 @@ def _managed_there(client: SyncPrefectClient) -> list[Automation]:
 
 def _update(client: SyncPrefectClient, there: Automation, definition: AutomationCore, applied: Applied) -> None:
     """Update it only if something differs: an update forgets which runs the automation is waiting for."""
-    definition.enabled = there.enabled
-    if not there.enabled:
+    is_paused, definition.enabled = definition.enabled and not there.enabled, there.enabled
+    if is_paused:
         applied.notes.append(f"'{there.name}' is paused, and stays so until somebody resumes it.")
     if _comparable(there) == _comparable(definition):
         applied.left.append(there.name)

@@ -10,6 +10,7 @@ from flows.cli.exit_codes import MEANING
 from flows.cli.external_tables import external_tables
 from flows.cli.load import backfill, load, sync
 from flows.cli.look import plan, status
+from flows.cli.models import models
 from flows.cli.preview import preview
 from flows.cli.query import export, query
 from flows.cli.reconcile import reconcile
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for command in (preview, load, backfill, plan, status, sync, reconcile, external_tables, query, export):
     app.command()(command)
+app.add_typer(models, name="models")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

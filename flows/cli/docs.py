@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,27 +43,36 @@ def command_document() -> str:
     """The whole document, as Markdown that ends with a line break. An option of several commands is listed once."""
     codes = "\n".join(f"| {code.value} | {meaning} |" for code, meaning in MEANING.items())
     group = get_command(app)
-    parent = typer.Context(group, info_name=PROGRAM)
-    assert isinstance(group, typer.core.TyperGroup)
-    commands = {name: group.commands[name] for name in group.list_commands(parent)}
-    contexts = {name: typer.Context(command, info_name=name, parent=parent) for name, command in commands.items()}
+    contexts = dict(commands_of(group, typer.Context(group, info_name=PROGRAM)))
+    commands = {name: context.command for name, context in contexts.items()}
     records = {name: _records(commands[name], context) for name, context in contexts.items()}
     times = Counter(record for of_one in records.values() for record in of_one)
     shared = [record for record in times if times[record] > 1]
-    parts = [_command_part(commands[name], contexts[name], records[name], shared) for name in commands]
+    parts = [_command_part(name, commands[name], contexts[name], records[name], shared) for name in commands]
     options = f"## Options of several commands\n\n{_table(shared)}"
     return _INTRODUCTION + "\n\n".join([codes, *parts, options]) + "\n"
+
+
+def commands_of(group: Any, context: typer.Context, prefix: str = "") -> Iterator[tuple[str, typer.Context]]:
+    """Each command, and each one of a group of commands, by its whole name: ``models build``."""
+    for name in group.list_commands(context):
+        command = group.commands[name]
+        own = typer.Context(command, info_name=name, parent=context)
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands_of(command, own, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", own
 
 
 def _records(command: Any, context: typer.Context) -> list[Record]:
     return list(filter(None, (parameter.get_help_record(context) for parameter in command.get_params(context))))
 
 
-def _command_part(command: Any, context: typer.Context, records: list[Record], shared: list[Record]) -> str:
+def _command_part(name: str, command: Any, context: typer.Context, records: list[Record], shared: list[Record]) -> str:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     own = [record for record in records if record not in shared]
     also = ", ".join(f"`{_short(names)}`" for names, _ in records if (names, _) in shared)
-    parts = [f"## {context.info_name}", command.help or "", f"    {usage}", *([_table(own)] if own else [])]
+    parts = [f"## {name}", command.help or "", f"    {usage}", *([_table(own)] if own else [])]
     return "\n\n".join([*parts, f"[Also](#options-of-several-commands): {also}."])
 
 

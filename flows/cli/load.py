@@ -65,6 +65,7 @@ def backfill(
     drop_rules: options.DropRules = [],  # noqa: B006 - never changed
     new_columns: options.NewColumns = "fail",
     dask_address: options.DaskAddress = None,
+    models: options.BuildModels = False,
     as_json: options.AsJson = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
@@ -91,6 +92,7 @@ def sync(
     recheck_months: RecheckMonths = 24,
     max_parallel: options.MaxParallel = 2,
     run_on: RunOnWorkers = "here",
+    models: options.BuildModels = False,
     as_json: options.AsJson = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,

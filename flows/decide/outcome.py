@@ -59,11 +59,20 @@ class MonthOutcome(BaseModel):
         return {leg.target: leg.status for leg in self.legs}
 
 
+class ModelsOutcome(BaseModel):
+    """What became of the models in a target, once its months were loaded."""
+
+    target: Target
+    status: Literal["built", "unchanged", "failed"]
+    sentence: str | None = Field(None, description="Why it failed, and what to do")
+
+
 class _ManyMonths(BaseModel):
     """What reports of many months have in common."""
 
     targets: list[Target]
     months: list[MonthOutcome] = Field(default_factory=list)
+    models: list[ModelsOutcome] = Field(default_factory=list, description="The models that were built at the end")
     seconds: float = 0.0
 
     @property
@@ -75,6 +84,11 @@ class _ManyMonths(BaseModel):
     def failed(self) -> list[MonthOutcome]:
         """The months that failed in at least one target."""
         return [month for month in self.months if month.failed]
+
+    @property
+    def models_sentence(self) -> str:
+        """Why models were not built; empty if they were, or nobody asked."""
+        return " ".join(outcome.sentence or "" for outcome in self.models if outcome.status == "failed")
 
 
 class BackfillReport(_ManyMonths):

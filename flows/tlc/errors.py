@@ -20,6 +20,9 @@ TripLoadError                  a month could not be loaded (carries dataset, mon
 │   ├── NewerLoad              a load that looked at the source later has put another version of the file in
 │   ├── TargetUnavailable      it is out of reach or out of space: running again later may work
 │   └── TargetMismatch         the target's tables are not what this version expects
+├── ModelsError                the models were not built
+│   ├── ModelsNotInstalled     dbt's environment is not there
+│   └── ModelsFailed           models or tests of them failed: each says why
 ├── PrefectUnavailable         Prefect's server did not answer as it should: running again later may work
 └── UnexpectedError            anything else: a library's own error, chained, that nothing here expects
 
@@ -151,6 +154,18 @@ class TargetUnavailable(TargetError):
 
 class TargetMismatch(TargetError):
     """The target's tables are not what this version expects."""
+
+
+class ModelsError(TripLoadError):
+    """The models were not built."""
+
+
+class ModelsNotInstalled(ModelsError):
+    """dbt's environment is not there; the message says what to run."""
+
+
+class ModelsFailed(_WithReport, ModelsError):
+    """Models, or tests of them, failed; the message has a sentence for each of the first ones."""
 
 
 class PrefectUnavailable(TripLoadError):

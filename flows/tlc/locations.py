@@ -10,6 +10,10 @@ from flows.tlc.dataset import Dataset, Source
 from flows.tlc.month import MONTH_PATTERN, Month
 
 SCHEMA = "tlc"
+# The models' schemas are the trips' with these endings: dbt's own way of naming them.
+MARTS = "marts"
+# What the months of the marts were built from; written by flows/analytics/macros/record_builds.sql.
+MODEL_BUILDS = "model_builds"
 # How a month lies in the lake: as one object, or as one for each pickup date.
 Layout = Literal["unpartitioned", "partitioned"]
 LAYOUTS: frozenset[Layout] = frozenset(get_args(Layout))

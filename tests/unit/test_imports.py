@@ -14,7 +14,7 @@ MODULES = sorted(path for folder in ("flows", "blocks", "deployments") for path 
 # What each room may import, beside itself and the rooms within it. A room is the longest entry that a module is in.
 FLOW = {"flows.tasks", "flows.many_months", "flows.ui", "flows.decide", "flows.parameters", "flows.tlc"}
 LEGS = {"flows.api_to_postgres", "flows.api_to_gcs", "flows.gcs_to_bigquery"}
-MANY = {"flows.load_month", "flows.backfill", "flows.sync_new_months", "flows.reconcile"}
+MANY = {"flows.load_month", "flows.backfill", "flows.sync_new_months", "flows.reconcile", "flows.build_models"}
 READ = {"flows.extract.read", "flows.transform", "flows.tlc"}
 MAY_IMPORT: dict[str, set[str]] = {
     "flows.tlc": set(),
@@ -30,14 +30,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows.load.warehouse": {"flows.load", "flows.load.lake", "flows.decide", *READ},
     "flows.load.bigquery": {"flows.load", "flows.load.warehouse", "flows.load.lake", "flows.decide", *READ},
     "flows.load.duckdb": {"flows.load", "flows.load.warehouse", "flows.load.lake", "flows.decide", *READ},
+    "flows.dbt": {"flows.decide", "flows.tlc"},
     "flows.ui": {"flows.decide", "flows.tlc", "blocks"},
     "flows.tasks": {
         "flows.load", "flows.load.postgres", "flows.load.lake", "flows.load.warehouse", "flows.load.bigquery",
-        "flows.load.duckdb", "flows.extract.download", *READ, "flows.decide", "flows.ui", "blocks",
+        "flows.load.duckdb", "flows.extract.download", *READ, "flows.decide", "flows.dbt", "flows.ui", "blocks",
     },
     "flows.parameters": {"flows.tlc", "flows.decide"},
-    "flows.many_months": {*LEGS, "flows.tasks", "flows.ui", "flows.decide", "flows.parameters", "flows.tlc", "blocks"},
-    "flows.cli": {"flows", *MANY, *FLOW, "flows.preview", "blocks"},
+    "flows.many_months": {
+        *LEGS, "flows.build_models", "flows.tasks", "flows.ui", "flows.decide", "flows.parameters", "flows.tlc",
+        "blocks",
+    },
+    "flows.cli": {"flows", *MANY, *FLOW, "flows.preview", "flows.dbt", "blocks"},
     "flows.__main__": {"flows.cli"},
     "flows": {*FLOW, *LEGS, *MANY, "flows.green_taxi_etl"},
     "blocks": {"flows.tlc"},

@@ -29,12 +29,14 @@ ANYWHERE = {
     "table": A_TABLE,
 }
 TRUSTED: dict[str, dict[str, str]] = {
+    "flows/dbt/preview.py": {"compiled.node.compiled_code": "a model of flows/analytics, as dbt has compiled it"},
     "flows/load/duckdb/month.py": {
         "columns": "joined from names that were quoted",
         "source": "read_parquet of paths that were made literals, or a constant",
     },
     "flows/load/duckdb/codes.py": {
-        "_definitions(rows.table)": "joined from names that were quoted and declared types",
+        "table.name": A_CONSTANT,
+        "_definitions(table)": "joined from names that were quoted and declared types",
         "names": "joined from names that were quoted",
     },
     "flows/load/duckdb/lake_table.py": {

@@ -6,7 +6,7 @@ Every query carries ``maximum_bytes_billed``: BigQuery refuses what would cost m
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -75,16 +75,16 @@ class BigQueryLedger:
         A dataset or a ledger that does not exist has no loads.
         """
         values = {"dataset": str(dataset), "month": month, "table": trips_table(dataset)}
-        rows = self._rows(LAST_LOAD, values | {"partition": month.replace("-", "")})
+        rows = self.rows(self._filled(LAST_LOAD), values | {"partition": month.replace("-", "")})
         return rows[0] if rows else None
 
     def last_loads(self, dataset: Dataset) -> list[dict[str, Any]]:
         """The row of each month's last load."""
-        return self._rows(LAST_LOADS, {"dataset": str(dataset)})
+        return self.rows(self._filled(LAST_LOADS), {"dataset": str(dataset)})
 
     def count_rows(self, dataset: Dataset) -> dict[str, int]:
         """The rows of each month's partition; costs the least that a query can, whatever the table's size."""
-        rows = self._rows(ROWS_BY_PARTITION, {"table": trips_table(dataset)})
+        rows = self.rows(self._filled(ROWS_BY_PARTITION), {"table": trips_table(dataset)})
         return {f"{row['partition_id'][:4]}-{row['partition_id'][4:]}": int(row["trips"]) for row in rows}
 
     def enter(
@@ -108,10 +108,11 @@ class BigQueryLedger:
         _, job = self.jobs.run_named(names, insert, lambda found: not found.error_result)
         job.result()
 
-    def _rows(self, sql: str, values: dict[str, str]) -> list[dict[str, Any]]:
-        parameters = [bigquery.ScalarQueryParameter(name, "STRING", value) for name, value in values.items()]
+    def rows(self, sql: str, values: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """The rows of a query with these texts as parameters; none if a table of it does not exist."""
+        parameters = [bigquery.ScalarQueryParameter(name, "STRING", value) for name, value in (values or {}).items()]
         try:
-            found = self._query(self._filled(sql), parameters).result(**self.jobs.timeouts.calls)
+            found = self._query(sql, parameters).result(**self.jobs.timeouts.calls)
         except exceptions.NotFound:
             return []
         return [dict(row.items()) for row in found]

@@ -20,7 +20,9 @@ from typing import Any
 import pyarrow as pa
 from google.cloud import bigquery
 
+from flows.decide.models import ModelBuild
 from flows.decide.plan import LoadedMonth
+from flows.load.bigquery import models
 from flows.load.bigquery import totals as bigquery_totals
 from flows.load.bigquery.codes import load_codes
 from flows.load.bigquery.errors import bigquery_errors, job_failure
@@ -120,6 +122,17 @@ class BigQueryWarehouse:
         with self._reading() as ledger:
             rows = ledger.last_loads(dataset) if ledger else []
             return loaded_months_of(rows, ledger.count_rows(dataset) if ledger and rows else {})
+
+    def ensure_sources(self) -> None:
+        """See Warehouse."""
+        with bigquery_errors(self.place):
+            self._tables.find_location(self.location) or self._tables.make_dataset(self.location)
+            models.ensure_sources(self._tables)
+
+    def read_builds(self) -> list[ModelBuild]:
+        """See Warehouse."""
+        with self._reading() as ledger:
+            return models.read_builds(ledger) if ledger else []
 
     @contextmanager
     def _reading(self) -> Iterator[BigQueryLedger | None]:

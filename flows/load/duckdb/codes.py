@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import duckdb
 
@@ -25,11 +25,9 @@ def read_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 def replace_codes(connection: duckdb.DuckDBPyConnection, lake: Lake, wanted: Sequence[CodeRows]) -> None:
     """Put what the lake has into these tables, in the transaction under way; makes those that are missing."""
-    connection.execute(f"create schema if not exists {SCHEMA}")
+    ensure_tables(connection, [rows.table for rows in wanted])
     for rows in wanted:
         table = f"{SCHEMA}.{rows.name}"
-        if not existing_columns(connection, rows.name):
-            connection.execute(f"create table {table} ({_definitions(rows.table)})")
         names = ", ".join(map(quoted, rows.table.names))
         connection.execute(f"delete from {table}")  # noqa: S608 - a constant of the project
         connection.register("in_lake", read_codes(lake, rows.name))
@@ -38,6 +36,14 @@ def replace_codes(connection: duckdb.DuckDBPyConnection, lake: Lake, wanted: Seq
         connection.execute(f"comment on table {table} is {literal(comment_of(rows))}")
         for column in rows.table.columns:
             connection.execute(f"comment on column {table}.{quoted(column.name)} is {literal(column.comment)}")
+
+
+def ensure_tables(connection: duckdb.DuckDBPyConnection, wanted: Iterable[CodeTable]) -> None:
+    """Make those of the tables that are missing, empty and of no version, in the transaction under way."""
+    connection.execute(f"create schema if not exists {SCHEMA}")
+    for table in wanted:
+        if not existing_columns(connection, table.name):
+            connection.execute(f"create table {SCHEMA}.{table.name} ({_definitions(table)})")
 
 
 def _definitions(table: CodeTable) -> str:

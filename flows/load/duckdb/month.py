@@ -16,7 +16,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from flows.decide.models import ModelBuild
 from flows.decide.plan import LoadedMonth
+from flows.load.duckdb import models
 from flows.load.duckdb import totals as duckdb_totals
 from flows.load.duckdb.codes import read_versions, replace_codes
 from flows.load.duckdb.errors import duckdb_errors
@@ -100,6 +102,16 @@ class DuckDbWarehouse:
                 return {}
             rows = last_rows(connection, "dataset = $dataset", {"dataset": str(dataset)})
             return loaded_months_of(rows, _count_rows(connection, dataset))
+
+    def ensure_sources(self) -> None:
+        """See Warehouse."""
+        with self._connection() as connection, _transaction(connection):
+            models.ensure_sources(connection)
+
+    def read_builds(self) -> list[ModelBuild]:
+        """See Warehouse."""
+        with self._reading() as connection:
+            return models.read_builds(connection) if connection else []
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:

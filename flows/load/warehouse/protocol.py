@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from flows.decide.models import ModelBuild
 from flows.decide.plan import LoadedMonth
 from flows.load.lake.manifest import Manifest, ManifestObject
 from flows.load.lake.protocol import Lake
@@ -73,6 +74,14 @@ class Warehouse(Protocol):
 
     def read_loads(self, dataset: Dataset) -> dict[str, LoadedMonth]:
         """The last load of each month that the ledger knows, by month; whole if the table has its rows."""
+        ...
+
+    def ensure_sources(self) -> None:
+        """Make what the models read and no load has made yet: tables and columns of every dataset, tables of names."""
+        ...
+
+    def read_builds(self) -> list[ModelBuild]:
+        """What each month of the marts was built from; nothing of a mart that is not there any more."""
         ...
 
 

@@ -13,7 +13,7 @@ from flows.cli import docs
 from flows.cli.app import app
 
 GROUP = get_command(app)
-COMMANDS = {name: GROUP.commands[name] for name in GROUP.list_commands(typer.Context(GROUP))}
+COMMANDS = {name: context.command for name, context in docs.commands_of(GROUP, typer.Context(GROUP))}
 # The flow that a command runs, or whose plan it makes.
 FLOW_OF = {
     "load": "load_month",
@@ -21,6 +21,7 @@ FLOW_OF = {
     "plan": "backfill",
     "sync": "sync_new_months",
     "reconcile": "reconcile",
+    "models build": "build_models",
 }
 # Parameters of those flows that the command has no option for, and why.
 LEFT_OUT = {
@@ -29,6 +30,7 @@ LEFT_OUT = {
     ("plan", "max_parallel"): "a plan loads nothing",
     ("plan", "run_on"): "a plan loads nothing",
     ("plan", "dask_address"): "a plan loads nothing",
+    ("plan", "models"): "a plan builds nothing",
 }
 
 

@@ -1,0 +1,26 @@
+{#- Written by `python -m flows.tlc.dbt_files` from flows/tlc: change that, not this. -#}
+select
+    vendor_id,
+    lpep_pickup_datetime,
+    lpep_dropoff_datetime,
+    store_and_fwd_flag,
+    ratecode_id,
+    pu_location_id,
+    do_location_id,
+    passenger_count,
+    trip_distance,
+    fare_amount,
+    extra,
+    mta_tax,
+    tip_amount,
+    tolls_amount,
+    ehail_fee,
+    improvement_surcharge,
+    total_amount,
+    payment_type,
+    trip_type,
+    congestion_surcharge,
+    cbd_congestion_fee,
+    request_source,
+    source_month
+from {{ source('tlc', 'green_trips') }}

@@ -1,0 +1,89 @@
+"""Writes ``docs/models.md`` from the models' own descriptions: ``python -m flows.dbt.docs > docs/models.md``.
+
+With ``--check`` it writes nothing and fails if the document is not what it would write.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.dbt.project import PROJECT
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
+
+_INTRODUCTION = """\
+# Models
+
+Answers from the trips, made by [dbt](https://docs.getdbt.com) in Postgres, DuckDB or BigQuery: one project,
+[`flows/analytics`](../flows/analytics/README.md), with the same tables and columns in each. Written by
+`python -m flows.dbt.docs > docs/models.md` from its descriptions: change those.
+
+```console
+$ make models                                        # installs dbt, once, into an environment of its own
+$ .venv/bin/python -m flows models build             # or: from flows import build_models; build_models()
+$ .venv/bin/python -m flows models preview tips --month 2024-05    # first rows, without building it
+```
+
+Built are the months that were loaded, published again or removed since: each mart is replaced by file month
+(`source_month`), whole or not at all, and the sum of its trips is compared with the [ledger](safety.md). The models of
+the warehouse are built with `--target bigquery`. `backfill` and `sync_new_months` build once at their end with
+`models=True`; the deployment `build-models` runs every morning.
+
+Marts are in schema `tlc_marts`, views for questions of your own in `tlc_staging`; in BigQuery these are datasets beside
+the trips' (`<its name>_marts`).
+"""
+
+
+def models_document() -> str:
+    """The whole document, as Markdown that ends with a line break."""
+    marts, core = (_described(PROJECT / "models" / name) for name in ("marts/marts.yml", "core/core.yml"))
+    parts = [_INTRODUCTION, "## Marts\n", _table(["Mart", "A row for each"], [_grain(mart) for mart in marts]), ""]
+    for mart in marts:
+        parts += [f"### {mart['name']}", "", _wrapped(mart["description"]), "", _columns(mart)]
+        parts += ["", f"```sql\n{mart['config']['meta']['example'].rstrip()}\n```", ""]
+    parts += ["## Views in `tlc_staging`\n"]
+    for view in core:
+        columns = ["", _columns(view)] if "columns" in view else []
+        parts += [f"### {view['name']}", "", _wrapped(view["description"]), *columns, ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, 120, break_on_hyphens=False))
+
+
+def _described(path: Path) -> list[dict[str, Any]]:
+    models: list[dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    return models
+
+
+def _grain(mart: dict[str, Any]) -> list[str]:
+    return [f"[`{mart['name']}`](#{mart['name']})", mart["config"]["meta"]["grain"]]
+
+
+def _columns(model: dict[str, Any]) -> str:
+    return _table(["Column", "Meaning"], [[f"`{one['name']}`", one["description"]] for one in model["columns"]])
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *rows])
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document to stdout, or with ``--check`` compare it; returns the exit code."""
+    if arguments == ["--check"]:
+        if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == models_document():
+            return 0
+        sys.stderr.write(f"{DOCUMENT} is out of date: python -m flows.dbt.docs > docs/models.md\n")
+        return 1
+    sys.stdout.write(models_document())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
