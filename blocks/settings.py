@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     alert_late_minutes: float = Field(
         10, gt=0, description="Alert when no worker has taken a run so many minutes after it was due"
     )
+    pending_minutes: float = Field(
+        10,
+        ge=1 / 6,  # Prefect's automations wait no less
+        description="A run that a worker took is Crashed if it has not begun so many minutes later; the larger, the "
+        "longer images take to pull",
+    )
     cache_dir: Path = Field(
         default_factory=lambda: user_cache_path("nyc-taxi-flows"), description="Where downloads are kept"
     )

@@ -7,6 +7,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from flows.ui.run_log import shorten_run_logs
+
 if TYPE_CHECKING:
     from flows.api_to_gcs import api_to_gcs
     from flows.api_to_postgres import api_to_postgres
@@ -54,3 +56,4 @@ def _flow(name: str) -> property:
 for _name in __all__:
     setattr(_Flows, _name, _flow(_name))
 sys.modules[__name__].__class__ = _Flows
+shorten_run_logs()  # of every process that runs a flow

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from prefect import flow
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
 from flows.decide.outcome import BackfillReport, failure_sentence, outcomes_of
 from flows.many_months.models import build_after_load
@@ -36,6 +37,7 @@ from flows.tasks.policy import with_context
 from flows.tlc.dataset import Source
 from flows.tlc.errors import ModelsFailed, MonthsFailed
 from flows.tlc.report import TARGETS
+from flows.ui.cancellation import STOPPED, LoadStopped
 from flows.ui.months import plan_rows, publish_backfill, publish_plan
 
 
@@ -98,8 +100,11 @@ def backfill(
         return report
     if models:
         check_dbt()
-    with with_context(report.dataset):
-        loaded = load_all(plans, options, runner)
+    try:
+        with with_context(report.dataset):
+            loaded = load_all(plans, options, runner)
+    except LoadStopped:  # without its worker, which would have said so
+        return Cancelled(message=STOPPED)  # type: ignore[return-value] # to Prefect, the run's end
     report.months = outcomes_of(plans, loaded)
     report.models = build_after_load(options.targets) if models else []
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)

@@ -10,7 +10,7 @@ from flows.parameters import DatasetName, Force, MonthName, month_request
 from flows.tasks.codes import refresh_codes
 from flows.tasks.policy import with_month_context
 from flows.tasks.source import finished_report, publish
-from flows.tasks.warehouse import load_into_warehouse, not_in_lake_report
+from flows.tasks.warehouse import load_into_warehouse, not_in_lake_report, warn_not_in_lake
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import SCHEMA, trips_table
@@ -35,7 +35,10 @@ def gcs_to_bigquery(dataset: DatasetName, month: MonthName, force: Force = False
     Requires: the blocks `tlc-lake` and `tlc-warehouse` (`python -m blocks.register`).
     """
     request = month_request(dataset, month, Source.tlc, [])
-    return month_to_warehouse(request.dataset, request.month, force=force)
+    report = month_to_warehouse(request.dataset, request.month, force=force)
+    if report.status == "not_published":
+        warn_not_in_lake(report)
+    return report
 
 
 def month_to_warehouse(dataset: Dataset, month: Month, *, force: bool = False) -> LoadReport:

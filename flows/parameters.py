@@ -33,7 +33,20 @@ def help_text(text: str) -> Any:
     return Field(json_schema_extra={"description": text})
 
 
-_MONTH_SCHEMA = {"type": "string", "pattern": MONTH_PATTERN, "examples": ["2020-10"]}
+def told_in_words(pattern: str, words: str, *, instead: bool = True) -> dict[str, Any]:
+    """JSON Schema of texts that match ``pattern``; of those that do not, if not ``instead``.
+
+    Of a broken ``pattern`` a form would show the regular expression. Of this it says: 'words' was expected.
+    """
+    condition = {"pattern": pattern}
+    return {"if": {"type": "string", **({"not": condition} if instead else condition)}, "then": {"const": words}}
+
+
+_MONTH_SCHEMA = {
+    "type": "string",
+    **told_in_words(MONTH_PATTERN, "a month as YYYY-MM, for example 2020-10"),
+    "examples": ["2020-10"],
+}
 MonthText = Annotated[str, BeforeValidator(_month_text), WithJsonSchema(_MONTH_SCHEMA)]
 
 

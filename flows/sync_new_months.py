@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
 from flows.decide.new_months import first_not_out
 from flows.decide.outcome import SyncReport, failure_sentence, outcomes_of
@@ -28,6 +29,8 @@ from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ModelsFailed, MonthsFailed, TripLoadError
 from flows.tlc.month import Month, newest_month
 from flows.tlc.report import TARGETS
+from flows.ui.cancellation import STOPPED, LoadStopped
+from flows.ui.events import watch_runs_again
 from flows.ui.months import publish_plan, publish_sync, sync_sentence
 
 
@@ -55,6 +58,7 @@ def sync_new_months(
     Requires: the blocks of the targets and `tlc-source` (`python -m blocks.register`).
     """
     started_at = datetime.now(UTC)
+    watch_runs_again()  # here, since it runs daily
     newest = newest_month(flow_run.get_scheduled_start_time())
     start = Month.parse(start_month) if start_month else None
     options, runner = LoadOptions(tuple(targets)), MonthRunner(run_on, max_parallel)
@@ -67,6 +71,8 @@ def sync_new_months(
                 plans = plan_new_months(dataset, options.targets, start=start, newest=newest, recheck=recheck_months)
                 publish_plan(plans, f"sync-{dataset}")
                 report.months += outcomes_of(plans, load_all(plans, options, runner))
+        except LoadStopped:  # without its worker, which would have said so
+            return Cancelled(message=STOPPED)  # type: ignore[return-value] # to Prefect, the run's end
         except TripLoadError as error:  # of one dataset: the others go on
             get_run_logger().error("%s", error)
             report.failed_datasets[str(dataset)] = error.message

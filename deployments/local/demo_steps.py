@@ -146,11 +146,13 @@ def _ask(console: Console, url: str) -> None:
 def _say_what_next(console: Console, url: str) -> None:
     here = Path(__file__).resolve().parents[2]
     python = shlex.quote(os.path.relpath(sys.executable))
+    question = '"select * from tlc.loads"'
     console.print(
         f"""[bold]Where to look next[/]
    psql "{url}"      (tables tlc.*_trips, tlc.zones, tlc.payment_types …, tlc.loads, tlc.rejected_trips)
    {Settings().local_dir}/lake      (trips/, codes/, rejected/, manifests/) and warehouse.duckdb beside it
    {python} -m deployments.local.demo status      (or any other command of python -m flows, on these months)
+   {python} -m deployments.local.demo query {question} --target warehouse      (or lake, or postgres)
    make demo         again: every month is 'unchanged'
    make up DEMO=1    Prefect's UI with these runs, and every flow to run from a form; without DEMO=1, on real months
    make down         ends the embedded Postgres

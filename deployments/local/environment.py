@@ -88,6 +88,10 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
             # A run that waits for one of the worker's two places is not late yet.
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",
             "TLC_ALERT_LATE_MINUTES": "5",  # after those 300 seconds: ten minutes in all, as elsewhere
+            # A run is a process of the worker's own machine: it begins within seconds, a minute if that is busy.
+            "TLC_PENDING_MINUTES": "1.75",
+            # A run that is cancelled has ended within seconds, if anybody heard it (default: 300).
+            "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS": "120",
             # Runs that went silent while the server was down are noticed once it is up (default: within a minute).
             "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
             # In memory, by default: a restarted server would never release the slots of earlier runs.

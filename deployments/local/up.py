@@ -17,8 +17,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from blocks.embedded_postgres import PostgresFailed, start_postgres
+from blocks.embedded_postgres import PostgresFailed, embedded_socket, start_postgres
 from blocks.settings import Settings, make_private
+from blocks.warehouse_url import duckdb_path, warehouse_url
 from deployments.local.environment import demo_folder, keep_private, platform_environment
 from deployments.local.process import Processes
 from deployments.local.services import SITE, WORKER_RUNS, ServiceFailed, Services
@@ -95,6 +96,8 @@ def what_next(api: str, logs: Path, seconds: float) -> str:
     """What a user may do now, for the terminal."""
     settings = Settings()
     prefect = shlex.quote(str(Path(sys.executable).with_name("prefect")))
+    python = shlex.quote(sys.executable)
+    question = '"select dataset, month, rows_loaded from tlc.loads"'
     return f"""Ready after {seconds:.0f} s.
 
   UI       {api.removesuffix("/api")}
@@ -107,7 +110,21 @@ Start a run in the UI (Deployments → ⋮ → Custom run), or here:
   export PREFECT_API_URL={api}
   {prefect} deployment run api-to-postgres/api-to-postgres --param dataset=green --param month=2024-05 --watch
 
+Ask what is loaded (or with --target warehouse or lake):
+
+  {python} -m flows query {question}{_clients()}
+
 make status says what runs; make down ends it, and keeps the data."""
+
+
+def _clients() -> str:
+    """How other programs connect to what is on this machine; nothing for databases elsewhere."""
+    lines = []
+    if Settings().postgres_url is None and (socket := embedded_socket()):
+        lines.append(f"psql {shlex.quote(f'postgresql://postgres:@/postgres?host={socket}')}")
+    if (file := duckdb_path(warehouse_url())) is not None:
+        lines.append(f"duckdb -readonly {shlex.quote(str(file))}")
+    return "".join(f"\n  {line}" for line in lines)
 
 
 def _say(text: str) -> None:

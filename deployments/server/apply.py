@@ -17,6 +17,7 @@ from blocks.limits import ensure_limits
 from blocks.register import chosen_before, register_blocks
 from deployments.server.automations import apply_automations
 from deployments.server.declared import PROJECT, declared_deployments, declared_for_pool
+from deployments.server.form_rules import add_form_rules
 from deployments.server.schedules import remove_undeclared_schedules
 from deployments.server.unreachable_targets import (
     BLOCKS,
@@ -46,6 +47,7 @@ def apply(pool: str = DEFAULT_POOL, log: Path | None = None, *, own_server: bool
     yield f"limits: {', '.join(ensure_limits())}"
     _deploy(pool, log)
     remove_undeclared_schedules()
+    add_form_rules()
     yield f"deployments: {', '.join(declared_deployments())}"
     if missing:
         yield leave_out(missing)

@@ -21,7 +21,9 @@ from prefect.settings import get_current_settings
 
 from blocks.names import ALERTS
 from blocks.settings import Settings
-from deployments.server.alerts import MANAGED, MONTH_AWAITED, AlertDelays, managed_automations
+from blocks.unfinished_runs import watch_unfinished_runs
+from deployments.server.alerts import MONTH_AWAITED, AlertDelays, managed_automations
+from deployments.server.automation_parts import MANAGED
 from deployments.server.build_on_load import build_on_load
 
 # A run is silent after so many missed heartbeats: one may be lost, two may be late on a busy machine.
@@ -61,6 +63,7 @@ def apply_automations(delays: AlertDelays | None = None) -> Applied:
             client.create_automation(definition)
             applied.created.append(definition.name)
         applied.notes += _notes(client, delays, webhook_id)
+        watch_unfinished_runs(client)
         if webhook_id is not None:
             _start_waiting_for_a_month(client)
     return applied
@@ -71,6 +74,7 @@ def _delays() -> AlertDelays:
     beat = get_current_settings().flows.heartbeat_frequency
     return AlertDelays(
         heartbeat=timedelta(seconds=beat * MISSED_HEARTBEATS) if beat else None,
+        pending=timedelta(minutes=Settings().pending_minutes),
         late=timedelta(minutes=Settings().alert_late_minutes),
         no_month=timedelta(days=Settings().alert_no_month_days),
     )

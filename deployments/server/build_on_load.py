@@ -13,7 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import ObjectNotFound
 
 from blocks.events import MONTH_LOADED
-from deployments.server.alerts import MANAGED
+from deployments.server.automation_parts import MANAGED
 
 BUILD_ON_LOAD = "tlc: build the models when a month is loaded"
 _DEPLOYMENT = "build-models/build-models"

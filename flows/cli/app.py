@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import typer
 
 from flows.cli.exit_codes import MEANING
+from flows.cli.external_tables import external_tables
 from flows.cli.load import backfill, load, sync
 from flows.cli.look import plan, status
 from flows.cli.models import models
 from flows.cli.preview import preview
+from flows.cli.query import export, query
 from flows.cli.reconcile import reconcile
 from flows.cli.report import report
 
@@ -26,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 110},
 )
-for command in (preview, load, backfill, plan, status, sync, reconcile, report):
+for command in (preview, load, backfill, plan, status, sync, reconcile, external_tables, query, export, report):
     app.command()(command)
 app.add_typer(models, name="models")
 

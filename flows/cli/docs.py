@@ -27,7 +27,7 @@ change those.
 
 Answers go to stdout, as tables or, with `--json`, as one object; logs, bars and errors go to stderr. Commands that load
 run a flow, on the server that `PREFECT_API_URL` names, or on one that Prefect starts for as long as the command takes.
-`preview`, `plan` and `status` run no flow and change nothing. All use the flows' blocks.
+`preview`, `plan`, `status`, `query` and `export` run no flow and change nothing. All use the flows' blocks.
 
 ## Exit codes
 

@@ -1,32 +1,34 @@
-"""Query the lake without loading it: ``python -m flows.cli.external_tables green`` makes ``green_trips_lake``.
-
-In BigQuery an external table over the day folders of the layout ``partitioned``, in a DuckDB file a view. Months that
-are written later are in it without another run; a new column needs one. Requires: the blocks ``tlc-lake`` and
-``tlc-warehouse``.
-"""
+"""``external-tables``: query the lake without loading it."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from typing import Annotated
 
-from flows.tasks.connect import open_lake, open_warehouse
+import typer
+
+from blocks.names import LAKE, WAREHOUSE
+from flows import parameters
+from flows.cli import options
+from flows.cli.run import blocks_read
+from flows.cli.terminal import answering
 from flows.tlc.dataset import Dataset
 
-
-def create_external_tables(datasets: Sequence[Dataset]) -> list[str]:
-    """Make the table over the lake for each dataset; returns their names. Raises TargetError and its kin."""
-    lake, warehouse = open_lake(), open_warehouse()
-    return [warehouse.create_lake_table(dataset, lake.url) for dataset in datasets]
+LakeDatasets = Annotated[list[Dataset], typer.Argument(help=options.help_of(parameters.DatasetNames))]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m flows.cli.external_tables", description=__doc__.splitlines()[0])
-    parser.add_argument("dataset", nargs="+", choices=list(Dataset), type=Dataset)
-    for name in create_external_tables(parser.parse_args(arguments).dataset):
-        print(name)  # noqa: T201 - the command's output
+def external_tables(
+    datasets: LakeDatasets,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """Make tables over the lake, such as green_trips_lake, for queries without a load; again after a new column.
 
+    They need the layout partitioned: in BigQuery external tables over its day folders, in a DuckDB file views.
+    """
+    with answering(as_json=as_json, debug=debug) as terminal, blocks_read(terminal, LAKE, WAREHOUSE):
+        from flows.tasks.connect import open_lake, open_warehouse  # noqa: PLC0415 - Prefect takes two seconds
 
-if __name__ == "__main__":
-    main()
+        lake, warehouse = open_lake(), open_warehouse()
+        tables = [warehouse.create_lake_table(dataset, lake.url) for dataset in datasets]
+        terminal.show(*tables)
+        terminal.answer({"tables": tables})

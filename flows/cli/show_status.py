@@ -23,7 +23,22 @@ def show_status(terminal: Terminal, loads: Sequence[ComparedLoad]) -> None:
         outdated = sorted({f"{load.dataset} {load.month}" for load in loads if load.freshness in _OUTDATED})
         if outdated:
             terminal.show(f"To be loaded again, by backfill: {', '.join(outdated)}.")
+        terminal.show(*_other_rules(loads))
     terminal.answer({"loads": [_as_json(load) for load in loads]})
+
+
+def _other_rules(loads: Sequence[ComparedLoad]) -> list[str]:
+    """What to do about months that were loaded otherwise than they would be today: a sentence for each dataset."""
+    months: dict[str, list[str]] = {}
+    for load in loads:
+        if load.freshness == "other rules":
+            months.setdefault(str(load.dataset), []).append(str(load.month))
+    return [
+        f"{dataset} {', '.join(sorted(set(these)))} stand by other rules than today's: with drop_rules, or from "
+        f"an earlier version. That may be meant. To load them by today's: python -m flows backfill {dataset} "
+        f"--start-month {min(these)} --end-month {max(these)}; with --drop-rule for each rule that is to reject rows."
+        for dataset, these in months.items()
+    ]
 
 
 def _rows(loads: Sequence[ComparedLoad]) -> list[dict[str, Any]]:

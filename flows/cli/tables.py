@@ -10,6 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from flows.cli.terminal import visible
+
 # How a word of the answers is coloured; others are plain.
 _STYLES = {
     "loaded": "green",
@@ -27,7 +29,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], *, numbers: Sequence[str] = (), 
     table = Table(box=SIMPLE_HEAD, show_edge=False, title=title, title_justify="left", title_style="bold")
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
-        table.add_column(Text(name), justify="right" if name in numbers else "left", overflow="fold")
+        table.add_column(Text(visible(name)), justify="right" if name in numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(row.get(name)) for name in names))
     return table
@@ -51,4 +53,4 @@ def shown(value: Any) -> str:
         return f"{value:,.2f}"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
-    return str(value)
+    return visible(str(value))

@@ -67,7 +67,14 @@ class Terminal:
 
     def fail(self, sentence: str) -> None:
         """Say in one line why it failed, and what to do."""
-        self.err.print(Text(" ".join(sentence.split()), style="red"), soft_wrap=True)
+        self.err.print(Text(visible(" ".join(sentence.split())), style="red"), soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    """The text with whatever would steer a terminal, or turn its writing round, as an escape that can be read."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _finite(value: Any) -> Any:

@@ -20,16 +20,19 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.decide.outcome import MonthOutcome, TargetOutcome, reconciled_with_ledger
 from flows.decide.plan import MonthPlan
+from flows.many_months.month_run import stop_if_cancelled
 from flows.many_months.targets import LoadOptions, load_targets
-from flows.many_months.work_pool import check_deployed, load_month_elsewhere, why_none_begins
+from flows.many_months.work_pool import check_deployed, load_month_elsewhere, why_months_wait
 from flows.parameters import RunOn
 from flows.tasks.plan import read_ledgers
 from flows.tlc.errors import ParameterError
 from flows.ui.cancellation import stopping_together
 from flows.ui.report import ProgressBar
 
-# Seconds without a month's end after which a backfill on a work pool checks whether any has begun.
+# Seconds without a month's end after which a backfill on a work pool checks whether its months begin.
 SILENCE_SECONDS = 60.0
+# Seconds between two looks whether this run is being cancelled.
+LOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -114,24 +117,31 @@ def load_planned(plans: Sequence[MonthPlan], options: LoadOptions, runner: Month
                 future.add_done_callback(ended.put)
             if not under_way:
                 return
-            future = ended.get() if runner.run_on != "work_pool" else _next_from_pool(ended)
+            future = _next_ended(ended, in_pool=runner.run_on == "work_pool")
             yield _outcome(future, under_way.pop(future))
 
 
-def _next_from_pool(ended: queue.SimpleQueue[PrefectFuture[Any]]) -> PrefectFuture[Any]:
-    """The next month that ends; warns once if none has begun and none will until somebody does something."""
-    warned = False
+def _next_ended(ended: queue.SimpleQueue[PrefectFuture[Any]], *, in_pool: bool) -> PrefectFuture[Any]:
+    """The next month that ends.
+
+    Raises LoadStopped if this run is being cancelled: its worker, which would end it, may be gone. Warns once if months
+    wait in the work pool that will not begin until somebody does something.
+    """
+    silence, warned = 0.0, not in_pool
     while True:
         try:
-            return ended.get(timeout=None if warned else SILENCE_SECONDS)
+            return ended.get(timeout=min(LOOK_SECONDS, SILENCE_SECONDS))
         except queue.Empty:
-            warned = _warn_if_none_begins()
+            stop_if_cancelled()
+            silence += LOOK_SECONDS
+            if not warned and silence >= SILENCE_SECONDS:
+                silence, warned = 0.0, _warn_if_months_wait()
 
 
-def _warn_if_none_begins() -> bool:
+def _warn_if_months_wait() -> bool:
     parent = flow_run.get_id()
     try:
-        sentence = why_none_begins(UUID(parent)) if parent else None
+        sentence = why_months_wait(UUID(parent)) if parent else None
     except (httpx.HTTPError, ObjectNotFound):  # the server or the pool is gone: the months will fail and say so
         return False
     if sentence:
@@ -151,4 +161,5 @@ def _outcome(future: PrefectFuture[Any], plan: MonthPlan) -> MonthOutcome:
 def _log(outcome: MonthOutcome, number: int, total: int) -> None:
     statuses = ", ".join(f"{target} {status}" for target, status in outcome.statuses.items())
     log = get_run_logger().error if outcome.failed else get_run_logger().info
-    log("%s %s (%d of %d): %s", outcome.dataset, outcome.month, number, total, statuses)
+    why = f". {outcome.sentence}" if outcome.failed else ""
+    log("%s %s (%d of %d): %s%s", outcome.dataset, outcome.month, number, total, statuses, why)

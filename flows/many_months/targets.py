@@ -16,6 +16,7 @@ from flows.api_to_postgres import month_to_postgres
 from flows.decide.outcome import MonthOutcome, TargetOutcome
 from flows.gcs_to_bigquery import month_to_warehouse
 from flows.parameters import LayoutName, layouts_of
+from flows.tasks.warehouse import warn_not_in_lake
 from flows.tlc.errors import CheckFailed, SchemaError, SourceError, TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import TARGETS, LoadReport, Target
@@ -52,7 +53,15 @@ def load_targets(request: MonthRequest, options: LoadOptions, only: Collection[T
             except TripLoadError as error:  # any other error ends the run
                 legs[target] = _failed(target, request, error)
                 no_file = legs[target].sentence if isinstance(error, _OF_THE_FILE) else None
+    _warn_if_only_lake_lacks(legs)
     return MonthOutcome(dataset=str(request.dataset), month=str(request.month), legs=list(legs.values()))
+
+
+def _warn_if_only_lake_lacks(legs: dict[Target, TargetOutcome]) -> None:
+    """Of a month that is not published either, the lake's lack says nothing."""
+    lacking = [leg for leg in legs.values() if leg.status == "not_published"]
+    if [leg.target for leg in lacking] == ["bigquery"] and lacking[0].report is not None:
+        warn_not_in_lake(lacking[0].report)
 
 
 def _failed(target: Target, request: MonthRequest, error: TripLoadError) -> TargetOutcome:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from uuid import UUID
 
 from prefect import task
@@ -18,23 +17,20 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType, WorkPool, WorkPoolStatus
+from prefect.client.schemas.objects import FlowRun, StateType, WorkPool, WorkPoolStatus
 from prefect.concurrency.sync import concurrency
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
-from prefect.states import Cancelling
 
-from blocks.limits import MONTHS_LIMIT, ensure_limits
+from blocks.limits import MONTHS_LIMIT, ensure_limits, free_lost_slots
 from flows.decide.outcome import MonthOutcome, TargetOutcome, TargetStatus
 from flows.decide.plan import MonthPlan
+from flows.many_months.month_run import end_of
 from flows.many_months.targets import LoadOptions
 from flows.tlc.errors import ParameterError
-from flows.ui.cancellation import LoadStopped, check_stopped
 
 DEPLOYMENT = "load-month/load-month"
-# Seconds between two requests for a run's state. A month takes a minute or more, and each is a request to the server.
-POLL_SECONDS = 2.0
 _BEGUN = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 
@@ -79,7 +75,7 @@ def load_month_elsewhere(plan: MonthPlan, options: LoadOptions) -> MonthOutcome:
         idempotency_key=_key(parent, plan) if parent else None,
         timeout=0,  # do not wait: a wait inside could not be cancelled
     )
-    state = _end_of(submitted.id)
+    state = end_of(submitted.id)
     status: TargetStatus = "loaded" if state.is_completed() else "failed"
     sentence = None if state.is_completed() else f"its run {submitted.name} is {state.name}: {state.message or ''}"
     legs = [TargetOutcome(target=target, status=status, sentence=sentence) for target in plan.to_load]
@@ -92,36 +88,23 @@ def _key(parent: str, plan: MonthPlan) -> str:
     return f"{parent}-{flow_run.get_run_count()}-{request.dataset}-{request.month}-{targets}"
 
 
-def _end_of(run_id: UUID) -> State[object]:
-    with get_client(sync_client=True) as client:
-        try:
-            while True:
-                state = client.read_flow_run(run_id).state
-                if state is not None and state.is_final():
-                    return state
-                check_stopped()
-                time.sleep(POLL_SECONDS)
-        except LoadStopped:
-            with suppress(Exception):  # the cancellation goes on whatever the server says
-                client.set_flow_run_state(run_id, Cancelling())
-            raise
-
-
-def why_none_begins(parent: UUID) -> str | None:
-    """What to do, in a sentence, if the months submitted by the run ``parent`` wait in vain; else None.
+def why_months_wait(parent: UUID) -> str | None:
+    """What to do, in a sentence, if months submitted by the run ``parent`` wait in vain; else None.
 
     They do if no worker takes runs of their pool, or if all that runs there are backfills that wait for room
     themselves. Months that wait for other work will begin after it.
     """
     with get_client(sync_client=True) as client:
         submitted = _submitted(client, parent)
-        if not submitted or any(run.state_type in _BEGUN for run in submitted):
+        waiting = [run for run in submitted if run.state_type == StateType.SCHEDULED]
+        if not waiting:
             return None
-        name = submitted[0].work_pool_name
+        name = waiting[0].work_pool_name
         if name is None:
             return f"{DEPLOYMENT} has no work pool, and no month begins: run 'python -m deployments.apply'."
         pool = client.read_work_pool(name)
-        return _why_not_taken(pool) or _why_no_room(pool, _runs_in(client, pool))
+        none_begun = len(waiting) == len(submitted)
+        return _why_not_taken(pool) or (_why_no_room(pool, _runs_in(client, pool)) if none_begun else None)
 
 
 def _why_not_taken(pool: WorkPool) -> str | None:
@@ -172,12 +155,15 @@ def month_slot() -> Iterator[None]:
     """Hold a slot of the limit ``tlc-months``, which is over all workers; only in a deployment's run.
 
     The limit is made if it is missing: Prefect would not wait without it. The slot is leased for five minutes at a
-    time, so it is free at most that long after its holder was killed. If the lease cannot be renewed because the
-    server is away, the month under way goes on: to end it would help nobody.
+    time, so it is free at most that long after its holder was killed; one whose lease is lost, when the next month
+    starts. If the lease cannot be renewed because the server is away, the month under way goes on: to end it would help
+    nobody.
     """
-    if deployment.get_id() is None:
+    own_run = flow_run.get_id()
+    if deployment.get_id() is None or own_run is None:
         yield
         return
     ensure_limits()
+    free_lost_slots(DEPLOYMENT.partition("/")[0], UUID(own_run))
     with concurrency(MONTHS_LIMIT, strict=True, raise_on_lease_renewal_failure=False):
         yield

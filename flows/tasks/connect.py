@@ -72,11 +72,21 @@ def open_lake() -> Lake:
     if isinstance(block, LocalFileSystem):
         from flows.load.lake.folder import FolderLake  # noqa: PLC0415
 
-        return FolderLake(Path(block.basepath or "").expanduser())
+        return FolderLake(_folder_of(block))
     from blocks.lake import storage_client  # noqa: PLC0415 - Google's libraries take a second
     from flows.load.lake.gcs import GcsLake  # noqa: PLC0415
 
     return GcsLake(storage_client(block).bucket(block.bucket), block.bucket_folder.strip("/"))
+
+
+def lake_folder() -> Path | None:
+    """The folder of the block ``tlc-lake``; None if it is a bucket."""
+    block = load_lake()
+    return _folder_of(block) if isinstance(block, LocalFileSystem) else None
+
+
+def _folder_of(block: LocalFileSystem) -> Path:
+    return Path(block.basepath or "").expanduser()
 
 
 def open_warehouse() -> Warehouse:

@@ -36,7 +36,6 @@ def replace_month(dataset: Dataset, month: Month, started_at: datetime, *, force
     with with_month_context(request, place):
         manifest = lake.read_manifest(dataset, month)
         if manifest is None:
-            get_run_logger().warning("%s %s: there is no %s. Run api_to_gcs for it first.", dataset, month, place)
             return None
         warehouse = open_warehouse()
         load = WarehouseLoad(manifest, lake.url, force, flow_run.get_id(), started_at, lake)
@@ -44,6 +43,13 @@ def replace_month(dataset: Dataset, month: Month, started_at: datetime, *, force
         report = warehouse.load_month(load, is_current=lambda: has_objects(lake, load))
     publish_days(report, manifest.rows_by_day)
     return report
+
+
+def warn_not_in_lake(report: LoadReport) -> None:
+    """Say what to do about a month that the lake does not have; of one that is not published, others say that."""
+    get_run_logger().warning(
+        "%s %s: there is no %s. Run api_to_gcs for it first.", report.dataset, report.month, report.source_url
+    )
 
 
 def not_in_lake_report(dataset: Dataset, month: Month) -> LoadReport:

@@ -14,6 +14,10 @@ P = ParamSpec("P")
 _stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
 
 
+# What a run's last state says if it ended itself.
+STOPPED = "Cancelled: every month is as it was, or loaded. Run it again to go on."
+
+
 class LoadStopped(BaseException):
     """The run that this load belongs to has been cancelled. No Exception: nothing is to retry or report it."""
 

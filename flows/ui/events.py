@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from prefect.assets import Asset, AssetProperties, add_asset_metadata
+from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.tasks import MaterializingTask
 
 from blocks.events import MONTH_LOADED
+from blocks.unfinished_runs import watch_unfinished_runs
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport, Target
+from flows.ui.report import best_effort
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,6 +23,12 @@ R = TypeVar("R")
 # An asset is a dataset in a target: months are its materializations. The names are the project's own, so that an asset
 # is the same one whichever server or bucket holds it.
 _PLACES: dict[Target, str] = {"postgres": "postgres", "gcs": "lake", "bigquery": "warehouse"}
+
+
+def watch_runs_again() -> None:
+    """Have Prefect's server watch every run that has not ended: it may have been killed since, and forgotten some."""
+    with best_effort("Runs that died with Prefect's server are not found"), get_client(sync_client=True) as client:
+        watch_unfinished_runs(client)
 
 
 def emit_month_loaded(report: LoadReport) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
@@ -66,7 +66,8 @@ def outcome_rows(months: Sequence[MonthOutcome]) -> list[dict[str, Any]]:
 
 @task(name="publish-plan", task_run_name="publish the plan", cache_policy=NO_CACHE, persist_result=False)
 def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
-    """The plan as a table artifact, its sentence as its description."""
+    """The plan as a table artifact, its sentence as its description and in the log."""
+    get_run_logger().info(plan_sentence(plans))
     with best_effort("The plan is made, but not shown in the UI"):
         create_table_artifact(table=plan_rows(plans), key=f"{key}-plan", description=plan_sentence(plans))
 

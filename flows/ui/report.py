@@ -14,6 +14,8 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.tlc.dataset import Dataset
+from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport
 from flows.tlc.rules import UNLOADABLE, rules
 from flows.ui.progress import tell_progress
@@ -113,7 +115,34 @@ def _summary(report: LoadReport, place: str) -> str:
 Where: {place}
 
 From: {report.source_url} ({report.source_etag or "no version"})
-{_rules_table(report)}"""
+{_query(report)}{_rules_table(report)}"""
+
+
+# What ``python -m flows query`` calls the targets, and who else takes the same SQL.
+_QUERY_TARGETS = {
+    "postgres": ("postgres", "psql or any client of the database"),
+    "gcs": ("lake", None),
+    "bigquery": ("warehouse", "the warehouse's own console"),
+}
+
+
+def _query(report: LoadReport) -> str:
+    """A question to copy, in the words of the target; nothing for what is no month of a dataset."""
+    if report.dataset not in list(Dataset) or report.status == "not_published":
+        return ""
+    name, elsewhere = _QUERY_TARGETS[report.target]
+    table = f"{SCHEMA}.{trips_table(Dataset(report.dataset))}"
+    sql = (
+        f"select pu_location_id, count(*) as trips from {table} "  # noqa: S608 - shown, not run
+        f"where source_month = date '{report.month}-01' group by pu_location_id order by trips desc limit 10"
+    )
+    return f"""
+Where did they begin?{f" (The SQL is for {elsewhere}, too.)" if elsewhere else ""}
+
+```
+python -m flows query --target {name} "{sql}"
+```
+"""
 
 
 def _rules_table(report: LoadReport) -> str:

@@ -29,6 +29,7 @@ from deployments.tlc_site.fake_tlc_site import fake_tlc_site
 from deployments.tlc_site.faults import Stall
 from deployments.tlc_site.site import TripSite
 from tests.benchmarks.inputs import FOLDER, SHARED
+from tests.benchmarks.interrupted import ending_when_interrupted
 from tests.e2e.platform import Platform, platform_up, wait_for
 from tests.servers.webhook_receiver import WebhookReceiver
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--result", type=Path, default=RESULT, help="where the figures are kept, as JSON")
     options = parser.parse_args(arguments)
     load_before = os.getloadavg()
-    with _site() as site, closing(WebhookReceiver()) as alerts:
+    with ending_when_interrupted(), _site() as site, closing(WebhookReceiver()) as alerts:
         begun = time.monotonic()
         with platform_up(site, alerts) as platform:
             measured = [Measured("make up, everything new (s)", time.monotonic() - begun, 90)]

@@ -21,6 +21,7 @@ import httpx
 from blocks.embedded_postgres import start_postgres, stop_postgres
 from deployments.local.prefect_database import prefect_database_folder, start_prefect_database
 from tests.benchmarks.inputs import CHECKOUT, MONTH
+from tests.benchmarks.interrupted import ending_when_interrupted
 
 
 @dataclass
@@ -51,6 +52,11 @@ class Services:
 @contextmanager
 def services() -> Iterator[Services]:
     """Start all, register the blocks, and end all and remove every file afterwards."""
+    with ending_when_interrupted():
+        yield from _services()
+
+
+def _services() -> Iterator[Services]:
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     folder.chmod(0o755)  # the embedded Postgres runs as another user when we are root, and reads a file here
     (folder / "site").mkdir()
@@ -119,4 +125,8 @@ def _prefect_server(environment: dict[str, str], database: str) -> Iterator[None
             yield
         finally:
             server.terminate()
-            server.wait(30)
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +20,9 @@ import psycopg2
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from blocks.embedded_postgres import start_postgres
+from blocks.embedded_postgres import postgres_process, start_postgres
 from deployments.local.environment import platform_environment
+from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import Processes
 from deployments.server.declared import PROJECT
 from deployments.tlc_site.site import TripSite
@@ -51,6 +52,7 @@ class Platform:
     site: TripSite
     alerts: WebhookReceiver
     taken_port: int
+    settings: dict[str, str] = field(default_factory=dict)  # of the user's, beside those of places
 
     @property
     def processes(self) -> Processes:
@@ -77,6 +79,7 @@ class Platform:
             "TLC_SOURCE_URL": self.site.url,
             "TLC_MIRROR_URL": self.site.url,
             "TLC_ALERT_WEBHOOK_URL": self.alerts.url,
+            **self.settings,
         }
 
     def make(self, *arguments: str) -> str:
@@ -142,6 +145,10 @@ class Platform:
         finally:
             self.processes.stop("second-worker")
 
+    def databases(self) -> list[psutil.Process | None]:
+        """That of the trips, and that of Prefect's server."""
+        return [postgres_process(self.folder / "postgres"), postgres_process(prefect_database_folder(self.folder))]
+
     def server_errors(self) -> list[str]:
         return server_errors(self.processes.log_file("server"))
 
@@ -159,13 +166,13 @@ class Platform:
 
 
 @contextmanager
-def platform_up(site: TripSite, alerts: WebhookReceiver) -> Iterator[Platform]:
+def platform_up(site: TripSite, alerts: WebhookReceiver, **settings: str) -> Iterator[Platform]:
     """One that runs while this is entered. The port that it wishes for is taken by somebody else."""
     folder = Path(tempfile.mkdtemp(prefix="tlc-e2e-"))
     with socket.socket() as somebody:
         somebody.bind(("127.0.0.1", 0))
         somebody.listen()
-        platform = Platform(folder, site, alerts, taken_port=somebody.getsockname()[1])
+        platform = Platform(folder, site, alerts, taken_port=somebody.getsockname()[1], settings=settings)
         try:
             platform.make("up", f"PORT={platform.taken_port}")
             yield platform

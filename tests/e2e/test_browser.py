@@ -59,10 +59,20 @@ def test_bad_month_is_refused_in_the_form_and_no_run_is_made(
     ui.open_form(deployment)
     ui.write(field, "2020-13")
     ui.submit()
-    expect(ui.field(field)).to_contain_text("'2020-13' does not match '^20[0-9][0-9]-(0[1-9]|1[0-2])$'")
+    expect(ui.field(field)).to_contain_text("'a month as YYYY-MM, for example 2020-10' was expected")
     expect(ui.field(field)).to_contain_text("as YYYY-MM")
     expect(ui.page.get_by_text("Error creating flow run: Validation failed for field")).to_be_visible()
     assert runs_of(platform, deployment) == before
+
+
+def test_month_that_the_source_cannot_have_is_refused_in_the_form(ui: Ui, platform: Platform) -> None:
+    before = runs_of(platform, "api-to-postgres")
+    ui.open_form("api-to-postgres")
+    ui.choose("dataset", "fhv")
+    ui.write("month", "2012-01")
+    ui.submit()
+    expect(ui.field("month")).to_contain_text("'a month from 2015-01 on, which tlc has of fhv' was expected")
+    assert runs_of(platform, "api-to-postgres") == before
 
 
 def test_run_from_the_form_is_picked_up_and_shows_what_it_did(ui: Ui, platform: Platform) -> None:

@@ -23,9 +23,7 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.states import Cancelling
 
 import flows
-from blocks.embedded_postgres import postgres_process
 from blocks.limits import LIMITS
-from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import MARK
 from deployments.server.declared import declared_deployments
 from deployments.tlc_site.faults import Stall
@@ -205,7 +203,7 @@ def test_all_is_killed_but_one_run_which_completes_after_make_up(
         killed, survivor = (platform.submit("api-to-postgres", **parameters_of(m)) for m in ("2020-12", "2021-01"))
         wait_for_loads_that_want_to_swap(platform, 1)
         wait_for("a download that stalls", lambda: bytes_sent(platform, JANUARY_2021) >= 200_000)
-        process, databases = platform.flow_process(killed), both_databases(platform)
+        process, databases = platform.flow_process(killed), platform.databases()
         notes = [platform.processes.note(name) for name in ("server", "worker")]
         assert process and all(databases) and all(notes)
         for pid in [process.pid, *(part.pid for part in [*notes, *databases] if part)]:
@@ -233,7 +231,7 @@ def test_make_down_ends_all_of_it_and_nothing_else(platform: Platform) -> None:
         assert any(is_of(process, platform) for process in psutil.process_iter())
         assert "server" in platform.make("down")
         assert not [process for process in psutil.process_iter() if is_of(process, platform)]
-        assert not any(both_databases(platform))
+        assert not any(platform.databases())
         assert innocent.poll() is None
         innocent.kill()
     assert platform.make("status").count("does not run") == 4
@@ -267,12 +265,6 @@ def add_schedules(platform: Platform, name: str, *slugs: str | None) -> None:
         deployment = client.read_deployment_by_name(f"{name}/{name}")
         for slug in slugs:
             client.create_deployment_schedules(deployment.id, [(yearly, True)], slug=slug)
-
-
-def both_databases(platform: Platform) -> list[psutil.Process | None]:
-    """That of the trips, and that of Prefect's server."""
-    folder = platform.folder
-    return [postgres_process(folder / "postgres"), postgres_process(prefect_database_folder(folder))]
 
 
 def is_of(process: psutil.Process, platform: Platform) -> bool:

@@ -59,7 +59,9 @@ def test_second_run_asks_once_a_month_and_does_nothing(environment: Path, databa
     assert database.value("select count(*) from tlc.loads") == 4
 
 
-def test_plan_only_says_what_there_is_to_do_and_does_nothing(environment: Path, database, year, site) -> None:
+def test_plan_only_says_what_there_is_to_do_and_does_nothing(
+    environment: Path, database, year, site, caplog: pytest.LogCaptureFixture
+) -> None:
     backfill(**RANGE | {"end_month": "2018-12"}, targets=["postgres"])
     site.forget_requests()
     report = backfill(**RANGE | {"end_month": "2019-07"}, plan_only=True)
@@ -67,9 +69,39 @@ def test_plan_only_says_what_there_is_to_do_and_does_nothing(environment: Path, 
     assert report.months == []
     assert [row["→ postgres"] for row in report.plan] == [*["unchanged"] * 2, *["load"] * 6, "not_published"]
     assert {row["→ gcs"] for row in report.plan[:-1]} == {"load"}
+    assert "8 of 9 months to load" in caplog.text
     assert report.plan[0]["rows expected"] == "673,287"  # as TLC's real file of the month has
     assert {request.method for request in site.requests if request.status == 200} == {"HEAD"}
     assert database.value("select count(*) from tlc.loads") == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"dataset": "fhv", "start_month": "2012-01"}, "the source 'tlc' has fhv trips from 2015-01 on only."),
+        (
+            {"dataset": "green", "start_month": "2020-02", "end_month": "2020-01"},
+            "start_month 2020-02 is after end_month 2020-01: the range has no month. Swap them, or leave one out.",
+        ),
+    ],
+    ids=["too early", "end before start"],
+)
+def test_wrong_range_is_one_sentence_in_state_and_log(
+    environment: Path, parameters: dict[str, str], sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = backfill(**parameters, return_state=True)
+    assert state.is_failed()
+    assert str(state.message).endswith(sentence)
+    told = [record for record in caplog.records if sentence in record.getMessage()]
+    assert [record.getMessage().startswith("ParameterError: ") for record in told] == [True, False]  # and the state
+    assert [record for record in caplog.records if record.levelname != "DEBUG" and record.exc_info] == []
+
+
+def test_month_that_is_not_published_warns_of_nothing_else(environment: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert set(load_month(dataset="green", month="2023-11").statuses.values()) == {"not_published"}
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
+    assert load_month(dataset="green", month="2023-11", targets=["bigquery"]).statuses == {"bigquery": "not_published"}
+    assert "Run api_to_gcs for it first" in caplog.text
 
 
 def test_months_that_do_not_exist_are_named_and_no_failure(environment: Path, year, site) -> None:

@@ -12,11 +12,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from distributed import LocalCluster
 from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
+from prefect.states import Completed, Submitting
 from prefect.utilities.callables import parameter_schema
 
 from deployments.tlc_site.faults import Throttle
@@ -190,11 +192,15 @@ def workers(pool: str, names: list[str], folder: Path) -> Iterator[None]:
             worker.wait(120)
 
 
-def months_of_runs(pool: str) -> list[str]:
-    """The month of each run that has been submitted to the pool."""
+def runs_in(pool: str) -> list[dict]:
+    """Each run of a month that has been submitted to the pool."""
     with get_client(sync_client=True) as client:
         runs = client.request("POST", "/flow_runs/filter", json={"flows": {"name": {"any_": ["load-month"]}}}).json()
-    return [run["parameters"]["month"] for run in runs if run["work_pool_name"] == pool]
+    return [run for run in runs if run["work_pool_name"] == pool]
+
+
+def months_of_runs(pool: str) -> list[str]:
+    return [run["parameters"]["month"] for run in runs_in(pool)]
 
 
 def test_two_workers_share_a_backfill_and_running_it_again_submits_what_is_missing(
@@ -236,6 +242,26 @@ def test_cancelled_backfill_has_its_runs_cancelled(environment: Path, year, depl
     assert running.wait(120) != 0
     wait_until(lambda: not {"Scheduled", "Late"} & set(states()), "both runs cancelled")
     assert set(states()) <= {"Cancelled", "Cancelling", "Completed", "Failed"}
+
+
+def test_month_whose_run_is_dead_is_given_up_and_named_and_the_next_one_begins(
+    environment: Path, year, deployed, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server without the automations that would say so: who took the run has died."""
+    monkeypatch.setenv("TLC_PENDING_MINUTES", "0.17")
+    log = tmp_path / "log"
+    span = WHOLE_YEAR | {"end_month": str(year[1])}
+    running = start_backfill(log, **span, run_on="work_pool", max_parallel=1)
+    with get_client(sync_client=True) as client:
+        for month, state in ((year[0], Submitting()), (year[1], Completed())):
+            wait_until(lambda month=month: str(month) in months_of_runs(deployed), f"{month} is submitted")
+            [run] = [run for run in runs_in(deployed) if run["parameters"]["month"] == str(month)]
+            client.set_flow_run_state(UUID(run["id"]), state, force=True)
+        assert running.wait(120) != 0
+    text = log.read_text()
+    assert "is given up, and the other months go on. A worker took it, and " in text
+    assert f"1 of 2 months failed: green {year[0]} → postgres: its run " in text
+    assert [run["state"]["name"] for run in runs_in(deployed)].count("Crashed") == 1
 
 
 def test_backfill_that_waits_for_its_own_room_says_so_and_goes_on_when_it_gets_some(

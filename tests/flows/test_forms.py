@@ -8,6 +8,8 @@ from prefect.utilities.schema_tools.validation import validate
 
 import flows
 
+EXPECTED = "a month as YYYY-MM, for example 2020-10"
+
 
 @pytest.mark.parametrize("name", flows.__all__)
 def test_every_flow_and_parameter_has_help_and_its_name(name: str) -> None:
@@ -22,19 +24,18 @@ def test_every_flow_and_parameter_has_help_and_its_name(name: str) -> None:
 def test_bad_month_is_refused_by_the_form_readably_and_none_is_taken_where_it_may_be_left_out(name: str) -> None:
     form = parameter_schema(getattr(flows, name).fn)
     schema = form.model_dump()
-    months = [parameter for parameter, one in form.properties.items() if "pattern" in one]
+    months = [parameter for parameter, one in form.properties.items() if one.get("then") == {"const": EXPECTED}]
     assert months or name == "green_taxi_etl"  # which has a list of them
     given = dict.fromkeys(form.required, "2020-12") | ({"dataset": "green"} if "dataset" in form.properties else {})
     for month in months:
         (error,) = validate(given | {month: "2020-13"}, schema)
-        assert error.message == "'2020-13' does not match '^20[0-9][0-9]-(0[1-9]|1[0-2])$'"
+        assert error.message == f"'{EXPECTED}' was expected"
         takes_none = validate(given | {month: None}, schema) == []
         assert takes_none is (month not in form.required)
 
 
-def test_choices_are_choices_and_months_have_a_pattern() -> None:
+def test_choices_are_choices() -> None:
     schema = parameter_schema(flows.api_to_postgres.fn)
     assert schema.definitions["Dataset"]["enum"] == ["yellow", "green", "fhv", "fhvhv"]
-    assert schema.properties["month"]["pattern"].startswith("^20")
     assert "zero_distance" in schema.properties["drop_rules"]["items"]["enum"]
     assert schema.required == ["dataset", "month"]

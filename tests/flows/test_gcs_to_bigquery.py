@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from prefect.client.orchestration import get_client
 from prefect_gcp import GcpCredentials
+from typer.testing import CliRunner
 
 from blocks.names import WAREHOUSE
 from blocks.register import BUILDERS, load_block, register_blocks
 from blocks.warehouse import TripWarehouse
 from flows import api_to_gcs, gcs_to_bigquery
-from flows.cli.external_tables import main as external_tables
+from flows.cli.app import app
 from flows.load.lake.manifest import Manifest
 from flows.tlc.errors import ParameterError
 from flows.tlc.locations import manifest_object
@@ -206,12 +207,14 @@ def test_blocks_are_registered_from_the_environment(
                     client.delete_block_document(saved.id)
 
 
-def test_external_tables_by_command(
-    embedded: PublishedLake, tlc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_external_tables_by_command(embedded: PublishedLake, tlc: Path, tmp_path: Path) -> None:
+    nothing = CliRunner().invoke(app, ["external-tables", "green"])
+    assert nothing.exit_code == 1
+    assert (nothing.stdout, len(nothing.stderr.strip().splitlines())) == ("", 1)
+    assert "the lake has no green trips by day" in nothing.stderr
     embedded.write("green", "2020-12", real(tlc), layouts=["partitioned"])
-    external_tables(["green"])
-    assert capsys.readouterr().out.endswith("tlc.green_trips_lake\n")
+    made = CliRunner().invoke(app, ["external-tables", "green"])
+    assert (made.exit_code, made.stdout) == (0, "tlc.green_trips_lake\n"), made.stderr
     with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
         sql = "select count(*), count(distinct pickup_date) > 30 from tlc.green_trips_lake"
         assert connection.sql(sql).fetchall() == [(83_130, True)]

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.states import Crashed
 
 from blocks.limits import MONTHS_LIMIT
 from deployments.local.environment import platform_environment
@@ -152,6 +154,19 @@ def test_slot_is_given_back_though_the_server_was_started_again_meanwhile(runs: 
     wait_until(lambda: runs.slots_taken() == 1, "the run has the slot")
     own_server.stop()
     own_server.start()
+    assert process.wait(120) == 0
+    assert runs.state(run) == "Completed"
+    assert runs.slots_taken() == 0
+
+
+def test_slot_whose_lease_is_lost_blocks_nobody(runs: Runs, year) -> None:
+    """As after the restart of a server that keeps its leases in memory."""
+    with runs.client() as client:
+        unfinished = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
+        for run in client.request("POST", "/flow_runs/filter", json=unfinished).json():  # that a test killed
+            client.set_flow_run_state(UUID(run["id"]), Crashed(), force=True)
+        client.update_global_concurrency_limit(MONTHS_LIMIT, GlobalConcurrencyLimitUpdate(active_slots=1))
+    run, process = runs.start(year[2])
     assert process.wait(120) == 0
     assert runs.state(run) == "Completed"
     assert runs.slots_taken() == 0

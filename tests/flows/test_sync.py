@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
+from blocks.events import RUN_STILL_RUNNING
 from deployments.tlc_site.faults import Answer
 from flows import api_to_postgres, backfill, sync_new_months
 from flows.tlc.errors import MonthsFailed
@@ -185,3 +186,19 @@ def events_since(began: datetime) -> list[dict]:
             answer = client.request("GET", answer["next_page"].partition("/api")[2]).json()
             found += answer["events"]
         return found
+
+
+def test_runs_that_have_not_ended_are_watched_anew(environment: Path, recent) -> None:
+    """Itself is one of them, of a flow whose name the automations ask for."""
+    began = datetime.now(UTC)
+    state = sync_new_months(**SYNC, return_state=True)
+    run = f"prefect.flow-run.{state.state_details.flow_run_id}"
+    deadline = time.monotonic() + 30
+    while not (told := [each for each in events_since(began) if each["event"] == RUN_STILL_RUNNING and of(each, run)]):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert [one["prefect.resource.name"] for one in told[0]["related"]] == ["sync-new-months"]
+
+
+def of(event: dict, resource: str) -> bool:
+    return event["resource"]["prefect.resource.id"] == resource

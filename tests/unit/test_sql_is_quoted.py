@@ -44,6 +44,19 @@ TRUSTED: dict[str, dict[str, str]] = {
         "name": A_TABLE,
         "', '.join([*columns, DAY_KEY])": "joined from names that were quoted, and a constant",
     },
+    "flows/load/duckdb/lake_query.py": {
+        "table": A_TABLE,
+        "', '.join(columns)": "joined from names that were quoted and declared types",
+        "parts": "selects of quoted names from read_parquet of paths that were made literals",
+        "_names(own)": "names that were quoted",
+    },
+    "flows/ui/report.py": {
+        "report.month": "shown for copying, never run",
+    },
+    "flows/load/query.py": {
+        "', '.join(columns)": DECLARED,
+        "filtered": "months, and the user's own condition, run in a session that only reads",
+    },
     "flows/load/duckdb/ledger.py": {
         "where": "written out by the callers, with parameters for the values",
         "', '.join(columns)": DECLARED,

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 from google.cloud import bigquery
 
 from flows.decide.models import ModelBuild
@@ -29,14 +30,17 @@ from flows.load.bigquery.jobs import JobTimeouts, MonthJobs
 from flows.load.bigquery.lake_table import create_lake_table
 from flows.load.bigquery.ledger import MAX_BYTES_BILLED, BigQueryLedger
 from flows.load.bigquery.marts import marts_reader
+from flows.load.bigquery.query import open_query
 from flows.load.bigquery.tables import BigQueryTables
 from flows.load.lake.protocol import Lake
 from flows.load.ledger import unchanged
 from flows.load.marts import MartsReader
+from flows.load.query import QueryLimits
 from flows.load.warehouse.ledger import loaded_months_of, report_of
 from flows.load.warehouse.protocol import WarehouseLoad
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TargetBusy, TargetMismatch
+from flows.tlc.locations import trips_table
 from flows.tlc.month import Month
 from flows.tlc.report import LoadReport
 from flows.tlc.totals import Totals
@@ -103,6 +107,17 @@ class BigQueryWarehouse:
         """See Warehouse. Costs what the columns of these months' partitions do, whatever ``max_bytes_billed`` says."""
         with self._reading() as ledger:
             return bigquery_totals.sum_months(ledger, dataset, first, last) if ledger else {}
+
+    def address(self, dataset: Dataset) -> str:
+        """See Warehouse."""
+        return f"`{self._tables.address(trips_table(dataset))}`"
+
+    @contextmanager
+    def query(self, sql: str, limits: QueryLimits) -> Iterator[pa.RecordBatchReader]:
+        """See Warehouse."""
+        allowed = limits.max_bytes or self.max_bytes_billed
+        with open_query(self.client, sql, self.location, allowed, self.timeouts) as rows:
+            yield rows
 
     def read_loads(self, dataset: Dataset) -> dict[str, LoadedMonth]:
         """See Warehouse."""

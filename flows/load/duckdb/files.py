@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -51,7 +52,7 @@ def file_rows(connection: duckdb.DuckDBPyConnection, load: WarehouseLoad) -> str
     return read_parquet(files)
 
 
-def read_parquet(files: list[Path]) -> str:
+def read_parquet(files: Sequence[Path | str]) -> str:
     """The SQL that reads them, columns by name; the folders' ``pickup_date`` is no column of the table."""
     names = ", ".join(literal(glob.escape(str(path))) for path in files)
     return f"read_parquet([{names}], hive_partitioning = false)"

@@ -8,14 +8,13 @@ the system releases when a process dies).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
-from filelock import FileLock, Timeout
+import pyarrow as pa
 
 from flows.decide.models import ModelBuild
 from flows.decide.plan import LoadedMonth
@@ -23,14 +22,17 @@ from flows.load.duckdb import models
 from flows.load.duckdb import totals as duckdb_totals
 from flows.load.duckdb.codes import read_versions, replace_codes
 from flows.load.duckdb.errors import duckdb_errors
+from flows.load.duckdb.file import MEMORY_LIMIT, DuckDbFile, Settings
 from flows.load.duckdb.files import file_rows, lake_folder
 from flows.load.duckdb.lake_table import create_lake_view
 from flows.load.duckdb.ledger import enter_load, last_rows, read_load
 from flows.load.duckdb.marts import marts_reader
 from flows.load.duckdb.objects import object_rows
+from flows.load.duckdb.query import QUERY_SETTINGS, open_query, query_errors
 from flows.load.duckdb.tables import ensure_tables, existing_columns, quoted
 from flows.load.lake.protocol import Lake
 from flows.load.marts import MartsReader
+from flows.load.query import QueryLimits
 from flows.load.warehouse.codes import behind_lake
 from flows.load.warehouse.ledger import loaded_months_of
 from flows.load.warehouse.protocol import WarehouseLoad
@@ -42,11 +44,8 @@ from flows.tlc.report import LoadReport
 from flows.tlc.totals import Totals
 from flows.tlc.urls import url_to_path
 
-# How the error begins that another process has the file open; what follows are paths, which may say anything.
-_IS_OPEN = "IO Error: Could not set lock on file "
-# Memory that DuckDB takes at most, whatever the month's size; beyond, it uses the disk. 18 million rows take 8 s with
-# 1 GB and 24 s with 400 MB. Rows need no order, and keeping one costs memory.
-SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "1GB", "preserve_insertion_order": False}
+# Rows need no order, and keeping one costs memory. 18 million rows take 8 s with 1 GB and 24 s with 400 MB.
+SETTINGS: Settings = {"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": False}
 
 
 @dataclass(frozen=True)
@@ -131,35 +130,30 @@ class DuckDbWarehouse:
         with self._connection() as connection:
             yield connection
 
+    def address(self, dataset: Dataset) -> str:
+        """See Warehouse."""
+        return f"{SCHEMA}.{trips_table(dataset)}"
+
+    @contextmanager
+    def query(self, sql: str, limits: QueryLimits) -> Iterator[pa.RecordBatchReader]:
+        """See Warehouse. As long as the context is open, no load gets in."""
+        if not self.path.exists():
+            raise TargetMismatch(f"there is no {self.place} yet: load a month with gcs_to_bigquery, and run again.")
+        readable = [str(limits.lake_folder)] if limits.lake_folder else []
+        with ExitStack() as opened:
+            opened.enter_context(self._file.locked())
+            with query_errors(self.place):
+                connection = opened.enter_context(self._file.open(QUERY_SETTINGS, read_only=True))
+            yield opened.enter_context(open_query(connection, sql, self.place, readable))
+
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        deadline = time.monotonic() + self.wait
-        try:
-            with (
-                FileLock(f"{self.path}.lock", timeout=self.wait),
-                duckdb_errors(self.path),
-                self._open(deadline) as connection,
-            ):
-                yield connection
-        except Timeout as error:
-            raise self._busy("another load had it") from error
+        with self._file.locked(), duckdb_errors(self.path), self._file.open(SETTINGS) as connection:
+            yield connection
 
-    def _open(self, deadline: float) -> duckdb.DuckDBPyConnection:
-        while True:
-            try:
-                return duckdb.connect(self.path, config=SETTINGS)
-            except duckdb.IOException as error:
-                if not str(error).startswith(_IS_OPEN):
-                    raise
-                if time.monotonic() > deadline:
-                    raise self._busy(str(error).splitlines()[0]) from error
-                time.sleep(self.poll)
-
-    def _busy(self, why: str) -> TargetBusy:
-        return TargetBusy(
-            f"{self.path} was not to be had for {self.wait:.0f} s: {why}. DuckDB lets one process open a file that is "
-            "written: close other programs that have it open, and run again. The month is as it was."
-        )
+    @property
+    def _file(self) -> DuckDbFile:
+        return DuckDbFile(self.path, self.wait, self.poll)
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from flows.load.lake.encode import encode_month, encode_rejected
 from flows.load.lake.manifest import Manifest, ManifestObject
 from flows.load.lake.protocol import TEMPORARY, Lake
 from flows.load.lake.publish import Replacement, current_manifest, publish
+from flows.load.lake.read_manifests import read_manifests
 from flows.load.lake.workspace import workspace
 from flows.load.ledger import unchanged
 from flows.load.month_load import MonthLoad
@@ -23,9 +23,7 @@ from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import (
     LAYOUTS,
     Layout,
-    manifest_folder,
     manifest_object,
-    month_of_manifest,
     rejected_object,
 )
 from flows.tlc.report import LoadReport
@@ -33,8 +31,6 @@ from flows.transform.stream import TripStream
 
 # Bytes on disk of one layout, for one byte of the source's file: 1.2 of Parquet and 1.1 of CSV.gz were measured.
 _GROWTH = 2
-# Manifests read at once: some kB each, and on Cloud Storage 50 ms.
-_READS = 16
 
 
 def current_load(
@@ -59,10 +55,7 @@ def current_load(
 
 def current_loads(lake: Lake, dataset: Dataset) -> dict[str, LoadedMonth]:
     """The version of each month that the lake has, by month (YYYY-MM), from its manifests: one listing, a read each."""
-    months = [month_of_manifest(item.name) for item in lake.list(manifest_folder(dataset))]
-    with ThreadPoolExecutor(_READS, "manifests") as pool:
-        manifests = pool.map(lambda month: lake.read_manifest(dataset, month), [month for month in months if month])
-        return {found.report.month: _loaded_month(found) for found in manifests if found is not None}
+    return {str(month): _loaded_month(found) for month, found in read_manifests(lake, dataset).items()}
 
 
 def load_month(

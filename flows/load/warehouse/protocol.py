@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Protocol
 
+import pyarrow as pa
+
 from flows.decide.models import ModelBuild
 from flows.decide.plan import LoadedMonth
 from flows.load.lake.manifest import Manifest, ManifestObject
 from flows.load.lake.protocol import Lake
 from flows.load.marts import MartsReader
+from flows.load.query import QueryLimits
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import CheckFailed, TargetMismatch
 from flows.tlc.month import Month
@@ -56,6 +59,18 @@ class Warehouse(Protocol):
 
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """The control sums of each month from ``first`` to ``last`` that has rows, by month (YYYY-MM)."""
+        ...
+
+    def address(self, dataset: Dataset) -> str:
+        """The dataset's table, as a query names it."""
+        ...
+
+    def query(self, sql: str, limits: QueryLimits) -> AbstractContextManager[pa.RecordBatchReader]:
+        """The rows of one SELECT in this warehouse's SQL, batch by batch, as long as the context is open.
+
+        Nothing else is run. Raises ParameterError for what is no SELECT or costs more than ``limits`` say, TargetError
+        with what the warehouse says, TargetMismatch if there is no warehouse yet, TargetBusy or TargetUnavailable.
+        """
         ...
 
     def read_loads(self, dataset: Dataset) -> dict[str, LoadedMonth]:

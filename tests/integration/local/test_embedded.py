@@ -42,17 +42,21 @@ def execute(url: str, statement: str) -> list[tuple]:
 def test_killed_server_comes_back_with_its_data(folder: Path) -> None:
     url = start_postgres(folder)
     execute(url, "create table kept as select 1 as number; select 1")
-    for number_is_ours in (False, True):
+    start_postgres(folder.with_name("other"))
+    other = postgres_process(folder.with_name("other"))
+    assert other
+    for number_is_taken in (False, True):
         server = postgres_process(folder)
         assert server
         os.kill(server.pid, signal.SIGKILL)
         server.wait(20)
         assert postgres_process(folder) is None
-        if number_is_ours:  # as after a restart of the machine: another process has the number by now
-            file = folder / "postmaster.pid"
-            file.write_text(file.read_text().replace(str(server.pid), str(os.getpid()), 1))
+        if number_is_taken:  # by a process of the same user
+            for file in (folder / "postmaster.pid", folder / ".s.PGSQL.5432.lock"):
+                file.write_text(file.read_text().replace(str(server.pid), str(other.pid), 1))
             assert postgres_process(folder) is None
         assert execute(start_postgres(folder), "select number from kept") == [(1,)]
+    assert stop_postgres(folder.with_name("other"))
     assert stop_postgres(folder)
     assert not stop_postgres(folder)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Pending, Running, Submitting
 
 from deployments.server.alerts import AlertDelays
 from deployments.server.automations import Applied, apply_automations
@@ -19,7 +21,7 @@ from tests.servers.prefect_process import ROOT, PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
 # Prefect takes no less.
-SHORT = AlertDelays(*(timedelta(seconds=10),) * 3)
+SHORT = AlertDelays(*(timedelta(seconds=10),) * 4)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +35,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
 
 
 @pytest.fixture(scope="session")
-def without_webhook(server: PrefectServer) -> Applied:
+def forgotten(server: PrefectServer) -> list[FlowRun]:
+    """A Pending and a Running run, of which nobody has told the automations, as after the server was killed."""
+    with server.as_client(), get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(hangs), "died-with-its-server")
+        runs = [client.create_flow_run_from_deployment(deployment, name="forgotten") for _ in range(2)]
+        for run, state in zip(runs, (Submitting(), Running()), strict=True):
+            client.set_flow_run_state(run.id, state, force=True)
+        return runs
+
+
+@pytest.fixture(scope="session")
+def without_webhook(server: PrefectServer, forgotten: list[FlowRun]) -> Applied:
     """What applying does on a server that has no alert block."""
     with server.as_client():
         return apply_automations(SHORT)
@@ -54,10 +67,12 @@ def applied(server: PrefectServer, receiver: WebhookReceiver, without_webhook: A
 
 @pytest.fixture(scope="session")
 def bad_runs(server: PrefectServer, applied: Applied) -> None:
-    """One run of each kind that alerts: failed, too slow, different, killed, and one that no worker takes."""
+    """One run of each kind that alerts: failed, too slow, different, killed, taken by no worker, or by one in vain."""
     with server.as_client(), get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(hangs), "nobody-serves-it")
         client.create_flow_run_from_deployment(deployment, name="waits in vain")
+        taken = client.create_flow_run_from_deployment(deployment, name="taken in vain")
+        client.set_flow_run_state(taken.id, Pending())
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("runs.py"))],
         cwd=ROOT,

@@ -12,6 +12,7 @@ from prefect.events import emit_event
 
 from blocks.events import MONTH_LOADED
 
+DEAD = ("*killed*", "*forgotten*")
 MONTHS_WITHOUT_ALERT = 15  # one a second
 
 pytestmark = [pytest.mark.timeout(420), pytest.mark.usefixtures("bad_runs")]
@@ -57,9 +58,25 @@ def test_run_that_no_worker_takes_is_told(server, receiver) -> None:
     assert re.search(link(server), text)
 
 
+def test_run_that_a_worker_took_and_never_began_is_crashed_and_told(server, receiver) -> None:
+    text = receiver.wait_for("*taken in vain* Crashed: A worker took this run, and 10 s later it has not begun: ")
+    assert re.search(link(server), text)
+
+
+def test_runs_that_a_killed_server_forgot_are_crashed_after_the_next_apply(server, forgotten) -> None:
+    with server.as_client(), get_client(sync_client=True) as client:
+
+        def messages() -> list[str]:
+            states = [client.read_flow_run(run.id).state for run in forgotten]
+            return [str(state.message) for state in states if state is not None and state.name == "Crashed"]
+
+        wait_until(lambda: len(messages()) == 2)
+        assert sorted(message[:12] for message in messages()) == ["A worker too", "No heartbeat"]
+
+
 def test_runs_that_ended_are_not_told_as_silent(receiver) -> None:
     receiver.wait_for("*killed* Crashed: ")  # the last one: the others would have been told before
-    assert [text for text in receiver.texts if "No heartbeat" in text and "*killed*" not in text] == []
+    assert [text for text in receiver.texts if "No heartbeat" in text and not text.startswith(DEAD)] == []
 
 
 def test_no_new_month_is_told_again_and_again_until_one_is_loaded(server, receiver) -> None:

@@ -9,16 +9,19 @@ import pytest
 from prefect.automations import Automation, DoNothing, EventTrigger, Posture
 from prefect.client.orchestration import get_client
 
-from deployments.server.alerts import MANAGED, managed_automations
+from deployments.server.alerts import managed_automations
+from deployments.server.automation_parts import MANAGED
 from deployments.server.automations import apply_automations
 from tests.integration.server.conftest import SHORT
 
 pytestmark = pytest.mark.timeout(420)
 
 SILENT = "tlc: mark silent runs as crashed"
+UNBEGUN = "tlc: mark runs that never begin as crashed"
 LATE = "tlc: alert on late runs"
+ENDING = [UNBEGUN, SILENT]
 ALL = {
-    SILENT,
+    *ENDING,
     LATE,
     "tlc: alert on failed and crashed runs",
     "tlc: alert when no month was loaded",
@@ -41,14 +44,14 @@ def made_by_hand(name: str, tags: list[str]) -> Automation:
     ).create()
 
 
-def test_without_a_webhook_silent_runs_are_marked_all_the_same_and_it_says_so(without_webhook) -> None:
-    assert without_webhook.created == [SILENT]
+def test_without_a_webhook_dead_runs_are_marked_all_the_same_and_it_says_so(without_webhook) -> None:
+    assert without_webhook.created == ENDING
     assert any("Set TLC_ALERT_WEBHOOK_URL" in note for note in without_webhook.notes)
 
 
 def test_with_a_webhook_the_alerts_come_in_addition(applied) -> None:
-    assert set(applied.created) == ALL - {SILENT}
-    assert (applied.left, applied.updated, applied.removed) == ([SILENT], [], [])
+    assert set(applied.created) == ALL - set(ENDING)
+    assert (set(applied.left), applied.updated, applied.removed) == (set(ENDING), [], [])
     assert not any("TLC_ALERT_WEBHOOK_URL" in note or "PREFECT_UI_URL" in note for note in applied.notes)
 
 
@@ -111,4 +114,4 @@ def test_command_takes_patience_from_the_environment_and_says_what_it_did(server
 
 
 def test_runs_without_heartbeats_are_not_called_silent() -> None:
-    assert managed_automations(replace(SHORT, heartbeat=None), None) == []
+    assert [each.name for each in managed_automations(replace(SHORT, heartbeat=None), None)] == [UNBEGUN]

@@ -75,6 +75,13 @@ def test_slugs_of_a_deployment_differ() -> None:
         assert len(slugs) == len(set(slugs)), name
 
 
+def test_schedules_of_a_deployment_are_told_apart_by_their_times() -> None:
+    """All that Prefect's UI shows of them."""
+    for name, declared in DECLARED.items():
+        times = [schedule["cron"] for schedule in declared["schedules"]]
+        assert len(times) == len(set(times)), name
+
+
 def test_homework_and_daily_sync_are_scheduled_as_asked() -> None:
     assert DECLARED["green-taxi-etl"]["schedules"] == [{"slug": "daily", "cron": "0 5 * * *", "timezone": "UTC"}]
     zones = {schedule["timezone"] for schedule in DECLARED["sync-new-months"]["schedules"]}

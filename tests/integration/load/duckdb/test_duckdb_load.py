@@ -112,7 +112,7 @@ def test_two_processes_load_one_after_the_other(rig: DuckDbRig, month: Manifest)
 
 def test_who_waits_too_long_says_for_whom(rig: DuckDbRig, month: Manifest) -> None:
     process = start_loader(rig, month, 60)
-    with pytest.raises(TargetBusy, match=r"was not to be had for 0 s: another load had it.*run again"):
+    with pytest.raises(TargetBusy, match=r"was not to be had for 0 s: another load or query had it.*run again"):
         replace(rig.warehouse, wait=0.2).load_month(rig.load_of(month))
     process.kill()
     process.wait()
