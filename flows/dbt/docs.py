@@ -34,6 +34,12 @@ Built are the months that were loaded, published again or removed since: each ma
 the warehouse are built with `--target bigquery`. `backfill` and `sync_new_months` build once at their end with
 `models=True`; the deployment `build-models` runs every morning.
 
+Ten charts of them on one page, which needs no internet, each with its query (`from flows import report`):
+
+```console
+$ .venv/bin/python -m flows report --open
+```
+
 Marts are in schema `tlc_marts`, views for questions of your own in `tlc_staging`; in BigQuery these are datasets beside
 the trips' (`<its name>_marts`).
 """

@@ -22,6 +22,7 @@ FLOW_OF = {
     "sync": "sync_new_months",
     "reconcile": "reconcile",
     "models build": "build_models",
+    "report": "report",
 }
 # Parameters of those flows that the command has no option for, and why.
 LEFT_OUT = {
