@@ -5,7 +5,7 @@ Schedules that load into these are left out: they would fail every day.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate
@@ -68,19 +68,25 @@ def leave_out(targets: Collection[Target]) -> str:
             if "targets" in (deployment.parameter_openapi_schema or {})["properties"]:
                 parameters = deployment.parameters | {"targets": others}
                 client.update_deployment(deployment.id, DeploymentUpdate(parameters=parameters))
-            elif declared["schedules"] and not set(declared["tags"]).isdisjoint(targets):
-                _unschedule(client, deployment)
-                unscheduled.append(name)
+            else:
+                needs_them = not set(declared["tags"]).isdisjoint(targets)
+                unscheduled += _unschedule(client, deployment, list(TARGETS) if needs_them else targets)
     names = " and ".join(targets)
     variables = " and ".join(variables_of(BLOCKS[target]) for target in targets)
-    not_scheduled = f", and {' and '.join(unscheduled)} is not scheduled" if unscheduled else ""
+    not_scheduled = f", not scheduled: {', '.join(unscheduled)}" if unscheduled else ""
     return (
         f"Out of the runs' reach: {names}. Targets are {' and '.join(others)}{not_scheduled}. Set {variables} to what "
         "the runs reach, and run this again."
     )
 
 
-def _unschedule(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
+def _unschedule(
+    client: SyncPrefectClient, deployment: DeploymentResponse, targets: Collection[Target]
+) -> Iterator[str]:
+    """Remove the schedules of runs into ``targets``; those that name no target count if it is all of them."""
     for schedule in client.read_deployment_schedules(deployment.id):
-        if schedule.slug:  # those that people made have none
+        is_ours = schedule.slug is not None  # those that people made have none
+        target = (schedule.parameters or {}).get("target")
+        if is_ours and (target in targets or len(targets) == len(TARGETS)):
             client.delete_deployment_schedule(deployment.id, schedule.id)
+            yield f"{deployment.name} ({target})" if target else deployment.name

@@ -40,7 +40,10 @@ def test_pool_elsewhere_gets_nothing_of_this_machine(server: PrefectServer, tmp_
         started = stop_postgres(tmp_path / "postgres")
     assert not started
     assert done.returncode == 0, done.stderr
-    assert "Out of the runs' reach: postgres. Targets are gcs and bigquery, and green-taxi-etl is not" in done.stdout
+    assert (
+        "Out of the runs' reach: postgres. Targets are gcs and bigquery, not scheduled: build-models (postgres), green-taxi-etl."
+        in done.stdout
+    )
     assert "Set TLC_POSTGRES_URL to what the runs reach" in done.stdout
     assert not (tmp_path / "postgres").exists()
     assert "tlc-postgres" not in blocks(server)
@@ -50,7 +53,9 @@ def test_pool_elsewhere_gets_nothing_of_this_machine(server: PrefectServer, tmp_
     assert {one["work_pool_name"] for one in deployed.values()} == {"tlc-docker"}
     assert deployed["reconcile"]["entrypoint"] == "flows/reconcile.py:reconcile"
     scheduled = {name for name, one in deployed.items() if one["schedules"]}
-    assert scheduled == {"sync-new-months", "reconcile"}
+    assert scheduled == {"sync-new-months", "reconcile", "build-models"}
+    (models,) = deployed["build-models"]["schedules"]
+    assert models["parameters"] == {"target": "bigquery"}
 
     # The blocks of lake and warehouse are the server's now: they need not be said again.
     again = server.run(*arguments, environment=local | postgres)
@@ -72,7 +77,10 @@ def test_lake_of_this_machine_is_left_out_and_with_it_the_warehouse(server: Pref
     }
     done = server.run("-m", "deployments.apply", "--pool", "tlc-docker", environment=given)
     assert done.returncode == 0, done.stderr
-    assert "Out of the runs' reach: gcs and bigquery. Targets are postgres, and green-taxi-etl is not" in done.stdout
+    assert (
+        "Out of the runs' reach: gcs and bigquery. Targets are postgres, not scheduled: build-models (bigquery), green-taxi-etl."
+        in done.stdout
+    )
     assert "tlc-lake" not in blocks(server)
     assert not (tmp_path / "lake").exists()
 
