@@ -61,7 +61,7 @@ def leave_out(targets: Collection[Target]) -> str:
     Returns what was done and how to undo it, in a sentence.
     """
     others = [target for target in TARGETS if target not in targets]
-    unscheduled = []
+    unscheduled: list[str] = []
     with get_client(sync_client=True) as client:
         for name, declared in declared_deployments().items():
             deployment = client.read_deployment_by_name(f"{name}/{name}")

@@ -40,10 +40,8 @@ def test_pool_elsewhere_gets_nothing_of_this_machine(server: PrefectServer, tmp_
         started = stop_postgres(tmp_path / "postgres")
     assert not started
     assert done.returncode == 0, done.stderr
-    assert (
-        "Out of the runs' reach: postgres. Targets are gcs and bigquery, not scheduled: build-models (postgres), green-taxi-etl."
-        in done.stdout
-    )
+    assert "Out of the runs' reach: postgres. Targets are gcs and bigquery" in done.stdout
+    assert "not scheduled: build-models (postgres), green-taxi-etl." in done.stdout
     assert "Set TLC_POSTGRES_URL to what the runs reach" in done.stdout
     assert not (tmp_path / "postgres").exists()
     assert "tlc-postgres" not in blocks(server)
@@ -77,10 +75,8 @@ def test_lake_of_this_machine_is_left_out_and_with_it_the_warehouse(server: Pref
     }
     done = server.run("-m", "deployments.apply", "--pool", "tlc-docker", environment=given)
     assert done.returncode == 0, done.stderr
-    assert (
-        "Out of the runs' reach: gcs and bigquery. Targets are postgres, not scheduled: build-models (bigquery), green-taxi-etl."
-        in done.stdout
-    )
+    assert "Out of the runs' reach: gcs and bigquery. Targets are postgres" in done.stdout
+    assert "not scheduled: build-models (bigquery), green-taxi-etl." in done.stdout
     assert "tlc-lake" not in blocks(server)
     assert not (tmp_path / "lake").exists()
 
