@@ -21,7 +21,7 @@ from deployments.local.services import SERVER, SITE, api_url, site_url
 from deployments.tlc_site.fake_tlc_site import fake_tlc_site
 
 # Commands whose runs the UI shows.
-_RUN_FLOWS = ("load", "backfill", "sync", "reconcile", "report")
+_RUN_FLOWS = ("load", "backfill", "sync", "reconcile", "models", "report")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,8 +66,6 @@ def demo_environment(folder: Path, *, keeps_runs: bool) -> Iterator[None]:
         os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = start_prefect_database(demo)
     with fake_tlc_site(Settings().local_dir / "site") as started:
         os.environ |= _sources(started.url)
-        if keeps_runs:
-            importlib.import_module("blocks.register").register_blocks()
         yield
 
 
