@@ -116,7 +116,7 @@ def test_everything_is_deployed_and_answers(platform: Platform) -> None:
             assert limit and options
             assert limit.limit == declared["concurrency_limit"]["limit"]
             assert options.collision_strategy.value == declared["concurrency_limit"]["collision_strategy"]
-        assert {limit.name for limit in client.read_global_concurrency_limits()} >= set(LIMITS)
+        assert {limit.name for limit in client.read_global_concurrency_limits(limit=200)} >= set(LIMITS)
 
 
 def test_run_by_hand_says_how_it_ended(twenty_runs: TwentyRuns) -> None:
