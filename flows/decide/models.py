@@ -33,7 +33,7 @@ class ModelBuild:
 
 @dataclass(frozen=True)
 class TripsLoad:
-    """The load of a dataset's month that stands in the target."""
+    """The load of a dataset's month whose rows the target has."""
 
     dataset: str
     month: str
@@ -41,7 +41,7 @@ class TripsLoad:
     rows: int
 
 
-def standing_loads(ledgers: Mapping[Dataset, Mapping[str, LoadedMonth]]) -> list[TripsLoad]:
+def intact_loads(ledgers: Mapping[Dataset, Mapping[str, LoadedMonth]]) -> list[TripsLoad]:
     """The loads whose rows are there: a month that was removed, or damaged, is in the ledger alone."""
     return [
         TripsLoad(str(dataset), month, found.loaded_at, found.report.rows_loaded)
@@ -61,7 +61,7 @@ def months_to_build(
     last: str | None = None,
     everything: bool = False,
 ) -> list[str]:
-    """The months (YYYY-MM) from ``first`` to ``last`` of which a model was built from something else than stands now.
+    """The months (YYYY-MM) from ``first`` to ``last`` of which a model was built from something else than is there now.
 
     That is a load that is new or was done again, one that was removed since, or another version of the models' SQL.
     ``everything``: whether or not anything changed.
@@ -146,8 +146,8 @@ class ModelsReport(BaseModel):
         shown = "; ".join(node.sentence for node in self.failures[:MOST_SHOWN])
         more = len(self.failures) - MOST_SHOWN
         return (
-            f"{shown}{f'; and {more} more' if more > 0 else ''}. The months before it stand, those that failed are "
-            "built again by the next run."
+            f"{shown}{f'; and {more} more' if more > 0 else ''}. The months that were built stay; those that failed "
+            "are built again by the next run."
         )
 
     @property

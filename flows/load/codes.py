@@ -6,10 +6,11 @@ comment where both change in one transaction.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
-from flows.tlc.codes import CodeRows
+from flows.tlc.codes import CodeRows, code_tables
 
 _VERSION = re.compile(r" Version ([0-9a-f]{12})\.$")
 
@@ -22,6 +23,12 @@ def outdated(wanted: Iterable[CodeRows], versions: Mapping[str, str]) -> list[Co
     return [
         rows for rows in wanted if rows.name not in versions or (rows.version and versions[rows.name] != rows.version)
     ]
+
+
+def names_version(versions: Mapping[str, str]) -> str:
+    """One version of all tables of names, of the version that each of them says; empty if none says any."""
+    known = sorted((table.name, versions[table.name]) for table in code_tables() if versions.get(table.name))
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:8] if known else ""
 
 
 def comment_of(rows: CodeRows) -> str:

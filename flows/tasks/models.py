@@ -18,8 +18,8 @@ from flows.decide.models import (
     ModelsTarget,
     TripsLoad,
     in_portions,
+    intact_loads,
     months_to_build,
-    standing_loads,
 )
 from flows.tasks.connect import open_warehouse, postgres_connected
 from flows.tasks.dbt_environment import postgres_environment, prefect_environment, warehouse_environment
@@ -55,15 +55,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Stale:
-    """The months to build, and the loads that stood in the target before.
+    """The months to build, and the loads that the target had before.
 
-    ``rebuild``: the tables are made anew; ``views_stand``: the views that the marts read are those of this version.
+    ``rebuild``: the tables are made anew; ``has_views``: the views that the marts read are those of this version.
     """
 
     months: list[str]
     loads: list[TripsLoad]
     rebuild: bool = False
-    views_stand: bool = False
+    has_views: bool = False
 
 
 def check_dbt() -> None:
@@ -75,7 +75,7 @@ def check_dbt() -> None:
 @task(name="find-stale-months", task_run_name="find stale months in {wanted.target}", **RETRY_TRANSIENT)
 def find_stale_months(wanted: Wanted, engine: str) -> Stale:
     """Compare the ledger with what the models were built from."""
-    builds, loads, version = _read_builds(wanted.target), _read_loads(wanted.target), project_version()
+    builds, loads, version = _read_builds(wanted.target), _read_loads(wanted.target), _version(wanted.target)
     # BigQuery's way to replace a partition adds no columns, so that another version of the SQL makes the tables anew.
     outdated = engine == "bigquery" and any(build.version != version for build in builds)
     rebuild = outdated or (wanted.everything and wanted.first is None and wanted.last is None)
@@ -88,18 +88,33 @@ def find_stale_months(wanted: Wanted, engine: str) -> Stale:
         last=None if rebuild else wanted.last,
         everything=rebuild or wanted.everything,
     )
-    views_stand = bool(builds) and all(build.version == version for build in builds) and not rebuild
-    return Stale(months, loads, rebuild, views_stand)
+    has_views = bool(builds) and all(build.version == version for build in builds) and not rebuild
+    return Stale(months, loads, rebuild, has_views)
+
+
+def _version(target: ModelsTarget) -> str:
+    """What all months are made of beside their trips: the models' SQL, and the names that marts have from tables."""
+    return f"{project_version()}-{_names_version(target)}"
+
+
+def _names_version(target: ModelsTarget) -> str:
+    if target == "bigquery":
+        return open_warehouse().names_version()
+    from flows.load.codes import names_version  # noqa: PLC0415 - only if it is the target
+    from flows.load.postgres.codes import read_versions  # noqa: PLC0415
+
+    with postgres_connected() as connection:
+        return names_version(read_versions(connection))
 
 
 def _read_loads(target: ModelsTarget) -> list[TripsLoad]:
     if target == "bigquery":
         warehouse = open_warehouse()
-        return standing_loads({dataset: warehouse.read_loads(dataset) for dataset in Dataset})
+        return intact_loads({dataset: warehouse.read_loads(dataset) for dataset in Dataset})
     from flows.load.postgres.month import current_loads  # noqa: PLC0415 - only if it is the target
 
     with postgres_connected() as connection:
-        return standing_loads({dataset: current_loads(connection, dataset) for dataset in Dataset})
+        return intact_loads({dataset: current_loads(connection, dataset) for dataset in Dataset})
 
 
 def _read_builds(target: ModelsTarget) -> list[ModelBuild]:
@@ -173,7 +188,7 @@ def build_stale_months(dbt: Dbt, wanted: Wanted, stale: Stale) -> list[ModelNode
 
 def _build_portion(dbt: Dbt, wanted: Wanted, portion: Stale) -> list[ModelNode]:
     """Build it; once more if that failed for want of a view, or may have since a load came meanwhile."""
-    loads, with_views = _loads_of(portion.months, portion.loads), not portion.views_stand
+    loads, with_views = _loads_of(portion.months, portion.loads), not portion.has_views
     for _ in range(_TRIES):
         request = DbtRequest(
             environment=dbt.environment,
@@ -181,7 +196,7 @@ def _build_portion(dbt: Dbt, wanted: Wanted, portion: Stale) -> list[ModelNode]:
             select=wanted.selectors(with_views=with_views),
             full_refresh=portion.rebuild,
             loads=[(load.dataset, f"{load.month}-01", load.loaded_at.isoformat()) for load in loads],
-            version=project_version(),
+            version=_version(wanted.target),
             flow_run_id=flow_run.get_id(),
         )
         nodes = dbt.process.ask(request).nodes

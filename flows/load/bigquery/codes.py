@@ -48,12 +48,12 @@ def _load(jobs: MonthJobs, table: bigquery.Table, uri: str, rows: CodeRows) -> N
             [uri], table.reference, job_id=job_id, location=jobs.location, job_config=config, **jobs.timeouts.calls
         )
 
-    def stands(job: Any) -> bool:
+    def is_done(job: Any) -> bool:
         return not job.error_result
 
     # A number for each try, below a name that nobody else has: an answer that is lost is no second load.
     own = f"tlc-codes-{jobs.dataset_id}-{rows.name}-{uuid.uuid4().hex}"
-    _, job = jobs.run_named((f"{own}-{number}" for number in count(1)), insert, stands)
+    _, job = jobs.run_named((f"{own}-{number}" for number in count(1)), insert, is_done)
     if job.error_result:
         raise TargetMismatch(
             f"BigQuery's load job {job.project}:{job.location}.{job.job_id} of {uri} into {table} failed, and the "

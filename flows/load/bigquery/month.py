@@ -24,7 +24,7 @@ from flows.decide.models import ModelBuild
 from flows.decide.plan import LoadedMonth
 from flows.load.bigquery import models
 from flows.load.bigquery import totals as bigquery_totals
-from flows.load.bigquery.codes import load_codes
+from flows.load.bigquery.codes import VERSION_LABEL, load_codes
 from flows.load.bigquery.errors import bigquery_errors, job_failure
 from flows.load.bigquery.jobs import JobTimeouts, MonthJobs
 from flows.load.bigquery.lake_table import create_lake_table
@@ -32,6 +32,7 @@ from flows.load.bigquery.ledger import MAX_BYTES_BILLED, BigQueryLedger
 from flows.load.bigquery.marts import marts_reader
 from flows.load.bigquery.query import open_query
 from flows.load.bigquery.tables import BigQueryTables
+from flows.load.codes import names_version
 from flows.load.lake.protocol import Lake
 from flows.load.ledger import unchanged
 from flows.load.marts import MartsReader
@@ -102,6 +103,11 @@ class BigQueryWarehouse:
         with bigquery_errors(self.place):
             location = self._tables.find_location(self.location) or self._tables.make_dataset(self.location)
             load_codes(self._tables, self._at(location)[0], lake)
+
+    def names_version(self) -> str:
+        """See Warehouse."""
+        with self._reading() as ledger:
+            return names_version(self._tables.read_labels(VERSION_LABEL)) if ledger else ""
 
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """See Warehouse. Costs what the columns of these months' partitions do, whatever ``max_bytes_billed`` says."""

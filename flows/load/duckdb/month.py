@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from flows.decide.models import ModelBuild
 from flows.decide.plan import LoadedMonth
+from flows.load.codes import names_version
 from flows.load.duckdb import models
 from flows.load.duckdb import totals as duckdb_totals
 from flows.load.duckdb.codes import read_versions, replace_codes
@@ -91,6 +92,11 @@ class DuckDbWarehouse:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._connection() as connection, _transaction(connection):
             replace_codes(connection, lake, behind_lake(lake, read_versions(connection)))
+
+    def names_version(self) -> str:
+        """See Warehouse."""
+        with self._reading() as connection:
+            return names_version(read_versions(connection)) if connection else ""
 
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """See Warehouse."""

@@ -57,6 +57,10 @@ class Warehouse(Protocol):
         """
         ...
 
+    def names_version(self) -> str:
+        """What changes with the content of the tables of names; empty if there is none of them yet."""
+        ...
+
     def sum_months(self, dataset: Dataset, first: Month, last: Month) -> dict[str, Totals]:
         """The control sums of each month from ``first`` to ``last`` that has rows, by month (YYYY-MM)."""
         ...

@@ -81,3 +81,24 @@ def test_rows_that_went_behind_the_ledgers_back_fail_the_run(targets: Targets, p
     # What failed is not taken for built.
     with pytest.raises(ModelsFailed):
         build_models(target="postgres")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("target", ["postgres", "bigquery"])
+def test_names_that_come_later_are_in_the_months_of_before(target: str, targets: Targets, publish: Put) -> None:
+    """A mart has names of zones, and the mirror has none."""
+    names = (
+        "select count(zone), count(*) from tlc_marts.monthly_zone_revenue "
+        "where source_month = date '2020-12-01' and pu_location_id between 1 and 263"
+    )
+    load("green", "2020-12", target, source="mirror")
+    assert build_models(target=target).months == ["2020-12"]
+    ((named, zones),) = targets.query(target, names)
+    assert named == 0 < zones
+    assert build_models(target=target).status == "unchanged"
+
+    publish("fhv", "2023-11")
+    load("fhv", "2023-11", target)
+    assert build_models(target=target).months == ["2020-12", "2023-11"]
+    assert targets.query(target, names) == [(zones, zones)]
+    assert build_models(target=target).status == "unchanged"
