@@ -8,10 +8,18 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.decide.models import ModelsReport
-from flows.parameters import FirstLoadedMonth, FullRefresh, LastLoadedMonth, ModelsTargetName, SelectedModels
+from flows.parameters import (
+    FirstLoadedMonth,
+    FullRefresh,
+    LastLoadedMonth,
+    ModelsTargetName,
+    SelectedModels,
+    check_order,
+    month_or_none,
+)
 from flows.tasks.models import Wanted, build_stale_months, dbt_for, ensure_sources, find_stale_months
 from flows.tasks.policy import with_context
-from flows.tlc.errors import ModelsFailed, ParameterError
+from flows.tlc.errors import ModelsFailed
 from flows.ui.models import publish_models
 
 
@@ -46,11 +54,7 @@ def build_models(
     started_at = datetime.now(UTC)
     report = ModelsReport(target=target)
     with with_context("models"):
-        if start_month and end_month and start_month > end_month:
-            raise ParameterError(
-                f"start_month {start_month} is after end_month {end_month}: the range has no month. Swap them, or "
-                "leave one out."
-            )
+        check_order(month_or_none(start_month), month_or_none(end_month))
         wanted = Wanted(target, start_month, end_month, tuple((select or "").split()), full_refresh)
         with dbt_for(target) as dbt:
             stale = find_stale_months(wanted, dbt.engine)

@@ -214,6 +214,20 @@ def layouts_of(choice: LayoutName) -> frozenset[Layout]:
     return LAYOUTS if choice == "both" else frozenset({choice})
 
 
+def check_order(first: Month | None, last: Month | None, dataset: Dataset | None = None) -> None:
+    """Raise ParameterError if the first month is after the last; None is no bound."""
+    if first and last and first > last:
+        raise ParameterError(
+            f"start_month {first} is after end_month {last}: the range has no month. Swap them, or leave one out.",
+            dataset=dataset and str(dataset),
+        )
+
+
+def month_or_none(text: str | None) -> Month | None:
+    """The month of a parameter that may be left out."""
+    return Month.parse(text) if text else None
+
+
 def month_range(dataset: Dataset, source: Source, start: str | None, end: str | None, scheduled: datetime) -> list[str]:
     """Every month from ``start`` to ``end``, both included; see the flows' forms for what None means.
 
@@ -223,11 +237,7 @@ def month_range(dataset: Dataset, source: Source, start: str | None, end: str | 
     earliest, latest = info.span(Source(source))
     last = Month.parse(end) if end else min(newest_month(scheduled), latest or newest_month(scheduled))
     first = Month.parse(start) if start else max(last.plus(-11), earliest)
-    if first > last:
-        raise ParameterError(
-            f"start_month {first} is after end_month {last}: the range has no month. Swap them, or leave one out.",
-            dataset=str(info.dataset),
-        )
+    check_order(first, last, info.dataset)
     for month in (first, last):
         info.check_month(month, Source(source))
     return [str(month) for month in months_between(first, last)]

@@ -11,7 +11,15 @@ from prefect.runtime import flow_run
 from flows.decide.plan import LoadedMonths
 from flows.decide.reconcile.observed import CheckSource
 from flows.decide.reconcile.result import ReconcileReport
-from flows.parameters import CheckSourceChoice, ComparedTargets, DatasetName, FirstLoadedMonth, LastLoadedMonth
+from flows.parameters import (
+    CheckSourceChoice,
+    ComparedTargets,
+    DatasetName,
+    FirstLoadedMonth,
+    LastLoadedMonth,
+    check_order,
+    month_or_none,
+)
 from flows.tasks.plan import read_ledgers
 from flows.tasks.policy import with_context
 from flows.tasks.reconcile import Scope, compare_months
@@ -77,15 +85,11 @@ def reconcile(
 
 def _given_range(dataset: Dataset, start: str | None, end: str | None) -> tuple[Month | None, Month | None]:
     """The months that were given; raises ParameterError if they are no range, or TLC can never have them."""
-    first, last = (Month.parse(text) if text else None for text in (start, end))
+    first, last = month_or_none(start), month_or_none(end)
     for month in (first, last):
         if month:
             dataset_info(dataset).check_month(month, Source.tlc)
-    if first and last and first > last:
-        raise ParameterError(
-            f"start_month {first} is after end_month {last}: the range has no month. Swap them, or leave one out.",
-            dataset=str(dataset),
-        )
+    check_order(first, last, dataset)
     return first, last
 
 

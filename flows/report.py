@@ -8,10 +8,9 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.decide.charts import ChartsReport, DrawnChart
-from flows.parameters import DrawnTargetName, FirstDrawnMonth, LastDrawnMonth
+from flows.parameters import DrawnTargetName, FirstDrawnMonth, LastDrawnMonth, check_order, month_or_none
 from flows.tasks.policy import with_context
 from flows.tasks.report import check_charts_installed, draw_report, read_models
-from flows.tlc.errors import ParameterError
 from flows.ui.charts import publish_charts
 
 
@@ -36,11 +35,7 @@ def report(
     """
     started_at = datetime.now(UTC)
     with with_context("report"):
-        if start_month and end_month and start_month > end_month:
-            raise ParameterError(
-                f"start_month {start_month} is after end_month {end_month}: the range has no month. Swap them, or "
-                "leave one out."
-            )
+        check_order(month_or_none(start_month), month_or_none(end_month))
         check_charts_installed()
         answers = read_models(target, start_month, end_month)
         drawn = draw_report(target, answers)

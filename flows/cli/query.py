@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from blocks.names import LAKE, POSTGRES, WAREHOUSE
+from flows import parameters
 from flows.cli import options
 from flows.cli.row_output import FormatName, format_of, write_rows
 from flows.cli.run import blocks_read
@@ -15,15 +16,14 @@ from flows.cli.terminal import Terminal, answering
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError
 from flows.tlc.month import Month, months_between
-from flows.tlc.report import Target
+from flows.tlc.report import QueryTarget, Target
 
 if TYPE_CHECKING:
     from flows.cli.row_formats import FileFormat
 
-TargetName = Literal["postgres", "warehouse", "lake"]
 _BLOCKS = {"postgres": (POSTGRES,), "warehouse": (WAREHOUSE, LAKE), "lake": (LAKE,)}
 # What the flows call the target whose ledger it is.
-_LEDGERS: dict[TargetName, Target] = {"postgres": "postgres", "warehouse": "bigquery", "lake": "gcs"}
+_LEDGERS: dict[QueryTarget, Target] = {"postgres": "postgres", "warehouse": "bigquery", "lake": "gcs"}
 _GIB = 1024**3
 
 Sql = Annotated[
@@ -34,7 +34,7 @@ Sql = Annotated[
         metavar="SQL",
     ),
 ]
-From = Annotated[TargetName, typer.Option("--target", "-t", help="Where to ask: Postgres, the warehouse or the lake.")]
+From = Annotated[QueryTarget, typer.Option("--target", "-t", help="Where to ask: Postgres, the warehouse or the lake.")]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -127,9 +127,8 @@ def export(
     """
     with answering(debug=debug) as terminal:
         chosen = cast("FileFormat", format_of(terminal, None, output))
-        first, last = (Month.parse(month) if month else None for month in (start_month, end_month))
-        if first and last and last < first:
-            raise ParameterError(f"the range ends before it begins: {first} to {last}.")
+        first, last = parameters.month_or_none(start_month), parameters.month_or_none(end_month)
+        parameters.check_order(first, last)
         names = [name.strip() for name in (columns or "").split(",") if name.strip()]
         with blocks_read(terminal, *_BLOCKS[target]):
             from flows.tasks.query import export_query, open_query  # noqa: PLC0415 - Prefect takes two seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from blocks.names import POSTGRES
 from blocks.register import load_block, load_duckdb_file
@@ -14,12 +14,11 @@ from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.month import Month
+from flows.tlc.report import QueryTarget
 from flows.tlc.schema import schema_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-QueryTarget = Literal["postgres", "warehouse", "lake"]
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from flows.tlc.identity import NewColumns
 
 Status = Literal["loaded", "unchanged", "not_published"]
 Target = Literal["postgres", "gcs", "bigquery"]
+# Where a query is asked: the same places, in the words of who asks.
+QueryTarget = Literal["postgres", "warehouse", "lake"]
 # In the order of loading: what is loaded from the lake comes after it.
 TARGETS: tuple[Target, ...] = get_args(Target)
 
