@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from flows.cli.app import PROGRAM, app
 from flows.cli.exit_codes import MEANING
+from flows.tlc.document import write_or_check
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "command-line.md"
 
@@ -92,13 +93,7 @@ def _escaped(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the document to stdout, or with ``--check`` compare it; returns the exit code."""
-    if arguments == ["--check"]:
-        if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == command_document():
-            return 0
-        sys.stderr.write(f"{DOCUMENT} is out of date: python -m flows.cli.docs > docs/command-line.md\n")
-        return 1
-    sys.stdout.write(command_document())
-    return 0
+    return write_or_check(arguments, DOCUMENT, command_document(), "flows.cli.docs")
 
 
 if __name__ == "__main__":

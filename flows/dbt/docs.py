@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from flows.dbt.project import PROJECT
+from flows.tlc.document import markdown_table, write_or_check
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 
@@ -48,7 +49,12 @@ the trips' (`<its name>_marts`).
 def models_document() -> str:
     """The whole document, as Markdown that ends with a line break."""
     marts, core = (_described(PROJECT / "models" / name) for name in ("marts/marts.yml", "core/core.yml"))
-    parts = [_INTRODUCTION, "## Marts\n", _table(["Mart", "A row for each"], [_grain(mart) for mart in marts]), ""]
+    parts = [
+        _INTRODUCTION,
+        "## Marts\n",
+        markdown_table(["Mart", "A row for each"], [_grain(mart) for mart in marts]),
+        "",
+    ]
     for mart in marts:
         parts += [f"### {mart['name']}", "", _wrapped(mart["description"]), "", _columns(mart)]
         parts += ["", f"```sql\n{mart['config']['meta']['example'].rstrip()}\n```", ""]
@@ -73,22 +79,12 @@ def _grain(mart: dict[str, Any]) -> list[str]:
 
 
 def _columns(model: dict[str, Any]) -> str:
-    return _table(["Column", "Meaning"], [[f"`{one['name']}`", one["description"]] for one in model["columns"]])
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *rows])
+    return markdown_table(["Column", "Meaning"], [[f"`{one['name']}`", one["description"]] for one in model["columns"]])
 
 
 def main(arguments: list[str]) -> int:
     """Write the document to stdout, or with ``--check`` compare it; returns the exit code."""
-    if arguments == ["--check"]:
-        if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == models_document():
-            return 0
-        sys.stderr.write(f"{DOCUMENT} is out of date: python -m flows.dbt.docs > docs/models.md\n")
-        return 1
-    sys.stdout.write(models_document())
-    return 0
+    return write_or_check(arguments, DOCUMENT, models_document(), "flows.dbt.docs")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from flows.tlc.codes import code_tables
 from flows.tlc.column import Column, folded
 from flows.tlc.dataset import Dataset, dataset_info
+from flows.tlc.document import markdown_table, write_or_check
 from flows.tlc.locations import CODES_FOLDER, SCHEMA, trips_table
 from flows.tlc.schema import Schema, schema_of, zones
 
@@ -50,13 +51,15 @@ Alike = dict[Dataset, Column]
 def schema_document() -> str:
     """The whole document, as Markdown that ends with a line break."""
     schemas = {dataset: schema_of(dataset) for dataset in Dataset}
-    tables = _table(["Table", "Trips", "Columns, in this order"], [_table_row(schema) for schema in schemas.values()])
+    tables = markdown_table(
+        ["Table", "Trips", "Columns, in this order"], [_table_row(schema) for schema in schemas.values()]
+    )
     columns = [_column_row(alike) for alike in _alike(schemas)]
     parts = [
         _INTRODUCTION,
         tables + "\n",
         _COLUMNS.format(**vars(zones()), schema=SCHEMA),
-        _table(_HEADER, columns) + "\n",
+        markdown_table(_HEADER, columns) + "\n",
         _NAMES.format(schema=SCHEMA, folder=CODES_FOLDER, zones=_names(code_tables()[0].names)),
         "\n\n".join(_codes_part(name, columns) for name, columns in _coded(schemas).items()),
     ]
@@ -147,27 +150,16 @@ def _codes_part(name: str, columns: list[Column]) -> str:
     table = next((f" in `{table.name}`" for table in code_tables() if table.names_of == name), "")
     header = [f"`{name}`{table}", "Meaning"] + (["Also written as"] if older else [])
     rows = [[code, meaning, _names(list(dict.fromkeys(older.get(code, ()))))] for code, meaning in meanings.items()]
-    return _table(header, [row[: len(header)] for row in rows])
+    return markdown_table(header, [row[: len(header)] for row in rows])
 
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def main(arguments: list[str]) -> int:
     """Write the document to stdout, or with ``--check`` compare it; returns the exit code."""
-    if arguments == ["--check"]:
-        if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == schema_document():
-            return 0
-        sys.stderr.write(f"{DOCUMENT} is out of date: python -m flows.tlc.schema_docs > docs/schema.md\n")
-        return 1
-    sys.stdout.write(schema_document())
-    return 0
+    return write_or_check(arguments, DOCUMENT, schema_document(), "flows.tlc.schema_docs")
 
 
 if __name__ == "__main__":
