@@ -73,14 +73,14 @@ def storage_client(block: GcsBucket) -> Any:
     if not is_made_up(credentials):
         return credentials.get_cloud_storage_client()
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - a second that a folder does not need
-    from google.cloud import storage  # type: ignore[attr-defined] # noqa: PLC0415
+    from google.cloud.storage import Client  # noqa: PLC0415
 
     if not os.environ.get(EMULATOR):
         raise ValueError(
             f"the block tlc-gcp has no credentials, only a stand-in for an emulator, and {EMULATOR} is not set. "
             "Set it, or set TLC_GCP_SERVICE_ACCOUNT_FILE and run python -m blocks.register."
         )
-    return storage.Client(project=credentials.project, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call] # google-auth's
+    return Client(project=credentials.project, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call] # google-auth's
 
 
 def is_made_up(credentials: GcpCredentials) -> bool:

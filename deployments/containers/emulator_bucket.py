@@ -6,7 +6,7 @@ import os
 
 from google.api_core.exceptions import Conflict
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage  # type: ignore[attr-defined]
+from google.cloud.storage import Client
 
 from blocks.lake import EMULATOR
 from blocks.lake_url import BUCKET, bucket_and_prefix, lake_kind
@@ -21,7 +21,7 @@ def main() -> None:
     if lake_kind(url) != BUCKET:
         raise SystemExit(f"TLC_LAKE_URL={url} is no bucket: to use the emulator, set it to gs://some-name.")
     name, _ = bucket_and_prefix(url)
-    client = storage.Client(project="emulator", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call] # google-auth's
+    client = Client(project="emulator", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call] # google-auth's
     try:
         client.create_bucket(name)
     except Conflict:

@@ -106,19 +106,16 @@ def _request_of(
 ) -> MonthRequest:
     """What the file is taken for: what was given, else what its name says."""
     named = month_of_file(file.name)
-    if (dataset is None or month is None) and named is None:
+    if named is not None:
+        chosen = (dataset or named[0], Month.parse(month) if month else named[1])
+    elif dataset is not None and month is not None:
+        chosen = (dataset, Month.parse(month))
+    else:
         raise ParameterError(
             f"{file.name} does not say which month it is, as green_tripdata_2020-10.csv.gz does. Give both: "
             f"python -m flows preview green 2020-10 --file {file}"
         )
-    said = named or (None, None)
-    return MonthRequest(
-        dataset or said[0],  # type: ignore[arg-type] # one of the two is there
-        Month.parse(month) if month else said[1],  # type: ignore[arg-type]
-        source,
-        frozenset(drop_rules),
-        new_columns,
-    )
+    return MonthRequest(*chosen, source, frozenset(drop_rules), new_columns)
 
 
 def _from_source(terminal: Terminal, request: MonthRequest, *, offline: bool) -> tuple[Path, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -24,7 +25,7 @@ _FORMULA = r"^[=+\-@\t\r]"
 _GROUP_ROWS, _GROUP_BYTES = 1 << 18, 24 << 20
 
 
-class RowFile:
+class RowFile(ABC):
     """Rows on their way into a file; ``rows`` counts them, ``guarded`` the cells that got an apostrophe."""
 
     def __init__(self, file: BinaryIO, schema: pa.Schema):
@@ -33,9 +34,11 @@ class RowFile:
         self.rows = 0
         self.guarded = 0
 
+    @abstractmethod
     def write(self, batch: pa.RecordBatch) -> None:
-        raise NotImplementedError
+        """Write its rows, now or once a group is full."""
 
+    @abstractmethod
     def finish(self) -> None:
         """Write what is left."""
 

@@ -34,7 +34,7 @@ def _other_rules(loads: Sequence[ComparedLoad]) -> list[str]:
         if load.freshness == "other rules":
             months.setdefault(str(load.dataset), []).append(str(load.month))
     return [
-        f"{dataset} {', '.join(sorted(set(these)))} stand by other rules than today's: with drop_rules, or from "
+        f"{dataset} {', '.join(sorted(set(these)))} were loaded by other rules than today's: with drop_rules, or from "
         f"an earlier version. That may be meant. To load them by today's: python -m flows backfill {dataset} "
         f"--start-month {min(these)} --end-month {max(these)}; with --drop-rule for each rule that is to reject rows."
         for dataset, these in months.items()

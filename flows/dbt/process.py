@@ -61,7 +61,7 @@ class DbtProcess:
         if not line:
             raise ModelsError(
                 f"the process of dbt ended by itself ({_ending(self.process.wait())}): its last words are in the log "
-                "of this run's process. What was built stands; run again for the rest."
+                "of this run's process. What was built stays; run again for the rest."
             )
         answer = DbtAnswer(**json.loads(line))
         if answer.error:

@@ -71,7 +71,7 @@ def test_status_follows_a_month_from_nothing_to_a_new_publication(environment: P
     assert {"month": "2020-12", "target": "postgres", "rows": 83_130, "freshness": "current"}.items() <= there.items()
     run("load", "green", "2020-12", "--drop-rule", "zero_distance", "--force", *postgres)
     otherwise = run("status", "green", *postgres).stdout
-    assert "green 2020-12 stand by other rules than today's" in otherwise
+    assert "green 2020-12 were loaded by other rules than today's" in otherwise
     assert "python -m flows backfill green --start-month 2020-12 --end-month 2020-12" in otherwise
     run("load", "green", "2020-12", *postgres)
     site.put(GREEN_2020_12, (tlc / "cdn" / GREEN_2020_12[1:]).read_bytes() + b" ")

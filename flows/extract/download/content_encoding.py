@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
 from flows.extract.download.find import SourceFile
@@ -45,7 +46,7 @@ def undo_encoding(part: Part, name: str, version: SourceFile, max_bytes: int) ->
         if unknown := [coding for coding in codings if coding not in _KNOWN]:
             raise _CannotUndo(f"{unknown[0]} is not known here")
         for coding in reversed(codings):
-            part.decode(lambda body, coding=coding: _decoded(body, coding, where, max_bytes))  # type: ignore[misc]
+            part.decode(partial(_decoded, coding=coding, where=where, max_bytes=max_bytes))
     except _CannotUndo as error:
         if is_file:
             return

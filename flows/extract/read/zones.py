@@ -35,7 +35,5 @@ def read_zones(path: Path) -> list[Zone]:
     if not numbers:
         raise NotTripFile(f"{path.name} is no list of taxi zones: it has none.")
     if twice := [number for number, times in numbers.items() if times > 1]:  # a join would count trips twice
-        raise NotTripFile(
-            f"{path.name} is no list of taxi zones: zone {twice[0]} stands there {numbers[twice[0]]} times."
-        )
+        raise NotTripFile(f"{path.name} is no list of taxi zones: zone {twice[0]} is there {numbers[twice[0]]} times.")
     return zones

@@ -27,7 +27,7 @@ def test_published_zones_are_read_as_they_are(tlc: Path) -> None:
         (HEADER, "it has none"),
         (HEADER + '1,"EWR","Newark Airport"\n', "missing 1 required positional argument"),
         (HEADER + 'one,"EWR","Newark Airport","EWR"\n', "invalid literal"),
-        (HEADER + '1,"EWR","Newark Airport","EWR"\n' * 2, "zone 1 stands there 2 times"),
+        (HEADER + '1,"EWR","Newark Airport","EWR"\n' * 2, "zone 1 is there 2 times"),
     ],
     ids=["page", "empty", "no-zone", "short-line", "no-number", "twice"],
 )
