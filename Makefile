@@ -91,10 +91,11 @@ format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: setup  ## Measure the loads against their limits, pandas and dlt (BENCH=--skip-20m: without the large month)
+bench: setup models  ## Measure the loads and models against their limits, pandas and dlt (BENCH=--skip-20m: without the large month)
 	-$(RUN) -m tests.benchmarks $(BENCH)
 	-$(RUN) -m tests.benchmarks.lake $(BENCH)
 	-$(RUN) -m tests.benchmarks.backfill
+	-$(RUN) -m tests.benchmarks.models
 	-$(RUN) -m tests.benchmarks.platform
 
 up: setup  ## Prefect's server and UI, a worker, Postgres, all flows deployed. DEMO=1: with made-up months; PORT=…
@@ -106,8 +107,12 @@ status: setup  ## What of it runs, since when, and where the logs are
 down: setup  ## End exactly what up and demo left running; the data stays
 	@$(RUN) -m deployments.local.down
 
-screenshots: setup browser  ## Take the README's pictures of the UI anew, from a platform of their own
+screenshots: setup models browser  ## Take the README's pictures of UI and report anew, from a platform of their own
 	$(RUN) -m tests.e2e.screenshots
+
+report: setup models  ## The models of what make demo has loaded, and ten charts of them on one page in the browser
+	@$(RUN) -m deployments.local.demo models build
+	@$(RUN) -m deployments.local.demo report --open
 
 notebook: setup  ## Ten questions to what make demo has loaded, as a notebook in the browser
 	@$(RUN) -m deployments.local.notebook

@@ -1,4 +1,4 @@
-"""``make screenshots``: the README's pictures of the UI, from a platform of their own with made-up months."""
+"""``make screenshots``: the README's pictures of UI and report, from a platform of their own with made-up months."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, expect
+from prefect.client.schemas.objects import FlowRun
 
 from deployments.server.declared import PROJECT
 from deployments.tlc_site.fake_tlc_site import fake_tlc_site
+from flows.tlc.dataset import Dataset
 from tests.e2e.browser import HOW_TO_GET_IT, Ui, find_chromium, ui_in_browser
 from tests.e2e.platform import Platform, platform_up
 from tests.servers.webhook_receiver import WebhookReceiver
 
 IMAGES = PROJECT / "docs" / "images"
 MOST_BYTES = 150_000
-BACKFILL = {"dataset": "green", "start_month": "2024-01", "end_month": "2024-05"}
+MONTHS = {"start_month": "2024-01", "end_month": "2024-05"}
 TARGETS = ["postgres", "gcs", "bigquery"]
 
 
@@ -33,11 +36,20 @@ def main() -> None:
         platform_up(site, alerts) as platform,
         ui_in_browser(chromium, platform.api.removesuffix("/api"), height=820) as ui,
     ):
-        run = platform.submit("backfill", **BACKFILL, targets=TARGETS)
-        platform.wait_for_state(run, "Completed")
+        for dataset in Dataset:
+            targets = TARGETS if dataset is Dataset.green else ["postgres"]
+            complete(platform, "backfill", dataset=str(dataset), **MONTHS, targets=targets)
         take_form(ui)
         take_run(ui, platform)
         take_chart(ui)
+        take_report(ui, platform)
+
+
+def complete(platform: Platform, deployment: str, **parameters: Any) -> FlowRun:
+    """A run that is over."""
+    run = platform.submit(deployment, **parameters)
+    platform.wait_for_state(run, "Completed")
+    return run
 
 
 def take_form(ui: Ui) -> None:
@@ -50,8 +62,7 @@ def take_form(ui: Ui) -> None:
 
 def take_run(ui: Ui, platform: Platform) -> None:
     """A run with its tasks as they were, and what it left."""
-    run = platform.submit("load-month", dataset="yellow", month="2024-05", targets=TARGETS)
-    platform.wait_for_state(run, "Completed")
+    run = complete(platform, "load-month", dataset="yellow", month="2024-05", targets=TARGETS, force=True)
     ui.page.goto(f"{ui.url}/v2/runs/flow-run/{run.id}?tab=Artifacts")
     expect(ui.page.get_by_text("yellow-2024-05-postgres-days").last).to_be_visible()
     ui.page.wait_for_timeout(8000)  # until the picture of the tasks stands still, which nothing tells
@@ -67,6 +78,15 @@ def take_chart(ui: Ui) -> None:
     assert box is not None
     # What is below says the same as an address of some thousand letters.
     save(ui.page, "chart", height=box["y"] + box["height"] + 24)
+
+
+def take_report(ui: Ui, platform: Platform) -> None:
+    """The page that the report makes of the models."""
+    complete(platform, "build-models", target="postgres")
+    complete(platform, "report", target="postgres")
+    ui.page.goto((platform.folder / "reports" / "postgres.html").as_uri())
+    expect(ui.page.locator("figure svg.marks")).to_have_count(10)
+    save(ui.page, "report")
 
 
 def save(page: Page, name: str, height: float | None = None) -> None:

@@ -80,10 +80,10 @@ def test_a_load_that_comes_while_models_are_built_is_not_lost(
         return sources_ensured(target)
 
     monkeypatch.setattr(module, "ensure_sources", load_meanwhile)
-    assert build_models(target="postgres").status == "built"
+    assert build_models(target="postgres", select="daily_trips").status == "built"
 
     monkeypatch.setattr(module, "ensure_sources", sources_ensured)
-    assert build_models(target="postgres").months == ["2023-10"]
-    assert build_models(target="postgres").status == "unchanged"
+    assert build_models(target="postgres", select="daily_trips").months == ["2023-10"]
+    assert build_models(target="postgres", select="daily_trips").status == "unchanged"
     counted = targets.query("postgres", "select count(*) from tlc.green_trips")
     assert targets.query("postgres", "select sum(trips) from tlc_marts.daily_trips") == counted

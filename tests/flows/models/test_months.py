@@ -72,7 +72,7 @@ def test_rows_that_went_behind_the_ledgers_back_fail_the_run(targets: Targets, p
     load("green", "2023-10", "postgres")
     targets.query("postgres", "delete from tlc.green_trips where payment_type = 1 returning 1")
     with pytest.raises(ModelsFailed) as failed:
-        build_models(target="postgres")
+        build_models(target="postgres", select="daily_trips tips")
     report = failed.value.report
     assert report.status == "failed"
     assert "model daily_trips fails its test matches_ledger in 1 row: with ledger as" in str(failed.value)
@@ -80,7 +80,7 @@ def test_rows_that_went_behind_the_ledgers_back_fail_the_run(targets: Targets, p
     assert len(targets.query("postgres", node.query)) == node.rows == 1
     # What failed is not taken for built.
     with pytest.raises(ModelsFailed):
-        build_models(target="postgres")
+        build_models(target="postgres", select="daily_trips tips")
 
 
 @pytest.mark.timeout(900)
@@ -92,13 +92,13 @@ def test_names_that_come_later_are_in_the_months_of_before(target: str, targets:
         "where source_month = date '2020-12-01' and pu_location_id between 1 and 263"
     )
     load("green", "2020-12", target, source="mirror")
-    assert build_models(target=target).months == ["2020-12"]
+    assert build_models(target=target, select="monthly_zone_revenue").months == ["2020-12"]
     ((named, zones),) = targets.query(target, names)
     assert named == 0 < zones
-    assert build_models(target=target).status == "unchanged"
+    assert build_models(target=target, select="monthly_zone_revenue").status == "unchanged"
 
     publish("fhv", "2023-11")
     load("fhv", "2023-11", target)
-    assert build_models(target=target).months == ["2020-12", "2023-11"]
+    assert build_models(target=target, select="monthly_zone_revenue").months == ["2020-12", "2023-11"]
     assert targets.query(target, names) == [(zones, zones)]
-    assert build_models(target=target).status == "unchanged"
+    assert build_models(target=target, select="monthly_zone_revenue").status == "unchanged"
