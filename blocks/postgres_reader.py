@@ -1,14 +1,10 @@
-"""The role that only reads an embedded Postgres, by password at a port of this machine: for DBeaver and its like."""
+"""Who else reads an embedded Postgres: DBeaver and its like, as one role, by password at a port of this machine."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-
-import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import encrypt_password
 
 HOST = "127.0.0.1"
 ROLE = "tlc_reader"
@@ -58,26 +54,3 @@ def let_in_reader(folder: Path) -> None:
     rules = folder / "pg_hba.conf"
     if _ALLOW not in (said := rules.read_text()):
         rules.write_text(f"{said}{_ALLOW}")
-
-
-def make_reader(url: str, reader: Reader) -> None:
-    """Give the role its password and the right to read every table and view, those to come included."""
-    connection = psycopg2.connect(url)
-    try:
-        with connection, connection.cursor() as cursor:
-            _make_role(cursor)
-            # The server is sent a hash: no log of it can have the password.
-            hashed = encrypt_password(reader.password, ROLE, connection, "scram-sha-256")
-            cursor.execute(sql.SQL("alter role {} login password %s").format(sql.Identifier(ROLE)), (hashed,))
-    finally:
-        connection.close()
-
-
-def _make_role(cursor: psycopg2.extensions.cursor) -> None:
-    name = sql.Identifier(ROLE)
-    cursor.execute("select from pg_roles where rolname = %s", (ROLE,))
-    if not cursor.rowcount:
-        cursor.execute(sql.SQL("create role {}").format(name))
-    cursor.execute(sql.SQL("grant pg_read_all_data to {}").format(name))
-    # A month cannot be replaced while somebody's forgotten transaction holds its table: loads give up after ten.
-    cursor.execute(sql.SQL("alter role {} set idle_in_transaction_session_timeout = '5min'").format(name))

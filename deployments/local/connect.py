@@ -15,12 +15,13 @@ from filelock import FileLock
 
 from blocks.embedded_postgres import postgres_folder, postgres_process, start_postgres, stop_postgres
 from blocks.postgres_access import PostgresFailed
-from blocks.postgres_reader import DATABASE, HOST, ROLE, Reader, make_reader, note_reader, noted_reader
+from blocks.postgres_reader import DATABASE, HOST, ROLE, Reader, note_reader, noted_reader
 from blocks.postgres_server import listening_port
 from blocks.settings import Settings, make_private
 from deployments.local.environment import demo_folder
 from deployments.local.ports import choose_port
 from deployments.local.process import Processes
+from deployments.local.reader_role import make_reader
 from deployments.local.services import SITE
 
 # 5432 is that of a Postgres of the user's own.
