@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup models browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs notebook clean
+.PHONY: help setup models browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs report notebook connect clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -106,6 +106,9 @@ status: setup  ## What of it runs, since when, and where the logs are
 
 down: setup  ## End exactly what up and demo left running; the data stays
 	@$(RUN) -m deployments.local.down
+
+connect: setup  ## Let DBeaver, Metabase or psql read the embedded Postgres, at a port of this machine. PORT=…
+	@$(RUN) -m deployments.local.connect $(if $(DEMO),--demo) $(if $(PORT),--port $(PORT))
 
 screenshots: setup models browser  ## Take the README's pictures of UI and report anew, from a platform of their own
 	$(RUN) -m tests.e2e.screenshots

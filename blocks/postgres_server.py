@@ -26,6 +26,7 @@ from blocks.postgres_access import (
     runs_as,
     socket_folder,
 )
+from blocks.postgres_reader import let_in_reader, noted_reader
 
 # A killed server replays its log before it is ready.
 _START_SECONDS = 60
@@ -34,7 +35,10 @@ _STOP_SECONDS = 60
 _PASSES = "pre-existing shared memory block"
 # The socket lies beside the data: by this name no path is too long for it, and none has to be quoted.
 _SOCKET = "--unix_socket_directories=."
-_OPTIONS = ("--listen_addresses=", _SOCKET, "--unix_socket_permissions=0700")
+_OPTIONS = (_SOCKET, "--unix_socket_permissions=0700")
+_NO_PORT = ("--listen_addresses=",)
+_PORT = "--port="
+_PORT_IS_TAKEN = "could not create any TCP/IP sockets"
 _LEVEL = re.compile(r"^.*? (LOG|FATAL|DETAIL|HINT): +")
 _LAST_WORDS = "database system is shut down"
 # From the environment of who starts it: none of the secrets, and no Postgres setting but the one that clients share.
@@ -98,6 +102,13 @@ def postgres_process(folder: Path) -> psutil.Process | None:
         return None
 
 
+def listening_port(folder: Path) -> int | None:
+    """The port at which the server listens; None if at none, or it does not run."""
+    process = postgres_process(folder)
+    options = process.cmdline() if process else []
+    return next((int(option.removeprefix(_PORT)) for option in options if option.startswith(_PORT)), None)
+
+
 @contextmanager
 def _made_whole(folder: Path) -> Iterator[None]:
     """A cluster is begun anew if the process that made it was killed before its first start: it never held a row."""
@@ -115,23 +126,40 @@ def _start(folder: Path, programs: Path, deadline: float) -> None:
     """Start it once, and wait until it is ready, or has ended for a reason that passes."""
     # A killed server's. If the number is another process's by now, or nobody has noticed yet that the server ended,
     # Postgres would take that one for its server.
-    for left in (folder / "postmaster.pid", *folder.glob(".s.PGSQL.*.lock")):
+    for left in (folder / "postmaster.pid", *folder.glob(".s.PGSQL.*")):
         left.unlink(missing_ok=True)
-    log = folder / "log"
     if not (folder / "PG_VERSION").exists():
         _make_cluster(folder, programs)
     let_in_owner_only(folder)
+    said = None
+    if reader := noted_reader(folder):
+        let_in_reader(folder)
+        said = _try(folder, programs, _listening(folder, reader.port), deadline)
+    if reader is None or (said and _PORT_IS_TAKEN in said):
+        said = _try(folder, programs, _NO_PORT, deadline)
+    if said is not None and _PASSES not in said:
+        raise PostgresFailed(f"Postgres in {folder} does not start: {_reason(said)} Its log is {folder / 'log'}.")
+
+
+def _listening(folder: Path, port: int) -> Sequence[str]:
+    """The options to listen at ``port`` too, which names the socket; clients find that by the port they think of."""
+    if (usual := os.environ.get("PGPORT", "5432")) != str(port):
+        (folder / f".s.PGSQL.{usual}").symlink_to(f".s.PGSQL.{port}")
+    return ("--listen_addresses=127.0.0.1", f"{_PORT}{port}")
+
+
+def _try(folder: Path, programs: Path, options: Sequence[str], deadline: float) -> str | None:
+    """What it said if it ended; None if it is ready, or there is no more time."""
+    log = folder / "log"
     log.touch(mode=0o600)
     with log.open("ab") as output:
         begin = output.tell()
-        server = _run(folder, programs / "postgres", (*_OPTIONS, _name_option(folder)), output)
+        server = _run(folder, programs / "postgres", (*_OPTIONS, *options, _name_option(folder)), output)
     while server.poll() is None:
         if _is_ready(folder) or time.monotonic() > deadline:
-            return
+            return None
         time.sleep(0.02)
-    said = log.read_bytes()[begin:].decode(errors="replace")
-    if _PASSES not in said:
-        raise PostgresFailed(f"Postgres in {folder} does not start: {_reason(said)} Its log is {log}.")
+    return log.read_bytes()[begin:].decode(errors="replace")
 
 
 def _make_cluster(folder: Path, programs: Path) -> None:

@@ -155,6 +155,8 @@ def _say_what_next(console: Console, url: str) -> None:
    {python} -m deployments.local.demo query {question} --target warehouse      (or lake, or postgres)
    make demo         again: every month is 'unchanged'
    make up DEMO=1    Prefect's UI with these runs, and every flow to run from a form; without DEMO=1, on real months
+   make report       the answers: dbt builds the models, and ten charts of them open on one page (installs dbt once)
+   make connect      lets DBeaver, Metabase and others read this Postgres
    make down         ends the embedded Postgres
    The real source, from Python in {here}:
      .venv/bin/python -c "from flows import api_to_postgres; api_to_postgres(dataset='green', month='2024-05')"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from blocks.embedded_postgres import postgres_folder, postgres_process
 from blocks.settings import Settings
+from deployments.local.connect import port_in_words
 from deployments.local.environment import demo_folder
 from deployments.local.ports import HOST
 from deployments.local.prefect_database import prefect_database_folder
@@ -72,7 +73,8 @@ def _of_postgres(name: str, folder: Path) -> ServiceStatus:
     if process is None:
         died = (folder / "postmaster.pid").exists()
         return ServiceStatus(name, "died" if died else "does not run", log)
-    return ServiceStatus(name, "runs", log, process.pid, datetime.fromtimestamp(process.create_time(), UTC))
+    since = datetime.fromtimestamp(process.create_time(), UTC)
+    return ServiceStatus(name, "runs", log, process.pid, since, port_in_words(folder))
 
 
 def _shown(path: Path) -> Path:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from blocks.embedded_postgres import PostgresFailed, embedded_socket, start_postgres
+from blocks.embedded_postgres import PostgresFailed, embedded_socket, postgres_folder, start_postgres
 from blocks.settings import Settings, make_private
 from blocks.warehouse_url import duckdb_path, warehouse_url
+from deployments.local.connect import port_in_words
 from deployments.local.environment import demo_folder, keep_private, platform_environment
 from deployments.local.process import Processes
 from deployments.local.services import SITE, WORKER_RUNS, ServiceFailed, Services
@@ -122,6 +123,8 @@ def _clients() -> str:
     lines = []
     if Settings().postgres_url is None and (socket := embedded_socket()):
         lines.append(f"psql {shlex.quote(f'postgresql://postgres:@/postgres?host={socket}')}")
+        where = port_in_words(postgres_folder())
+        lines.append("make connect      lets DBeaver, Metabase and others read it" + (f" ({where})" if where else ""))
     if (file := duckdb_path(warehouse_url())) is not None:
         lines.append(f"duckdb -readonly {shlex.quote(str(file))}")
     return "".join(f"\n  {line}" for line in lines)

@@ -20,6 +20,7 @@ from flows.tasks.warehouse import warn_not_in_lake
 from flows.tlc.errors import CheckFailed, SchemaError, SourceError, TooManyBadRows, TripLoadError
 from flows.tlc.identity import MonthRequest
 from flows.tlc.report import TARGETS, LoadReport, Target
+from flows.ui.days import one_picture_a_month
 
 # Errors that are the file's, whatever the target.
 _OF_THE_FILE = (SourceError, SchemaError, TooManyBadRows, CheckFailed)
@@ -34,6 +35,7 @@ class LoadOptions:
     force: bool = False
 
 
+@one_picture_a_month()
 def load_targets(request: MonthRequest, options: LoadOptions, only: Collection[Target] = TARGETS) -> MonthOutcome:
     """Load the month into the targets of ``options`` that are in ``only``; the outcome has the error of each.
 

@@ -83,13 +83,10 @@ def best_effort(otherwise: str) -> Iterator[None]:
 def publish_report(report: LoadReport, place: str, key: str | None = None) -> None:
     """The load's summary: counts, rows by rule, place. ``place`` says where the rows are, ``key`` is the artifact's."""
     create_markdown_artifact(
-        markdown=_summary(report, place), key=key or artifact_key(report), description=_sentence(report)
+        markdown=_summary(report, place),
+        key=key or f"{report.dataset}-{report.month}-{report.target}",
+        description=_sentence(report),
     )
-
-
-def artifact_key(report: LoadReport) -> str:
-    """What the artifacts of a month in a target are called, and begin with."""
-    return f"{report.dataset}-{report.month}-{report.target}"
 
 
 def _sentence(report: LoadReport) -> str:

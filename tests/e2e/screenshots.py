@@ -64,14 +64,14 @@ def take_run(ui: Ui, platform: Platform) -> None:
     """A run with its tasks as they were, and what it left."""
     run = complete(platform, "load-month", dataset="yellow", month="2024-05", targets=TARGETS, force=True)
     ui.page.goto(f"{ui.url}/v2/runs/flow-run/{run.id}?tab=Artifacts")
-    expect(ui.page.get_by_text("yellow-2024-05-postgres-days").last).to_be_visible()
+    expect(ui.page.get_by_text("yellow-2024-05-days").last).to_be_visible()
     ui.page.wait_for_timeout(8000)  # until the picture of the tasks stands still, which nothing tells
     save(ui.page, "run", height=566)
 
 
 def take_chart(ui: Ui) -> None:
     """Trips a day."""
-    ui.open_artifact("yellow-2024-05-postgres-days")
+    ui.open_artifact("yellow-2024-05-days")
     picture = ui.page.locator("img[src^='data:image/svg+xml']")
     expect(picture).to_be_visible()
     box = picture.bounding_box()

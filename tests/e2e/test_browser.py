@@ -93,7 +93,7 @@ def test_run_from_the_form_is_picked_up_and_shows_what_it_did(ui: Ui, platform: 
     expect(ui.page.get_by_text("loaded: 83,130 of 83,130 rows")).to_be_visible()
 
     ui.page.goto(run)
-    ui.open_artifact("green-2020-12-postgres-days")
+    ui.open_artifact("green-2020-12-days")
     picture = ui.page.locator("img[src^='data:image/svg+xml']")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => [image.complete, image.naturalWidth]") == [True, 760]

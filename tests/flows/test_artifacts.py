@@ -23,6 +23,7 @@ from flows import (
 )
 from flows.ui.progress import watched_by
 
+KEY = "green-2020-12-days"
 WORDS = (
     "83,127 trips by pickup date, 2,682 a day; most on Wed 2020-12-02 (3,511), fewest on Thu 2020-12-17 (899). "
     "Loaded but not shown: 3 with a pickup outside of these days."
@@ -58,12 +59,23 @@ def test_every_target_has_the_same_picture_of_the_same_rows(environment: Path, l
     }
     drawn = set()
     for target, load in loads.items():
-        (artifact,) = made_by(load, f"green-2020-12-{target}-days")
-        assert artifact["description"] == f"green 2020-12 → {target}: {WORDS}"
+        (artifact,) = made_by(load, KEY)
+        assert artifact["description"] == f"green 2020-12: {WORDS}", target
         drawn.add(picture_itself(artifact))
-        assert made_by(load, f"green-2020-12-{target}-days") == []  # unchanged
+        assert made_by(load, KEY) == [], target  # unchanged
     assert len(drawn) == 1
     assert "Green taxi trips a day, 2020-12" in drawn.pop()
+
+
+def test_month_in_all_targets_leaves_one_picture_first_and_its_summary_last(environment: Path) -> None:
+    outcome = load_month("green", "2020-12", return_state=True)
+    run = outcome.state_details.flow_run_id
+    with get_client(sync_client=True) as client:
+        chosen = {"flow_runs": {"id": {"any_": [str(run)]}}}
+        left = client.request("POST", "/artifacts/filter", json=chosen).json()
+    keys = [artifact["key"] for artifact in sorted(left, key=lambda artifact: artifact["created"])]
+    legs = [f"green-2020-12-{target}" for target in ("postgres", "gcs", "bigquery")]
+    assert [key for key in keys if key] == [KEY, *legs, "green-2020-12"]  # progress has no key
 
 
 def test_homework_has_one_of_all_its_months(environment: Path) -> None:

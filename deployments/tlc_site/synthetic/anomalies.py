@@ -113,7 +113,7 @@ _KINDS: dict[str, Anomaly] = {
     "pickup_in_previous_month": _begun_in(lambda month: month, -600, 0),
     "pickup_in_next_month": _begun_in(lambda month: month.plus(1), 0, 600),
     "pickup_in_2098": _begun_in(lambda month: Month(2098, month.number), 0, 7200),
-    "no_pickup_time": _one_of([np.datetime64("NaT")], "pickup_datetime"),
+    "no_pickup_time": _one_of([np.datetime64("NaT", "us")], "pickup_datetime"),
     "dropoff_before_pickup": _lasting(-60, 0),
     "no_duration": _lasting(0, 1),
     "almost_a_day": _lasting(84_000, 86_400),

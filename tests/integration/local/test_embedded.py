@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import stat
 import sys
 import tempfile
@@ -12,10 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import psycopg2
 import pytest
 
 from blocks.embedded_postgres import PostgresFailed, postgres_process, start_postgres, stop_postgres
+from blocks.postgres_reader import Reader, password_file
+from deployments.local import connect
+from deployments.local.connect import open_port, port_in_words
 from deployments.local.prefect_database import prefect_database_folder, start_prefect_database
 
 
@@ -107,6 +112,72 @@ def test_folder_of_any_name_has_a_server_that_comes_back(folder: Path, name: str
         stop_postgres(data)
 
 
+@pytest.fixture
+def opened(folder: Path) -> tuple[str, Reader]:
+    """The URL of before, and the reader, of a server whose port was asked for."""
+    url = start_postgres(folder)
+    return url, open_port(folder, None)
+
+
+def listening(folder: Path) -> set[str]:
+    """The addresses at which the server's processes listen."""
+    server = postgres_process(folder)
+    assert server
+    return {each.laddr.ip for each in server.net_connections("tcp") if each.status == psutil.CONN_LISTEN}
+
+
+@pytest.mark.timeout(180)
+def test_port_is_for_who_has_the_password_and_only_to_read(folder: Path, opened: tuple[str, Reader]) -> None:
+    url, reader = opened
+    assert listening(folder) == {"127.0.0.1"}
+    assert stat.S_IMODE(password_file(folder).stat().st_mode) == 0o600
+    for others in (
+        reader.url.replace(reader.password, "guessed"),
+        reader.url.replace(f":{reader.password}", ""),
+        reader.url.replace("tlc_reader", "postgres"),
+    ):
+        with pytest.raises(psycopg2.OperationalError, match=r"password|no pg_hba\.conf entry"):
+            psycopg2.connect(others, passfile="/dev/null")
+    execute(url, "create schema tlc_marts; create table tlc_marts.built as select 1 as number; select 1")
+    execute(url, "drop table tlc_marts.built; create table tlc_marts.built as select 2 as number; select 1")
+    assert execute(reader.url, "select number from tlc_marts.built") == [(2,)]
+    for statement in ("insert into tlc_marts.built values (3)", "create table public.mine ()", "drop schema tlc_marts"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            execute(reader.url, statement)
+
+
+@pytest.mark.timeout(180)
+def test_port_stays_and_is_no_obstacle_to_a_start_if_it_is_taken(folder: Path, opened: tuple[str, Reader]) -> None:
+    url, reader = opened
+    server = postgres_process(folder)
+    assert server
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait(20)
+    with socket.create_server(("127.0.0.1", reader.port)):
+        assert start_postgres(folder) == url
+        assert listening(folder) == set()
+        assert port_in_words(folder) == f"port {reader.port} is taken"
+        other = open_port(folder, None)
+        assert other.port != reader.port
+        assert other.password == reader.password
+        with pytest.raises(SystemExit, match=f"Port {reader.port} is not free"):
+            open_port(folder, reader.port)
+    stop_postgres(folder)
+    assert start_postgres(folder) == url
+    assert execute(other.url, "select 1") == execute(url, "select 1") == [(1,)]
+    in_use = psycopg2.connect(other.url, application_name="a tool")
+    with pytest.raises(SystemExit, match=r"would end what uses it now \(.*a tool"):
+        open_port(folder, reader.port)
+    assert open_port(folder, None) == other  # no restart, which would end the session
+    in_use.close()
+
+
+def test_port_of_nothing_is_refused_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLC_LOCAL_DIR", str(tmp_path))
+    with pytest.raises(SystemExit, match="No embedded Postgres runs here: make up or make demo starts one"):
+        connect.main([])
+
+
 def _told_to_another_user(url: str, folder: Path) -> str:
     """What a process of another user is told that is in ``folder`` and connects; root may become any."""
     reading, writing = os.pipe()
@@ -137,9 +208,9 @@ def test_another_user_is_kept_out(folder: Path) -> None:
     try:
         url = start_postgres(data)
         assert "Permission denied" in _told_to_another_user(url, Path("/"))
-        socket = Path(parse_qs(urlsplit(url).query)["host"][0])
-        server = next(socket.glob(".s.PGSQL.[0-9]*[0-9]"))
-        assert [stat.S_IMODE(path.stat().st_mode) for path in (socket.parent, socket, server)] == [0o700] * 3
+        link = Path(parse_qs(urlsplit(url).query)["host"][0])
+        server = next(link.glob(".s.PGSQL.[0-9]*[0-9]"))
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (link.parent, link, server)] == [0o700] * 3
         server.chmod(0o777)
         data.chmod(0o777)
         beside = "postgresql://postgres:@/postgres?host=/proc/self/cwd"

@@ -73,7 +73,7 @@ def test_sentences_say_what_the_picture_leaves_out() -> None:
     )
     days = days_from(date(2024, 4, 1), [500, 300, 207])
     assert days_sentences(report, days) == (
-        "green 2024-04 → postgres: 1,007 trips by pickup date, 336 a day; most on Mon 2024-04-01 (500), fewest on "
+        "green 2024-04: 1,007 trips by pickup date, 336 a day; most on Mon 2024-04-01 (500), fewest on "
         "Wed 2024-04-03 (207). Loaded but not shown: 3 with a pickup outside of these days."
     )
     assert "not shown" not in days_sentences(report, days | {date(2024, 4, 4): 3})

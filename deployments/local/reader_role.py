@@ -1,0 +1,30 @@
+"""The role as which DBeaver and its like read an embedded Postgres."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import encrypt_password
+
+from blocks.postgres_reader import ROLE, Reader
+
+
+def make_reader(url: str, reader: Reader) -> None:
+    """Give the role its password and the right to read every table and view, those to come included."""
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        _make_role(cursor)
+        # The server is sent a hash: no log of it can have the password.
+        hashed = encrypt_password(reader.password, ROLE, connection, "scram-sha-256")
+        cursor.execute(sql.SQL("alter role {} login password %s").format(sql.Identifier(ROLE)), (hashed,))
+
+
+def _make_role(cursor: psycopg2.extensions.cursor) -> None:
+    name = sql.Identifier(ROLE)
+    cursor.execute("select from pg_roles where rolname = %s", (ROLE,))
+    if not cursor.rowcount:
+        cursor.execute(sql.SQL("create role {}").format(name))
+    cursor.execute(sql.SQL("grant pg_read_all_data to {}").format(name))
+    # A month cannot be replaced while somebody's forgotten transaction holds its table: loads give up after ten.
+    cursor.execute(sql.SQL("alter role {} set idle_in_transaction_session_timeout = '5min'").format(name))
