@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from blocks.postgres_access import PostgresFailed
-from blocks.settings import Settings, local_folder, make_private
+from blocks.settings import Settings, make_private
 from deployments.local.environment import demo_folder, keep_private, use_local_environment
 from deployments.local.prefect_database import start_prefect_database
 from deployments.local.process import Processes
@@ -27,7 +27,7 @@ _RUN_FLOWS = ("load", "backfill", "sync", "reconcile", "models", "report")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Set the environment, then run: Prefect reads it when it is imported."""
     command = list(sys.argv[1:] if arguments is None else arguments)
-    folder = local_folder().absolute()
+    folder = Settings().local_dir.absolute()
     make_private(folder)
     try:
         with demo_environment(folder, keeps_runs=not command or command[0] in _RUN_FLOWS):
