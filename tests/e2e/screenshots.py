@@ -84,6 +84,7 @@ def take_report(ui: Ui, platform: Platform) -> None:
     """The page that the report makes of the models."""
     complete(platform, "build-models", target="postgres")
     complete(platform, "report", target="postgres")
+    ui.page.set_viewport_size({"width": 1560, "height": 980})  # two charts in a row
     ui.page.goto((platform.folder / "reports" / "postgres.html").as_uri())
     expect(ui.page.locator("figure svg.marks")).to_have_count(10)
     save(ui.page, "report")
