@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.row_formats import text_of
-from flows.cli.terminal import Terminal, visible
+from flows.cli.terminal import Terminal
+from flows.tlc.visible import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
