@@ -98,7 +98,7 @@ class StepReport(BaseModel):
 
     @property
     def failure_sentence(self) -> str:
-        said = f": {self.last_line}" if self.last_line else ""
+        said = f": {self.last_line.rstrip('.')}" if self.last_line else ""
         return f"exit code {self.exit_code}{said} (all its lines are in the run's log)"
 
     @property

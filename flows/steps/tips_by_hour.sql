@@ -13,4 +13,4 @@ from tlc.green_trips t
 left join tlc.payment_types p on p.code = t.payment_type
 where t.source_month = cast(current_setting('tlc.month') || '-01' as date)
 group by 1, 2
-order by 1, 3 desc;
+order by 1, 3 desc, 2;

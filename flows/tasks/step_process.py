@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.5
 MOST_LINES, MOST_CHARACTERS = 2_000, 1_000
 
 # What R ends with, after the line that says why.
-_SAYS_NOTHING = ("", "Execution halted")
+_SAYS_NOTHING = "Execution halted"
 
 
 def run_program(
@@ -40,8 +40,8 @@ def run_program(
     )
     last = ""
     try:
-        for number, line in enumerate(_lines(guard)):
-            last = line if line not in _SAYS_NOTHING else last
+        for number, line in enumerate(filter(None, _lines(guard))):
+            last = line if line != _SAYS_NOTHING else last
             if number < MOST_LINES:
                 log(line)
             elif number == MOST_LINES:

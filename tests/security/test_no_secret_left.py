@@ -33,6 +33,7 @@ def test_what_was_searched_is_what_runs_leave(left) -> None:
         "warehouse.duckdb: loads": b"/trip-data/green_tripdata_2020-12.parquet",
         "Postgres: tlc.loads": b"/trip-data/green_tripdata_2020-12.parquet",
         "what the runs said": b"SqlAlchemyConnector",
+        "API: task_runs": b"run tips_by_hour.sql",
         "alerts": b"password authentication failed",
     }
     missing = [

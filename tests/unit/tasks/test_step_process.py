@@ -11,15 +11,19 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.tasks import step_guard
 from flows.tasks.step_process import MOST_CHARACTERS, MOST_LINES, run_program
 
 # A program that starts another, is asked to end in vain, and says who both are.
 STUBBORN = """
-import os, signal, subprocess, sys, time
+import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"], stdout=subprocess.PIPE)
-child.stdout.readline()
-print(os.getpid(), child.pid, flush=True)
+ready, up = os.pipe()
+if (child := os.fork()) == 0:
+    os.write(up, b"!")
+else:
+    os.read(ready, 1)
+    print(os.getpid(), child, flush=True)
 time.sleep(600)
 """
 
@@ -35,8 +39,6 @@ def secrets(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def short_grace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A guard with less patience, so that what ignores SIGTERM is killed soon."""
-    from flows.tasks import step_guard
-
     guard = tmp_path / "guard.py"
     guard.write_text(Path(step_guard.__file__).read_text().replace("GRACE_SECONDS = 5.0", "GRACE_SECONDS = 0.2"))
     monkeypatch.setattr(step_guard, "__file__", str(guard))
