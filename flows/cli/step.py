@@ -88,6 +88,6 @@ def _show(terminal: Terminal, report: StepReport) -> None:
             from flows.cli.show_rows import show_rows  # noqa: PLC0415
 
             file = pq.ParquetFile(path)
-            show_rows(terminal, pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches()))
+            show_rows(terminal, pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches()), str(path))
     terminal.answer(report.model_dump(mode="json"))
     terminal.show(*map(str, report.paths))
