@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from blocks.settings import Settings
 from flows import parameters as of_flows
 from flows.cli import options
 from flows.cli.exit_codes import ExitCode
@@ -20,10 +19,12 @@ from flows.decide.step import FILE_PATTERN, PARAMETER_PATTERN, StepReport
 
 def _file_name(text: str) -> str:
     """The name alone, also of the step's path; wrong usage if it is none of a step."""
-    path = Path(text)
-    is_name = path.name == text or path.resolve().parent == Settings().steps_dir.resolve()
+    from blocks.settings import Settings  # noqa: PLC0415 - no help needs pydantic's settings
+
+    path, folder = Path(text), Settings().steps_dir
+    is_name = path.name == text or path.resolve().parent == folder.resolve()
     if not is_name or not re.match(FILE_PATTERN, path.name):
-        raise typer.BadParameter(f"{text!r} is no file of {Settings().steps_dir} that ends with .sql, .py or .R.")
+        raise typer.BadParameter(f"{text!r} is no file of {folder} that ends with .sql, .py or .R.")
     return path.name
 
 

@@ -43,7 +43,8 @@ def test_what_was_searched_is_what_runs_leave(left) -> None:
     ]
     assert missing == []
     searched = {place.rpartition("/")[2] for place, _ in left.found}
-    assert {"2020-12.json", "green_tripdata_2020-12.parquet", "green_tripdata_2020-12.parquet.json"} <= searched
+    downloaded = {"green_tripdata_2020-12.parquet", "green_tripdata_2020-12.parquet.json"}
+    assert {"2020-12.json", "tips_by_hour.parquet", *downloaded} <= searched
 
 
 def test_blocks_are_encrypted_in_the_database(left) -> None:
