@@ -24,7 +24,22 @@ CONNECT_ARGS = {
     "tcp_user_timeout": 180_000,  # ms; if the system has it, instead of the number of keepalives
     "application_name": "nyc-taxi-flows",
 }
-_READ_ONLY = "-c default_transaction_read_only=on"
+READ_ONLY = "-c default_transaction_read_only=on"
+# libpq's parameters, and the variables that it and every program on it takes them from.
+_LIBPQ = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "dbname": "PGDATABASE",
+    "user": "PGUSER",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "options": "PGOPTIONS",
+    "gssencmode": "PGGSSENCMODE",
+    "channel_binding": "PGCHANNELBINDING",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
 
 
 def postgres_connector(url: str) -> SqlAlchemyConnector:
@@ -71,9 +86,15 @@ def read_only_uri(connector: SqlAlchemyConnector) -> str:
     url = connector.get_engine(poolclass=NullPool).url
     query = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
     given = url.translate_connect_args(username="user", database="dbname") | query | (connector.connect_args or {})
-    given["options"] = f"{given.get('options', '')} {_READ_ONLY}".strip()
+    given["options"] = f"{given.get('options', '')} {READ_ONLY}".strip()
     # libpq takes a plus sign for itself, not for a blank.
     return f"postgresql:///?{urlencode(given, quote_via=quote, safe='')}"
+
+
+def libpq_variables(connection: Any) -> dict[str, str]:
+    """The variables by which programs on libpq find the server and database of a psycopg2 connection; no password."""
+    parameters = connection.info.dsn_parameters
+    return {_LIBPQ[name]: str(value) for name, value in parameters.items() if name in _LIBPQ}
 
 
 def _ensure_started(connector: SqlAlchemyConnector) -> None:

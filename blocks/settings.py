@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     )
     cache_gib: float = Field(20, ge=0, description="GiB of downloads that are kept; those used last")
     file_gib: float = Field(8, gt=0, description="GiB that one file may have; the largest real one has 0.6")
+    steps_dir: Path = Field(
+        Path(__file__).resolve().parents[1] / "flows" / "steps", description="Where run_step finds its files"
+    )
     local_dir: Path = Field(default_factory=local_folder, description="Where the embedded servers keep their data")
 
     @property

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flows.load_month import load_month
     from flows.reconcile import reconcile
     from flows.report import report
+    from flows.run_step import run_step
     from flows.sync_new_months import sync_new_months
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "load_month",
     "reconcile",
     "report",
+    "run_step",
     "sync_new_months",
 ]
 

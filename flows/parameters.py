@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flows.decide.reconcile.observed import CheckSource
+from flows.decide.step import FILE_PATTERN, PARAMETER_PATTERN
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.errors import ParameterError
 from flows.tlc.identity import MonthRequest, NewColumns
@@ -206,6 +207,27 @@ FullRefresh = Annotated[
         "Build months whether they changed or not; without a range of months the models' tables are made anew, from "
         "all months at once."
     ),
+]
+
+StepFile = Annotated[
+    str,
+    Field(pattern=FILE_PATTERN),
+    WithJsonSchema(
+        {
+            "type": "string",
+            **told_in_words(FILE_PATTERN, "the name of a file in flows/steps, for example tips_by_hour.sql"),
+            "examples": ["tips_by_hour.sql"],
+        }
+    ),
+    help_text("The step: the name of a file in flows/steps, that ends with .sql, .py or .R."),
+]
+StepTargetName = Annotated[
+    Literal["postgres", "bigquery"],
+    help_text("What the step is connected to: postgres; bigquery, the warehouse, whichever it is."),
+]
+StepParameters = Annotated[
+    list[Annotated[str, Field(pattern=PARAMETER_PATTERN)]],
+    help_text("Values for parameters that the step's header names, each as name=value; others keep their defaults."),
 ]
 
 

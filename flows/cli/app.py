@@ -15,6 +15,7 @@ from flows.cli.preview import preview
 from flows.cli.query import export, query
 from flows.cli.reconcile import reconcile
 from flows.cli.report import report
+from flows.cli.step import step
 
 PROGRAM = "python -m flows"
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 110},
 )
-for command in (preview, load, backfill, plan, status, sync, reconcile, external_tables, query, export, report):
+for command in (preview, load, backfill, plan, status, sync, reconcile, external_tables, query, export, report, step):
     app.command()(command)
 app.add_typer(models, name="models")
 

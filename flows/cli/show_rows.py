@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.row_formats import text_of
-from flows.cli.terminal import Terminal, visible
+from flows.cli.terminal import Terminal
+from flows.tlc.visible import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 MOST_ROWS = 100
 
 
-def show_rows(terminal: Terminal, rows: pa.RecordBatchReader) -> None:
-    """Write the first rows to stdout, and to stderr whether there are more."""
+def show_rows(
+    terminal: Terminal, rows: pa.RecordBatchReader, whole: str = "--output FILE.csv (or .json, .parquet)"
+) -> None:
+    """Write the first rows to stdout, and to stderr whether there are more; ``whole`` says how to have all of them."""
     import pyarrow as pa  # noqa: PLC0415 - a fifth of a second that no help needs
 
     table = Table(box=SIMPLE_HEAD, show_edge=False)
@@ -33,7 +36,7 @@ def show_rows(terminal: Terminal, rows: pa.RecordBatchReader) -> None:
         table.add_row(*(_cell(value) for value in row))
     terminal.show(table)
     if len(found) > MOST_ROWS:
-        terminal.note(f"These are the first {MOST_ROWS} rows. All of them: --output FILE.csv (or .json, .parquet).")
+        terminal.note(f"These are the first {MOST_ROWS} rows. All of them: {whole}.")
     else:
         terminal.note(f"{len(found)} row{'' if len(found) == 1 else 's'}.")
 

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.terminal import visible
+from flows.tlc.visible import visible
 
 # How a word of the answers is coloured; others are plain.
 _STYLES = {

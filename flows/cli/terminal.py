@@ -17,6 +17,7 @@ from rich.text import Text
 
 from flows.cli.exit_codes import ExitCode
 from flows.tlc.errors import ParameterError, TripLoadError
+from flows.tlc.visible import visible
 
 # Columns of text if the output is a pipe, which has no width of its own: the widest table needs so many.
 PIPE_WIDTH = 140
@@ -68,13 +69,6 @@ class Terminal:
     def fail(self, sentence: str) -> None:
         """Say in one line why it failed, and what to do."""
         self.err.print(Text(visible(" ".join(sentence.split())), style="red"), soft_wrap=True)
-
-
-def visible(text: str) -> str:
-    """The text with whatever would steer a terminal, or turn its writing round, as an escape that can be read."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _finite(value: Any) -> Any:

@@ -19,22 +19,6 @@ from blocks.settings import Settings
 from flows.decide.models import ModelsTarget
 from flows.tlc.errors import ParameterError
 
-# By libpq's names of its parameters: psycopg2 takes what dbt does not pass from these.
-_LIBPQ = {
-    "host": "PGHOST",
-    "port": "PGPORT",
-    "dbname": "PGDATABASE",
-    "user": "PGUSER",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "options": "PGOPTIONS",
-    "gssencmode": "PGGSSENCMODE",
-    "channel_binding": "PGCHANNELBINDING",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-}
-
 
 def warehouse_environment() -> dict[str, str]:
     """The variables for the warehouse of the block ``tlc-warehouse``."""
@@ -45,11 +29,12 @@ def warehouse_environment() -> dict[str, str]:
 
 def postgres_environment(connection: Any) -> dict[str, str]:
     """The variables for the server and database of a psycopg2 connection."""
+    from blocks.postgres import libpq_variables  # noqa: PLC0415 - SQLAlchemy takes 0.2 s
+
     parameters, password = connection.info.dsn_parameters, connection.info.password
-    named = {_LIBPQ[name]: str(value) for name, value in parameters.items() if name in _LIBPQ}
     identity = " ".join(str(parameters.get(name)) for name in ("host", "port", "dbname"))
     secret = {"DBT_ENV_SECRET_PGPASSWORD": password} if password else {}
-    return _environment("postgres", "postgres", identity) | named | secret
+    return _environment("postgres", "postgres", identity) | libpq_variables(connection) | secret
 
 
 def _bigquery() -> dict[str, str]:

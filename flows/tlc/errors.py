@@ -26,6 +26,7 @@ TripLoadError                  a month could not be loaded (carries dataset, mon
 ├── ReportError                the report was not written
 │   ├── ModelsMissing          the target does not have the models that it reads
 │   └── ChartsNotInstalled     the libraries that draw are not there
+├── StepFailed                 a step's program ended badly, or is not installed
 ├── PrefectUnavailable         Prefect's server did not answer as it should: running again later may work
 └── UnexpectedError            anything else: a library's own error, chained, that nothing here expects
 
@@ -181,6 +182,10 @@ class ModelsMissing(ReportError):
 
 class ChartsNotInstalled(ReportError):
     """The libraries that draw the charts are not there; the message says what to run."""
+
+
+class StepFailed(_WithReport):
+    """A step's program ended with another exit code than 0, or is not installed; the message says which."""
 
 
 class PrefectUnavailable(TripLoadError):

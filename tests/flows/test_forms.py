@@ -27,6 +27,7 @@ def test_bad_month_is_refused_by_the_form_readably_and_none_is_taken_where_it_ma
     months = [parameter for parameter, one in form.properties.items() if one.get("then") == {"const": EXPECTED}]
     assert months or name == "green_taxi_etl"  # which has a list of them
     given = dict.fromkeys(form.required, "2020-12") | ({"dataset": "green"} if "dataset" in form.properties else {})
+    given |= {"file": "tips_by_hour.sql", "target": "postgres"} if "file" in form.properties else {}
     for month in months:
         (error,) = validate(given | {month: "2020-13"}, schema)
         assert error.message == f"'{EXPECTED}' was expected"

@@ -21,11 +21,10 @@ from blocks.register import register_blocks
 from blocks.trip_data_source import TripDataSource
 from blocks.warehouse import TripWarehouse
 from deployments.server.automations import apply_automations
-from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery
+from flows import api_to_gcs, api_to_postgres, gcs_to_bigquery, run_step
 from flows.extract.download.retry import RetryPolicy
 from flows.tasks import source as tasks
 from flows.tlc.errors import TripLoadError
-from flows.tlc.report import LoadReport
 
 BLOCKS = {
     POSTGRES: SqlAlchemyConnector,
@@ -46,7 +45,7 @@ def show_blocks(kinds: dict[str, type[Block]]) -> None:
             print(repr(block.url))
 
 
-def told(run: Callable[[], LoadReport]) -> None:
+def told(run: Callable[[], object]) -> None:
     try:
         print("returned", repr(run()))
     except TripLoadError as error:
@@ -70,6 +69,7 @@ if __name__ == "__main__":
     told(lambda: api_to_postgres(dataset="green", month=month))
     told(lambda: api_to_gcs(dataset="green", month=month))
     told(lambda: gcs_to_bigquery(dataset="green", month=month))
+    told(lambda: run_step(file="tips_by_hour.sql", target="postgres", month=month))
     told(lambda: api_to_postgres(dataset="green", month=forbidden_month))
     told(lambda: api_to_gcs(dataset="green", month=forbidden_month))
     os.environ["TLC_POSTGRES_URL"] = refusing_postgres

@@ -33,6 +33,7 @@ def test_what_was_searched_is_what_runs_leave(left) -> None:
         "warehouse.duckdb: loads": b"/trip-data/green_tripdata_2020-12.parquet",
         "Postgres: tlc.loads": b"/trip-data/green_tripdata_2020-12.parquet",
         "what the runs said": b"SqlAlchemyConnector",
+        "API: task_runs": b"run tips_by_hour.sql",
         "alerts": b"password authentication failed",
     }
     missing = [
@@ -42,7 +43,8 @@ def test_what_was_searched_is_what_runs_leave(left) -> None:
     ]
     assert missing == []
     searched = {place.rpartition("/")[2] for place, _ in left.found}
-    assert {"2020-12.json", "green_tripdata_2020-12.parquet", "green_tripdata_2020-12.parquet.json"} <= searched
+    downloaded = {"green_tripdata_2020-12.parquet", "green_tripdata_2020-12.parquet.json"}
+    assert {"2020-12.json", "tips_by_hour.parquet", *downloaded} <= searched
 
 
 def test_blocks_are_encrypted_in_the_database(left) -> None:

@@ -16,7 +16,7 @@ FLOW = {"flows.tasks", "flows.many_months", "flows.ui", "flows.decide", "flows.p
 LEGS = {"flows.api_to_postgres", "flows.api_to_gcs", "flows.gcs_to_bigquery"}
 MANY = {
     "flows.load_month", "flows.backfill", "flows.sync_new_months", "flows.reconcile", "flows.build_models",
-    "flows.report",
+    "flows.report", "flows.run_step",
 }  # fmt: skip
 READ = {"flows.extract.read", "flows.transform", "flows.tlc"}
 MAY_IMPORT: dict[str, set[str]] = {

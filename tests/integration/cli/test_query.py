@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.cli.app import app
-from flows.cli.terminal import visible
 from flows.tlc.dataset import Dataset
 from flows.tlc.schema import schema_of
+from flows.tlc.visible import visible
 
 TARGETS = ("postgres", "warehouse", "lake")
 

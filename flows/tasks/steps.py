@@ -1,0 +1,80 @@
+"""The task of a step: its file, its program, and what that leaves."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import get_run_logger, task
+
+from blocks.settings import Settings, make_private
+from flows.decide.models import ModelsTarget
+from flows.decide.step import StepReport, read_step
+from flows.tasks.policy import RETRY_TRANSIENT
+from flows.tasks.step_environment import step_environment
+from flows.tasks.step_process import run_program
+from flows.tlc.errors import ParameterError, StepFailed
+
+
+@task(name="run-step-file", task_run_name="run {file}", **RETRY_TRANSIENT)
+def run_file(file: str, target: ModelsTarget, month: str, parameters: Sequence[str]) -> StepReport:
+    """Run the step's program to its end; returns what came of it, also if it failed.
+
+    Raises ParameterError if there is no such step, or its header does not allow that, and StepFailed if its program is
+    not installed.
+    """
+    path = _find(file)
+    step = read_step(file, path.read_text(encoding="utf-8"))
+    values = step.values(target, month, parameters)
+    command = _command(path)
+    folder = _empty_folder(file, target, month)
+    log = get_run_logger()
+    log.info("%s reads %s, writes %s", file, ", ".join(step.reads) or "?", ", ".join(step.writes) or "nothing")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tlc-step-", ignore_cleanup_errors=True) as secrets:
+        environment = step_environment(step, values, folder, Path(secrets))
+        code, last = run_program(command, environment, folder, Path(secrets), lambda line: log.info("%s", line))
+    return StepReport(
+        file=file,
+        target=target,
+        month=month,
+        folder=str(folder),
+        files=sorted(one.name for one in folder.iterdir() if one.is_file() and not one.is_symlink()),
+        exit_code=code,
+        last_line=last,
+        seconds=round(time.monotonic() - started, 3),
+        status="failed" if code else "completed",
+    )
+
+
+def _find(file: str) -> Path:
+    """The step's file. Raises ParameterError if it is not in the folder, or is a link that leads out of it."""
+    folder = Settings().steps_dir
+    path = folder / file
+    if not path.is_file() or path.resolve().parent != folder.resolve():
+        known = sorted(one.name for one in folder.glob("*") if one.suffix in (".sql", ".py", ".R"))
+        raise ParameterError(f"there is no such step in {folder}: choose from {', '.join(known) or 'none'}.")
+    return path.resolve()
+
+
+def _command(path: Path) -> list[str]:
+    if path.suffix == ".sql":
+        return [sys.executable, "-m", "flows.tasks.step_sql", str(path)]
+    if path.suffix == ".py":
+        return [sys.executable, str(path)]
+    if (program := shutil.which("Rscript")) is None:
+        raise StepFailed("R is not installed: apt-get install r-base-core r-cran-dbi r-cran-rpostgresql")
+    return [program, str(path)]
+
+
+def _empty_folder(file: str, target: str, month: str) -> Path:
+    local = Settings().local_dir.absolute()
+    make_private(local)
+    folder = local / "steps" / file / f"{target}-{month}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
