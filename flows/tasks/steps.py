@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock
 from prefect import get_run_logger, task
 
 from blocks.settings import Settings, make_private
@@ -31,11 +32,16 @@ def run_file(file: str, target: ModelsTarget, month: str, parameters: Sequence[s
     step = read_step(file, path.read_text(encoding="utf-8"))
     values = step.values(target, month, parameters)
     command = _command(path)
-    folder = _empty_folder(file, target, month)
+    folder = _private_folder("steps", file) / f"{target}-{month}"
     log = get_run_logger()
     log.info("%s reads %s, writes %s", file, ", ".join(step.reads) or "?", ", ".join(step.writes) or "nothing")
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="tlc-step-", ignore_cleanup_errors=True) as secrets:
+    with (
+        FileLock(f"{folder}.lock"),  # another run of it for the month would empty the folder
+        tempfile.TemporaryDirectory(prefix="tlc-step-", ignore_cleanup_errors=True) as secrets,
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         environment = step_environment(step, values, folder, Path(secrets))
         code, last = run_program(command, environment, folder, Path(secrets), lambda line: log.info("%s", line))
     return StepReport(
@@ -71,10 +77,9 @@ def _command(path: Path) -> list[str]:
     return [program, str(path)]
 
 
-def _empty_folder(file: str, target: str, month: str) -> Path:
+def _private_folder(*names: str) -> Path:
     local = Settings().local_dir.absolute()
     make_private(local)
-    folder = local / "steps" / file / f"{target}-{month}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder = local.joinpath(*names)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder

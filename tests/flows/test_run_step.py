@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -193,3 +195,13 @@ def test_file_is_in_the_folder_and_no_link_out_of_it(steps: Path, tmp_path: Path
     for file in ("link.py", "nothing.py"):
         with pytest.raises(ParameterError, match=r"there is no such step in .*/steps: choose from link.py\."):
             ran(file)
+
+
+def test_two_runs_of_a_step_for_a_month_are_one_after_the_other(steps: Path) -> None:
+    # Each sees only itself, in a folder that was empty.
+    (steps / "alone.py").write_text(
+        "# target: postgres\nimport os, time\nopen('mine.md', 'x').close()\ntime.sleep(1)\nos.remove('mine.md')\n"
+    )
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(copy_context().run, ran, "alone.py") for _ in range(2)]
+    assert [run.result().status for run in runs] == ["completed", "completed"]
