@@ -86,7 +86,7 @@ def _build(request: DbtRequest) -> DbtAnswer:
         target_path=_target_path(),
         log_level=EventLevel.ERROR,  # each model and test is a task with a state: lines that say the same cost seconds
     )
-    arguments = ["build", "--log-path", str(_target_path() / "logs"), *_LEFT_OUT]
+    arguments = ["build", "--log-path", str(_target_path() / "logs"), *_LEFT_OUT, *request.exclude]
     arguments += ["--full-refresh"] if request.full_refresh else []
     arguments += ["--select", *request.select] if request.select else []
     found = ModelsRunner(settings=settings, raise_on_failure=False).invoke(arguments)

@@ -48,9 +48,14 @@ class Wanted:
         return names if names and set(names) <= set(mart_names()) else mart_names()
 
     def selectors(self, *, with_views: bool) -> list[str]:
-        """What dbt is told; ``with_views``: also to make the views that the marts read."""
-        above = "+" if with_views else ""
-        return [f"{above}{name}" if name in mart_names() else name for name in self.select or mart_names()]
+        """What dbt is told; ``with_views``: also to make the views that the marts and their tests read."""
+        above, of_tests = ("+", ["loaded_months"]) if with_views else ("", [])
+        return [f"{above}{name}" if name in mart_names() else name for name in self.select or mart_names()] + of_tests
+
+    @property
+    def exclusions(self) -> list[str]:
+        """The tests of other marts: dbt runs every test of a view that it makes, and theirs read the same views."""
+        return [f"{name}+1,resource_type:test" for name in mart_names() if name not in self.marts]
 
 
 @dataclass(frozen=True)
@@ -194,6 +199,7 @@ def _build_portion(dbt: Dbt, wanted: Wanted, portion: Stale) -> list[ModelNode]:
             environment=dbt.environment,
             months=portion.months,
             select=wanted.selectors(with_views=with_views),
+            exclude=wanted.exclusions,
             full_refresh=portion.rebuild,
             loads=[(load.dataset, f"{load.month}-01", load.loaded_at.isoformat()) for load in loads],
             version=_version(wanted.target),

@@ -54,7 +54,9 @@ def parse_definition(statement: exp.Create, project: str, find: FindTable, defau
     query = parse_query(selected, project, find, default_dataset, [])
     resource["schema"] = {"fields": check_fields(check_query(query))}
     check_partitioning(resource)
-    return Definition("CREATE_VIEW" if kind == "VIEW" else "CREATE_TABLE_AS_SELECT", key, resource, query=query, **flags)
+    return Definition(
+        "CREATE_VIEW" if kind == "VIEW" else "CREATE_TABLE_AS_SELECT", key, resource, query=query, **flags
+    )
 
 
 def _column(column: exp.ColumnDef) -> dict[str, Any]:

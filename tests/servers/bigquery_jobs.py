@@ -73,7 +73,7 @@ class Jobs(Definitions):
         """The SQL of every query that came without maximumBytesBilled."""
         self._jobs: dict[tuple[str, str], Job] = {}
         self._slow: list[int] = []
-        self._failures: list[JobFailed] = []
+        self._failures: list[tuple[str, JobFailed]] = []
 
     @property
     def jobs(self) -> list[dict[str, Any]]:
@@ -84,9 +84,20 @@ class Jobs(Definitions):
         """Let the next jobs answer RUNNING to so many polls before they run."""
         self._slow += [polls] * times
 
-    def fail_job(self, reason: str, message: str, *, times: int = 1, more: list[dict[str, Any]] | None = None) -> None:
-        """Let the next jobs end DONE with this error, having changed nothing; `more` goes into errors[] too."""
-        self._failures += [JobFailed(reason, message, more=more)] * times
+    def fail_job(
+        self,
+        reason: str,
+        message: str,
+        *,
+        times: int = 1,
+        more: list[dict[str, Any]] | None = None,
+        sql: str = "",
+    ) -> None:
+        """Let the next jobs end DONE with this error, having changed nothing; `more` goes into errors[] too.
+
+        With `sql`, only queries that have this text.
+        """
+        self._failures += [(sql, JobFailed(reason, message, more=more))] * times
 
     def _jobs_insert(self, path: PathParts, request: RecordedRequest) -> dict[str, Any]:
         body = copy.deepcopy(request.json)
@@ -177,9 +188,10 @@ class Jobs(Definitions):
     def _start(self, job: Job) -> None:
         reference = job.resource["jobReference"]
         self._jobs[reference["location"], reference["jobId"]] = job
-        if self._failures:
-            failure = self._failures.pop(0)
-            job.work = lambda _: _fail(failure)
+        text = job.resource["configuration"].get("query", {}).get("query", "")
+        if found := next((failure for failure in self._failures if failure[0] in text), None):
+            self._failures.remove(found)
+            job.work = lambda _: _fail(found[1])
         job.polls = self._slow.pop(0) if self._slow else 0
         if not job.polls:
             job.run()
