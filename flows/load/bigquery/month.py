@@ -66,7 +66,7 @@ class BigQueryWarehouse:
         return f"BigQuery {self.client.project}.{self.dataset_id}" + (f" in {self.location}" if self.location else "")
 
     def find_location(self) -> str | None:
-        """Where the dataset is, or is to be made; None if that is not said. Raises TargetMismatch if it is elsewhere."""
+        """Where the dataset is, or is to be made; None: Google decides. Raises TargetMismatch if it is elsewhere."""
         with bigquery_errors(self.place):
             return self._tables.find_location(self.location) or self.location
 

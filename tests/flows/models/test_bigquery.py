@@ -10,7 +10,6 @@ import duckdb
 import pytest
 
 from flows import build_models
-from flows.dbt.process import models_python
 from flows.tasks.connect import open_bigquery
 from flows.tlc.errors import ModelsFailed
 from tests.flows.models.conftest import Put, Rows, by_keys, load
@@ -21,11 +20,8 @@ from tests.servers.gcs_wire import GcsWire
 
 
 @pytest.fixture
-def bigquery(dbt: None, environment: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BigQueryStandIn]:
+def bigquery(bigquery_adapter: None, environment: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BigQueryStandIn]:
     """A lake in a bucket, and BigQuery with an empty dataset in the EU; as emulators, without credentials."""
-    assert list(models_python().parent.parent.glob("lib/*/site-packages/dbt/adapters/bigquery")), (
-        "make models BIGQUERY=1"
-    )
     with GcsWire("lake") as gcs, BigQueryStandIn(gcs.read_object, list_objects=gcs.list_objects) as running:
         running.create_dataset("tlc", location="EU")
         for name, value in {
