@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup models browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs notebook clean
+.PHONY: help setup models models-docs browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs notebook clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -44,6 +44,9 @@ models: .venv-models/.ready  ## Install dbt, which builds the models, into .venv
 
 .venv-models/.bigquery:
 	@mkdir -p $(@D) && touch $@
+
+models-docs: setup models  ## dbt's page of the models, as one file that needs no internet. DEMO=1: of the demo's
+	@$(RUN) -m $(if $(DEMO),deployments.local.demo,flows) models docs
 
 demo: setup  ## Load months of all datasets from a local stand-in into an embedded Postgres, and query them
 	@$(RUN) -m deployments.local.demo

@@ -16,7 +16,7 @@ class DbtRequest(BaseModel):
     """
 
     environment: dict[str, str] = Field(repr=False)
-    command: Literal["build", "preview"] = "build"
+    command: Literal["build", "preview", "docs"] = "build"
     months: list[str] = Field(default_factory=list)
     select: list[str] = Field(default_factory=list, description="Nodes, as dbt selects them; none: all")
     exclude: list[str] = Field(default_factory=list, description="Nodes that are not run, though selected")

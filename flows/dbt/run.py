@@ -23,6 +23,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.results import get_result_store
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings
 
+from flows.dbt.invoke import write_docs
 from flows.dbt.preview import preview_model
 from flows.dbt.project import PROJECT
 from flows.dbt.request import DbtAnswer, DbtRequest
@@ -75,6 +76,9 @@ def run_dbt(request: DbtRequest) -> DbtAnswer:
     with _locked():
         if request.command == "preview":
             return preview_model(request.select[0], str(_target_path()))
+        if request.command == "docs":
+            write_docs(str(_target_path()))
+            return DbtAnswer()
         with _within(request.flow_run_id):
             return _build(request)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from prefect import get_run_logger, task
 from prefect.runtime import flow_run
@@ -161,6 +162,11 @@ class Dbt:
     def engine(self) -> str:
         return self.environment["TLC_MODELS_ENGINE"]
 
+    @property
+    def folder(self) -> Path:
+        """dbt's own files for this target."""
+        return Path(self.environment["TLC_MODELS_TARGET"])
+
 
 @contextmanager
 def dbt_for(target: ModelsTarget) -> Iterator[Dbt]:
@@ -229,3 +235,10 @@ def preview_model(target: ModelsTarget, name: str, months: Sequence[str]) -> Dbt
         sources_ensured(target)
         request = DbtRequest(environment=dbt.environment, command="preview", select=[name], months=list(months))
         return dbt.process.ask(request)
+
+
+def write_models_docs(target: ModelsTarget) -> Path:
+    """Have dbt describe the target's models and tables on one page, and return that."""
+    with with_context("models"), dbt_for(target) as dbt:
+        dbt.process.ask(DbtRequest(environment=dbt.environment, command="docs"))
+        return dbt.folder / "static_index.html"
