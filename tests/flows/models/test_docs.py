@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.dbt.project import mart_names
 from tests.flows.models.conftest import Targets
-from tests.flows.test_command_line import answer
+from tests.flows.test_command_line import _prefects_console_speaks_again, answer  # noqa: F401 - a fixture
 
 
 def test_the_page_has_every_mart_and_the_tables_columns_and_no_tracker(targets: Targets) -> None:
