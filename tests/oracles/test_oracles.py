@@ -1,4 +1,4 @@
-"""The project's answers are those that others published: ``make oracles``. It downloads up to 4 GB from the mirror.
+"""The project's answers are those that others published: ``make oracles``. It downloads 60 months of the mirror.
 
 ``TLC_MIRROR_URL`` takes the files from elsewhere.
 """
