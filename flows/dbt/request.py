@@ -16,9 +16,10 @@ class DbtRequest(BaseModel):
     """
 
     environment: dict[str, str] = Field(repr=False)
-    command: Literal["build", "preview"] = "build"
+    command: Literal["build", "preview", "docs"] = "build"
     months: list[str] = Field(default_factory=list)
     select: list[str] = Field(default_factory=list, description="Nodes, as dbt selects them; none: all")
+    exclude: list[str] = Field(default_factory=list, description="Nodes that are not run, though selected")
     full_refresh: bool = False
     loads: list[tuple[str, str, str]] = Field(
         default_factory=list, description="Dataset, month's first day and loaded_at of the loads to record"

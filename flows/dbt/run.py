@@ -23,6 +23,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.results import get_result_store
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings
 
+from flows.dbt.invoke import write_docs
 from flows.dbt.preview import preview_model
 from flows.dbt.project import PROJECT
 from flows.dbt.request import DbtAnswer, DbtRequest
@@ -75,6 +76,9 @@ def run_dbt(request: DbtRequest) -> DbtAnswer:
     with _locked():
         if request.command == "preview":
             return preview_model(request.select[0], str(_target_path()))
+        if request.command == "docs":
+            write_docs(str(_target_path()))
+            return DbtAnswer()
         with _within(request.flow_run_id):
             return _build(request)
 
@@ -86,7 +90,7 @@ def _build(request: DbtRequest) -> DbtAnswer:
         target_path=_target_path(),
         log_level=EventLevel.ERROR,  # each model and test is a task with a state: lines that say the same cost seconds
     )
-    arguments = ["build", "--log-path", str(_target_path() / "logs"), *_LEFT_OUT]
+    arguments = ["build", "--log-path", str(_target_path() / "logs"), *_LEFT_OUT, *request.exclude]
     arguments += ["--full-refresh"] if request.full_refresh else []
     arguments += ["--select", *request.select] if request.select else []
     found = ModelsRunner(settings=settings, raise_on_failure=False).invoke(arguments)

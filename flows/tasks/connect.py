@@ -24,6 +24,7 @@ from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import month_path
 
 if TYPE_CHECKING:
+    from flows.load.bigquery.month import BigQueryWarehouse
     from flows.load.lake.protocol import Lake
     from flows.load.warehouse.protocol import Warehouse
 
@@ -95,6 +96,11 @@ def open_warehouse() -> Warehouse:
         from flows.load.duckdb.month import DuckDbWarehouse  # noqa: PLC0415
 
         return DuckDbWarehouse(file)
+    return open_bigquery()
+
+
+def open_bigquery() -> BigQueryWarehouse:
+    """The BigQuery dataset of the block ``tlc-warehouse``, as ``open_warehouse`` gives it."""
     from blocks.warehouse import TripWarehouse  # noqa: PLC0415 - Google's libraries take a second
     from flows.load.bigquery.errors import bigquery_errors  # noqa: PLC0415
     from flows.load.bigquery.month import BigQueryWarehouse  # noqa: PLC0415

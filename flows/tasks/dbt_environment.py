@@ -6,6 +6,7 @@ Everything comes from the blocks, so that credentials are in one place.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from blocks.names import WAREHOUSE
 from blocks.register import load_block, load_duckdb_file
 from blocks.settings import Settings
 from flows.decide.models import ModelsTarget
+from flows.tasks.connect import open_bigquery
 from flows.tlc.errors import ParameterError
 
 
@@ -39,13 +41,14 @@ def postgres_environment(connection: Any) -> dict[str, str]:
 
 def _bigquery() -> dict[str, str]:
     from blocks.lake import is_made_up  # noqa: PLC0415 - Google's libraries take a second
-    from blocks.warehouse import TripWarehouse  # noqa: PLC0415
+    from blocks.warehouse import EMULATOR, TripWarehouse  # noqa: PLC0415
 
     block: TripWarehouse = load_block(TripWarehouse, WAREHOUSE)
     named = {
         "TLC_MODELS_BIGQUERY_PROJECT": str(block.project),
         "TLC_MODELS_BIGQUERY_DATASET": block.dataset,
-        "TLC_MODELS_BIGQUERY_LOCATION": block.location or "",
+        # Of the trips' dataset: the marts' is made in it, and no query reads two locations.
+        "TLC_MODELS_BIGQUERY_LOCATION": open_bigquery().find_location() or "",
     }
     credentials = block.gcp_credentials
     if credentials and not is_made_up(credentials):
@@ -56,6 +59,8 @@ def _bigquery() -> dict[str, str]:
             }
         elif credentials.service_account_info:
             named |= _key(credentials.service_account_info.get_secret_value())
+    elif os.environ.get(EMULATOR):
+        named |= {"TLC_MODELS_BIGQUERY_METHOD": "oauth-secrets"}  # the default one looks for Google's own
     return _environment("bigquery", "bigquery", f"{block.project}.{block.dataset}") | named
 
 

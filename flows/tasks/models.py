@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from prefect import get_run_logger, task
 from prefect.runtime import flow_run
@@ -48,9 +49,14 @@ class Wanted:
         return names if names and set(names) <= set(mart_names()) else mart_names()
 
     def selectors(self, *, with_views: bool) -> list[str]:
-        """What dbt is told; ``with_views``: also to make the views that the marts read."""
-        above = "+" if with_views else ""
-        return [f"{above}{name}" if name in mart_names() else name for name in self.select or mart_names()]
+        """What dbt is told; ``with_views``: also to make the views that the marts and their tests read."""
+        above, of_tests = ("+", ["loaded_months"]) if with_views else ("", [])
+        return [f"{above}{name}" if name in mart_names() else name for name in self.select or mart_names()] + of_tests
+
+    @property
+    def exclusions(self) -> list[str]:
+        """The tests of other marts: dbt runs every test of a view that it makes, and theirs read the same views."""
+        return [f"{name}+1,resource_type:test" for name in mart_names() if name not in self.marts]
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,11 @@ class Dbt:
     def engine(self) -> str:
         return self.environment["TLC_MODELS_ENGINE"]
 
+    @property
+    def folder(self) -> Path:
+        """dbt's own files for this target."""
+        return Path(self.environment["TLC_MODELS_TARGET"])
+
 
 @contextmanager
 def dbt_for(target: ModelsTarget) -> Iterator[Dbt]:
@@ -194,6 +205,7 @@ def _build_portion(dbt: Dbt, wanted: Wanted, portion: Stale) -> list[ModelNode]:
             environment=dbt.environment,
             months=portion.months,
             select=wanted.selectors(with_views=with_views),
+            exclude=wanted.exclusions,
             full_refresh=portion.rebuild,
             loads=[(load.dataset, f"{load.month}-01", load.loaded_at.isoformat()) for load in loads],
             version=_version(wanted.target),
@@ -223,3 +235,10 @@ def preview_model(target: ModelsTarget, name: str, months: Sequence[str]) -> Dbt
         sources_ensured(target)
         request = DbtRequest(environment=dbt.environment, command="preview", select=[name], months=list(months))
         return dbt.process.ask(request)
+
+
+def write_models_docs(target: ModelsTarget) -> Path:
+    """Have dbt describe the target's models and tables on one page, and return that."""
+    with with_context("models"), dbt_for(target) as dbt:
+        dbt.process.ask(DbtRequest(environment=dbt.environment, command="docs"))
+        return dbt.folder / "static_index.html"

@@ -6,16 +6,19 @@ import copy
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+from sqlglot import exp
 
+from tests.servers.bigquery_definitions import Definition, Definitions, parse_definition
 from tests.servers.bigquery_loads import check_load, run_load
 from tests.servers.bigquery_parquet import ListObjects, ReadObject
-from tests.servers.bigquery_queries import Query, QueryResult, check_query, parse_query, run_query
-from tests.servers.bigquery_resources import PathParts, Resources, normal_location
+from tests.servers.bigquery_queries import Query, QueryResult, check_query, parse_query, parse_statements, run_query
+from tests.servers.bigquery_resources import PathParts, normal_location
 from tests.servers.bigquery_tables import JobFailed, Table, check_labels
 from tests.servers.recording import ApiError, RecordedRequest
 
@@ -28,6 +31,8 @@ QUERY_REQUEST_FIELDS = (
     "defaultDataset",
     "maximumBytesBilled",
 )
+# The dataset of anonymous tables that hold the results of queries; each project has such a one, under a name like this.
+RESULTS = "_results"
 STOPPED = {"reason": "stopped", "message": "Job execution was cancelled: User requested cancellation"}
 
 
@@ -59,7 +64,7 @@ class Job:
         self.resource["statistics"]["endTime"] = _now()
 
 
-class Jobs(Resources):
+class Jobs(Definitions):
     """Jobs of one project, by location and id, and the switches by which tests make them slow or fail."""
 
     def __init__(self, project: str, read: ReadObject, find: ListObjects):
@@ -68,7 +73,7 @@ class Jobs(Resources):
         """The SQL of every query that came without maximumBytesBilled."""
         self._jobs: dict[tuple[str, str], Job] = {}
         self._slow: list[int] = []
-        self._failures: list[JobFailed] = []
+        self._failures: list[tuple[str, JobFailed]] = []
 
     @property
     def jobs(self) -> list[dict[str, Any]]:
@@ -79,9 +84,20 @@ class Jobs(Resources):
         """Let the next jobs answer RUNNING to so many polls before they run."""
         self._slow += [polls] * times
 
-    def fail_job(self, reason: str, message: str, *, times: int = 1, more: list[dict[str, Any]] | None = None) -> None:
-        """Let the next jobs end DONE with this error, having changed nothing; `more` goes into errors[] too."""
-        self._failures += [JobFailed(reason, message, more=more)] * times
+    def fail_job(
+        self,
+        reason: str,
+        message: str,
+        *,
+        times: int = 1,
+        more: list[dict[str, Any]] | None = None,
+        sql: str = "",
+    ) -> None:
+        """Let the next jobs end DONE with this error, having changed nothing; `more` goes into errors[] too.
+
+        With `sql`, only queries that have this text.
+        """
+        self._failures += [(sql, JobFailed(reason, message, more=more))] * times
 
     def _jobs_insert(self, path: PathParts, request: RecordedRequest) -> dict[str, Any]:
         body = copy.deepcopy(request.json)
@@ -143,7 +159,7 @@ class Jobs(Resources):
         if not job.is_done:
             return shown
         statistics = job.resource["statistics"]["query"]
-        shown |= {"schema": statistics["schema"], "totalBytesProcessed": statistics["totalBytesProcessed"]}
+        shown |= {name: statistics[name] for name in ("schema", "totalBytesProcessed") if name in statistics}
         if "numDmlAffectedRows" in statistics:
             shown["numDmlAffectedRows"] = statistics["numDmlAffectedRows"]
         if job.result is None:
@@ -172,9 +188,10 @@ class Jobs(Resources):
     def _start(self, job: Job) -> None:
         reference = job.resource["jobReference"]
         self._jobs[reference["location"], reference["jobId"]] = job
-        if self._failures:
-            failure = self._failures.pop(0)
-            job.work = lambda _: _fail(failure)
+        text = job.resource["configuration"].get("query", {}).get("query", "")
+        if found := next((failure for failure in self._failures if failure[0] in text), None):
+            self._failures.remove(found)
+            job.work = lambda _: _fail(found[1])
         job.polls = self._slow.pop(0) if self._slow else 0
         if not job.polls:
             job.run()
@@ -232,30 +249,42 @@ class Jobs(Resources):
             raise ApiError(501, "notImplemented", "The stand-in does not write query results to a table.")
         if "maximumBytesBilled" not in query and not dry_run:
             self.unbounded_queries.append(sql)
-        wanted = body.get("jobReference", {}).get("location")
-        places: list[str] = []
+        statements = parse_statements(sql)
+        scope = Scope(self, body.get("jobReference", {}).get("location"), query)
+        if len(statements) > 1:
+            job = self._new_job(body, "QUERY", scope.location, lambda _: self._run_script(scope, statements))
+            job.resource["statistics"]["query"] = {"statementType": "SCRIPT"}
+        elif isinstance(statements[0], exp.Create):
+            job = self._definition_job(body, scope, statements[0])
+        else:
+            job = self._statement_job(body, scope, statements[0], query)
+        if dry_run:
+            job.resource["status"] = {"state": "DONE"}
+        return job
 
-        def find(dataset: str, name: str) -> Table:
-            places.append(self._dataset(dataset, wanted)["location"])
-            try:
-                return self._queried_table(dataset, name)
-            except JobFailed as failure:
-                raise failure.as_answer() from failure
-            except ApiError as missing:
-                raise ApiError(
-                    404, "notFound", f"{missing.message} was not found in location {places[-1]}"
-                ) from missing
+    def _definition_job(self, body: dict[str, Any], scope: Scope, statement: exp.Create) -> Job:
+        definition = scope.define(statement)
+        job = self._new_job(body, "QUERY", scope.location, lambda _: self._run_definition(scope, statement))
+        job.resource["statistics"]["query"] = {"statementType": definition.kind}
+        if definition.kind == "CREATE_TABLE_AS_SELECT":
+            dataset, name = definition.key
+            _set_destination(job, {"projectId": self.project, "datasetId": dataset, "tableId": name})
+        return job
 
-        default = query.get("defaultDataset", {}).get("datasetId")
-        parsed = parse_query(sql, self.project, find, default, query.get("queryParameters", []))
-        location = normal_location(wanted or next(iter(places), "US"))
+    def _run_definition(self, scope: Scope, statement: exp.Create) -> dict[str, Any]:
+        with _failing_jobs():
+            self._define(scope.define(statement), scope.location)
+        return {}
+
+    def _statement_job(self, body: dict[str, Any], scope: Scope, statement: exp.Expression, query: Any) -> Job:
+        parsed = scope.parse(statement, query.get("queryParameters", []))
         limit = query.get("maximumBytesBilled")
-        job = self._new_job(body, "QUERY", location, lambda job: self._run_query(job, parsed, limit))
+        job = self._new_job(body, "QUERY", scope.location, lambda job: self._run_query(job, parsed, limit))
         sizes = {"totalBytesProcessed": str(parsed.bytes_processed), "totalBytesBilled": str(parsed.bytes_billed)}
         plan = {"statementType": parsed.kind, "cacheHit": False, "schema": {"fields": check_query(parsed)}, **sizes}
         job.resource["statistics"] |= {"query": plan, "totalBytesProcessed": sizes["totalBytesProcessed"]}
-        if dry_run:
-            job.resource["status"] = {"state": "DONE"}
+        if parsed.kind == "SELECT":
+            _set_destination(job, {"projectId": self.project, "datasetId": RESULTS, "tableId": uuid.uuid4().hex})
         return job
 
     def _run_query(self, job: Job, parsed: Query, limit: str | None) -> dict[str, Any]:
@@ -264,16 +293,111 @@ class Jobs(Resources):
                 "bytesBilledLimitExceeded",
                 f"Query exceeded limit for bytes billed: {limit}. {parsed.bytes_billed} or higher required.",
             )
-        parsed = parsed.read_again(self._queried_table)
-        try:
-            job.result, changed = run_query(parsed)
-        except duckdb.Error as wrong:
-            raise JobFailed("invalidQuery", str(wrong), "query") from wrong
+        job.result = self._run_statement(parsed)
         statistics = job.resource["statistics"]["query"]
-        if parsed.target and changed is not None:
-            self._replace_rows(self.tables[parsed.target], changed)
+        if parsed.target:
             statistics |= {"numDmlAffectedRows": str(job.result.affected)}
         return {"query": statistics}
+
+    def _run_statement(self, parsed: Query) -> QueryResult:
+        parsed = parsed.read_again(self._queried_table)
+        with _failing_jobs():
+            result, changed = run_query(parsed)
+        if parsed.target and changed is not None:
+            self._replace_rows(self.tables[parsed.target], changed)
+        return result
+
+    def _run_script(self, scope: Scope, statements: list[exp.Expression]) -> dict[str, Any]:
+        """The statements one after the other. One that fails ends it, and undoes the transaction that it is in."""
+        before: dict[tuple[str, str], dict[str, Any]] | None = None
+        try:
+            for statement in statements:
+                with _failing_jobs():
+                    if isinstance(statement, exp.Transaction):
+                        before = {key: dict(table.partitions) for key, table in self.tables.items()}
+                    elif isinstance(statement, exp.Commit):
+                        before = None
+                    elif isinstance(statement, exp.Create):
+                        if before is not None:
+                            raise ApiError(400, "invalidQuery", "DDL is not supported inside a transaction.")
+                        self._define(scope.define(statement), scope.location)
+                    else:
+                        self._run_statement(scope.parse(statement, []))
+        finally:
+            for key, partitions in (before or {}).items():
+                self.tables[key].partitions = partitions
+        return {}
+
+    def _tables_get(self, path: PathParts, request: RecordedRequest) -> dict[str, Any]:
+        """A table; or the anonymous one that has the result of a query."""
+        if path["datasetId"] != RESULTS:
+            return super()._tables_get(path, request)
+        for job in self._jobs.values():
+            place = job.resource["configuration"]["query"].get("destinationTable", {}) if job.result else {}
+            if job.result and (place.get("datasetId"), place.get("tableId")) == (RESULTS, path["tableId"]):
+                return {
+                    "kind": "bigquery#table",
+                    "tableReference": place,
+                    "type": "TABLE",
+                    "schema": {"fields": job.result.fields},
+                    "numRows": str(job.result.rows.num_rows),
+                }
+        raise ApiError(404, "notFound", f"Not found: Table {self.project}:{RESULTS}.{path['tableId']}")
+
+
+@dataclass
+class Scope:
+    """What the names of one query job mean: all in one location, the one that was asked for or that of the first."""
+
+    warehouse: Jobs
+    wanted: str | None
+    query: dict[str, Any]
+    found: str | None = None
+
+    @property
+    def location(self) -> str:
+        return normal_location(self.wanted or self.found or "US")
+
+    def find(self, dataset: str, name: str) -> Table:
+        """The table; 404 if it is not there, or in another location than the job."""
+        self.found = str(self.warehouse._dataset(dataset, self.wanted or self.found)["location"])
+        try:
+            return self.warehouse._queried_table(dataset, name)
+        except JobFailed as failure:
+            raise failure.as_answer() from failure
+        except ApiError as missing:
+            message = f"{missing.message} was not found in location {self.location}"
+            raise ApiError(404, "notFound", message) from missing
+
+    def parse(self, statement: exp.Expression, parameters: list[Any]) -> Query:
+        return parse_query(statement.copy(), self.warehouse.project, self.find, self._default, parameters)
+
+    def define(self, statement: exp.Create) -> Definition:
+        definition = parse_definition(statement.copy(), self.warehouse.project, self.find, self._default)
+        if definition.kind != "CREATE_SCHEMA":
+            self.found = str(self.warehouse._dataset(definition.key[0], self.wanted or self.found)["location"])
+        return definition
+
+    @property
+    def _default(self) -> str | None:
+        return self.query.get("defaultDataset", {}).get("datasetId")
+
+
+def _set_destination(job: Job, table: dict[str, str]) -> None:
+    """Where the job's result is, as the API adds it to the configuration."""
+    configuration = job.resource["configuration"]
+    configuration["query"] = configuration["query"] | {"destinationTable": table}
+
+
+@contextmanager
+def _failing_jobs() -> Iterator[None]:
+    """What goes wrong within fails the job."""
+    try:
+        yield
+    except duckdb.Error as wrong:
+        raise JobFailed("invalidQuery", str(wrong), "query") from wrong
+    except ApiError as refused:
+        raise JobFailed(refused.reason, refused.message, "query") from refused
 
 
 def _fail(failure: JobFailed) -> dict[str, Any]:

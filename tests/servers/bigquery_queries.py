@@ -23,15 +23,28 @@ MIN_BYTES_BILLED = 10 * 1024 * 1024
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 STATEMENTS = {exp.Insert: "INSERT", exp.Merge: "MERGE", exp.Update: "UPDATE", exp.Delete: "DELETE"}
 FindTable = Callable[[str, str], Table]
+# https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#reserved_keywords
+RESERVED = """
+ALL AND ANY ARRAY AS ASC ASSERT_ROWS_MODIFIED AT BETWEEN BY CASE CAST COLLATE CONTAINS CREATE CROSS CUBE CURRENT
+DEFAULT DEFINE DESC DISTINCT ELSE END ENUM ESCAPE EXCEPT EXCLUDE EXISTS EXTRACT FALSE FETCH FOLLOWING FOR FROM
+FULL GROUP GROUPING GROUPS HASH HAVING IF IGNORE IN INNER INTERSECT INTERVAL INTO IS JOIN LATERAL LEFT LIKE
+LIMIT LOOKUP MERGE NATURAL NEW NO NOT NULL NULLS OF ON OR ORDER OUTER OVER PARTITION PRECEDING PROTO QUALIFY
+RANGE RECURSIVE RESPECT RIGHT ROLLUP ROWS SELECT SET SOME STRUCT TABLESAMPLE THEN TO TREAT TRUE UNBOUNDED UNION
+UNNEST USING WHEN WHERE WINDOW WITH WITHIN
+"""
 
 
 @dataclass
 class Query:
-    """A statement that was understood: the tables that it names, the one that it changes, its parameters' values."""
+    """A statement that was understood: the tables that it reads, the one that it changes, its parameters' values.
+
+    `views` are the statements of the views that it reads, each after those that it reads itself.
+    """
 
     statement: exp.Expression
     kind: str
     tables: dict[tuple[str, str], Table]
+    views: dict[tuple[str, str], exp.Expression]
     target: tuple[str, str] | None
     parameters: dict[str, Any] | list[Any]
 
@@ -92,32 +105,71 @@ class QueryResult:
     affected: int | None = None
 
 
-def parse_query(sql: str, project: str, find: FindTable, default_dataset: str | None, parameters: list[Any]) -> Query:
-    """Understand one statement; a 400 for what BigQuery's dialect does not have or the stand-in cannot run."""
+def parse_statements(sql: str) -> list[exp.Expression]:
+    """The statements of a query or a script; a 400 for what BigQuery's dialect does not have."""
     try:
         statements = [statement for statement in sqlglot.parse(sql, read="bigquery") if statement]
     except sqlglot.errors.SqlglotError as wrong:
         raise ApiError(400, "invalidQuery", f"Syntax error: {wrong}") from wrong
-    if len(statements) != 1 or not isinstance(statements[0], (exp.Query, *STATEMENTS)):
-        raise ApiError(400, "invalidQuery", "The stand-in runs one SELECT, INSERT, UPDATE, DELETE or MERGE at a time.")
-    statement = statements[0]
+    for statement in statements:
+        _check_words(statement)
+    return statements
+
+
+def _check_words(statement: exp.Expression) -> None:
+    """Raise the 400 of a name that BigQuery reserves, or of a function that it does not have: sqlglot takes both."""
+    for name in statement.find_all(exp.Identifier):
+        if not name.quoted and name.name.upper() in RESERVED.split():
+            raise ApiError(400, "invalidQuery", f"Syntax error: Unexpected keyword {name.name.upper()}")
+    for function in statement.find_all(exp.Anonymous):
+        raise ApiError(400, "invalidQuery", f"Function not found: {function.name}")
+
+
+def parse_query(
+    statement: exp.Expression, project: str, find: FindTable, default_dataset: str | None, parameters: list[Any]
+) -> Query:
+    """Understand one statement; a 400 for what the stand-in cannot run."""
+    if not isinstance(statement, (exp.Query, *STATEMENTS)):
+        raise ApiError(400, "invalidQuery", "The stand-in runs SELECT, INSERT, UPDATE, DELETE, MERGE and some CREATE.")
     kind = STATEMENTS.get(type(statement), "SELECT")
-    tables = {}
-    for name in _table_names(statement):
-        if name.catalog not in ("", project):
-            raise ApiError(403, "accessDenied", f"Access Denied: Project {name.catalog}: no permission to query it")
-        dataset = name.db or default_dataset
-        if not dataset:
-            message = f'Table "{name.name}" must be qualified with a dataset (e.g. dataset.table).'
-            raise ApiError(400, "invalid", message)
-        tables[dataset, name.name] = find(dataset, name.name)
-        name.set("catalog", None)
-        name.set("db", exp.to_identifier(dataset, quoted=True))
-        name.set("this", exp.to_identifier(name.name, quoted=True))
+    tables: dict[tuple[str, str], Table] = {}
+    views: dict[tuple[str, str], exp.Expression] = {}
+
+    def resolve(statement: exp.Expression) -> None:
+        for name in _table_names(statement):
+            key = qualified(name, project, default_dataset)
+            if key in tables or key in views:
+                continue
+            found = find(*key)
+            if found.view_query is None:
+                tables[key] = found
+                continue
+            (inner,) = parse_statements(found.view_query)
+            resolve(inner)
+            views[key] = inner
+
+    resolve(statement)
     _check_filters(statement, tables)
     first = statement.this.find(exp.Table) if kind != "SELECT" else None
     target = (first.db, first.name) if first else None
-    return Query(statement, kind, tables, target, _parameter_values(parameters))
+    if target in views:
+        raise ApiError(400, "invalidQuery", f"Table {'.'.join(target)} is a view and cannot be modified by DML.")
+    return Query(statement, kind, tables, views, target, _parameter_values(parameters))
+
+
+def qualified(name: exp.Table, project: str, default_dataset: str | None) -> tuple[str, str]:
+    """The dataset and the table that a name means, as which it is written from now on."""
+    if name.catalog not in ("", project):
+        raise ApiError(403, "accessDenied", f"Access Denied: Project {name.catalog}: no permission to query it")
+    dataset = name.db or default_dataset
+    if not dataset:
+        message = f'Table "{name.name}" must be qualified with a dataset (e.g. dataset.table).'
+        raise ApiError(400, "invalid", message)
+    key = dataset, name.name
+    name.set("catalog", None)
+    name.set("db", exp.to_identifier(dataset, quoted=True))
+    name.set("this", exp.to_identifier(name.name, quoted=True))
+    return key
 
 
 def _table_names(statement: exp.Expression) -> Iterator[exp.Table]:
@@ -186,6 +238,9 @@ def _database(query: Query) -> duckdb.DuckDBPyConnection:
         database.execute(f'create schema if not exists "{dataset}"')
         kind = "table" if (dataset, name) == query.target else "view"
         database.execute(f'create {kind} "{dataset}"."{name}" as select * from stored_{index}')
+    for (dataset, name), statement in query.views.items():
+        database.execute(f'create schema if not exists "{dataset}"')
+        database.execute(f'create view "{dataset}"."{name}" as {statement.sql("duckdb")}')
     database.execute("set enable_external_access = false")
     return database
 

@@ -27,6 +27,13 @@ from tests.servers.recording import ApiError, RecordedRequest, RecordingServer
 SUMMARY = "__PARTITIONS_SUMMARY__"
 SUMMARY_COLUMNS = ("project_id", "dataset_id", "table_id", "partition_id")
 PARTITIONS_VIEW = "INFORMATION_SCHEMA.PARTITIONS"
+TABLES_VIEW = "INFORMATION_SCHEMA.TABLES"
+TABLES_VIEW_FIELDS = [
+    {"name": "table_catalog", "type": "STRING"},
+    {"name": "table_schema", "type": "STRING"},
+    {"name": "table_name", "type": "STRING"},
+    {"name": "table_type", "type": "STRING"},
+]
 PARTITIONS_VIEW_FIELDS = [
     {"name": "table_catalog", "type": "STRING"},
     {"name": "table_schema", "type": "STRING"},
@@ -36,6 +43,7 @@ PARTITIONS_VIEW_FIELDS = [
     {"name": "total_logical_bytes", "type": "INTEGER"},
 ]
 MAX_PAGE = 100_000
+KINDS = {"externalDataConfiguration": "EXTERNAL", "view": "VIEW"}
 
 PathParts = dict[str, str]
 
@@ -113,7 +121,7 @@ class Resources(RecordingServer):
             "id": f"{self.project}:{dataset}.{name}",
             "selfLink": f"{self.url}/bigquery/v2/projects/{self.project}/datasets/{dataset}/tables/{name}",
             "tableReference": {"projectId": self.project, "datasetId": dataset, "tableId": name},
-            "type": "EXTERNAL" if "externalDataConfiguration" in given else "TABLE",
+            "type": next((kind for part, kind in KINDS.items() if part in given), "TABLE"),
             "location": self._dataset(dataset)["location"],
             "creationTime": now,
             "lastModifiedTime": now,
@@ -182,7 +190,7 @@ class Resources(RecordingServer):
                 "1024 characters long. Also, Table decorators cannot be used.",
             )
         if "view" in given or "materializedView" in given:
-            raise ApiError(501, "notImplemented", "The stand-in does not have views.")
+            raise ApiError(501, "notImplemented", "The stand-in makes views by CREATE VIEW alone.")
         if (dataset, name) in self.tables:
             raise ApiError(409, "duplicate", f"Already Exists: Table {self.project}:{dataset}.{name}")
         check_labels(given.get("labels", {}))
@@ -226,6 +234,10 @@ class Resources(RecordingServer):
         table.partitions = {key: widened(rows, arrow_schema(fields)) for key, rows in table.partitions.items()}
         return fields
 
+    def _routines_list(self, path: PathParts, request: RecordedRequest) -> dict[str, Any]:
+        self._dataset(path["datasetId"])
+        return {}  # as a dataset without functions has it
+
     def _tables_delete(self, path: PathParts, request: RecordedRequest) -> None:
         self._table(path["datasetId"], path["tableId"])
         base, _, decorator = path["tableId"].partition("$")
@@ -237,7 +249,7 @@ class Resources(RecordingServer):
     def _tabledata_list(self, path: PathParts, request: RecordedRequest) -> dict[str, Any]:
         table = self._table(path["datasetId"], path["tableId"])
         if table.resource["type"] != "TABLE":
-            raise ApiError(400, "invalid", "Cannot list a table of type EXTERNAL.")
+            raise ApiError(400, "invalid", f"Cannot list a table of type {table.resource['type']}.")
         names = request.query.get("selectedFields")
         fields = [field for field in table.fields if names is None or field["name"] in names.split(",")]
         return self._page(table.rows().select([field["name"] for field in fields]), fields, request.query)
@@ -258,6 +270,8 @@ class Resources(RecordingServer):
         """What a query reads under a name: a table, an external one's files, or the list of partitions."""
         if name == PARTITIONS_VIEW:
             return self._partitions_view(dataset)
+        if name == TABLES_VIEW:
+            return self._tables_view(dataset)
         table = self._table(dataset, name)
         is_external = table.resource["type"] == "EXTERNAL"
         return read_external(table, self._read, self._find) if is_external else table
@@ -269,9 +283,21 @@ class Resources(RecordingServer):
             for key, rows in table.partitions.items()
             if where == dataset
         ]
-        fields = check_fields(PARTITIONS_VIEW_FIELDS)
-        columns = [[part[index] for part in parts] for index in range(len(fields))]
-        resource = self._table_resource(dataset, "PARTITIONS", {"schema": {"fields": fields}})
+        return self._information(dataset, "PARTITIONS", PARTITIONS_VIEW_FIELDS, parts)
+
+    def _tables_view(self, dataset: str) -> Table:
+        kinds = {"TABLE": "BASE TABLE"}
+        inside = [
+            (self.project, dataset, name, kinds.get(table.resource["type"], table.resource["type"]))
+            for (where, name), table in self.tables.items()
+            if where == dataset
+        ]
+        return self._information(dataset, "TABLES", TABLES_VIEW_FIELDS, inside)
+
+    def _information(self, dataset: str, name: str, fields: list[dict[str, Any]], rows: list[tuple[Any, ...]]) -> Table:
+        fields = check_fields(fields)
+        columns = [[row[index] for row in rows] for index in range(len(fields))]
+        resource = self._table_resource(dataset, name, {"schema": {"fields": fields}})
         return Table(resource, {"": pa.table(columns, schema=arrow_schema(fields))})
 
 

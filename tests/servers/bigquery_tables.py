@@ -72,6 +72,11 @@ class Table:
     def partitioning(self) -> dict[str, Any] | None:
         return self.resource.get("timePartitioning")
 
+    @property
+    def view_query(self) -> str | None:
+        """The statement of a view; None for what has rows of its own."""
+        return self.resource.get("view", {}).get("query")
+
     def rows(self, partition: str | None = None) -> pa.Table:
         """The rows of one partition, or of all."""
         schema = arrow_schema(self.fields)

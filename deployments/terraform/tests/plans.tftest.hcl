@@ -35,6 +35,10 @@ run "a_worker_for_a_server_elsewhere" {
     condition     = google_storage_bucket.lake.name == "my-project-1234-tlc-lake" && google_storage_bucket.lake.uniform_bucket_level_access
     error_message = "the bucket is another one"
   }
+  assert {
+    condition     = [for right in google_bigquery_dataset_iam_member.flow_models : right.dataset_id] == ["tlc_marts", "tlc_staging"]
+    error_message = "a flow run may not write the models' datasets, or would have to make them"
+  }
 }
 
 run "prefect_cloud_takes_a_key" {

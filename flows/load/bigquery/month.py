@@ -65,6 +65,11 @@ class BigQueryWarehouse:
     def place(self) -> str:
         return f"BigQuery {self.client.project}.{self.dataset_id}" + (f" in {self.location}" if self.location else "")
 
+    def find_location(self) -> str | None:
+        """Where the dataset is, or is to be made; None: Google decides. Raises TargetMismatch if it is elsewhere."""
+        with bigquery_errors(self.place):
+            return self._tables.find_location(self.location) or self.location
+
     def load_month(self, load: WarehouseLoad, *, is_current: Callable[[], bool] = lambda: True) -> LoadReport:
         """Replace the month's partition by the manifest's objects, whole or not at all, and write the ledger.
 

@@ -92,7 +92,9 @@ def test_names_that_come_later_are_in_the_months_of_before(target: str, targets:
         "where source_month = date '2020-12-01' and pu_location_id between 1 and 263"
     )
     load("green", "2020-12", target, source="mirror")
-    assert build_models(target=target, select="monthly_zone_revenue").months == ["2020-12"]
+    report = build_models(target=target, select="monthly_zone_revenue")
+    assert report.months == ["2020-12"]
+    assert {node.model for node in report.of("test", "passed")} == {"monthly_zone_revenue", "zones"}  # of no other mart
     ((named, zones),) = targets.query(target, names)
     assert named == 0 < zones
     assert build_models(target=target, select="monthly_zone_revenue").status == "unchanged"

@@ -456,12 +456,57 @@ def test_insert_and_merge_change_the_table(
     assert sorted(warehouse.rows("tlc.green_trips")["fare"].to_pylist(), key=str) == [7.5, 8.5, None]
 
 
+def test_datasets_tables_and_views_are_made_by_statements(
+    warehouse: BigQueryStandIn, client: bigquery.Client, table: bigquery.Table, lake: Lake
+) -> None:
+    """As dbt writes them; a dataset is made where the job runs, and a view reads what is there when it is asked."""
+    client.query("create schema if not exists `test-project`.`elsewhere`", location="US").result()
+    client.query("create schema if not exists marts", location="EU").result()
+    assert (warehouse.datasets["elsewhere"]["location"], warehouse.datasets["marts"]["location"]) == ("US", "EU")
+    client.query(f"create or replace view marts.v OPTIONS() as select source_month, fare from `{TABLE}`").result()
+    load(client, [lake.put("a", trips("2020-10"))]).result()
+    made = """create or replace table marts.t partition by date_trunc(source_month, month)
+        OPTIONS(description=\"\"\"Sums\"\"\") as (select source_month, sum(fare) as fare from marts.v group by 1);"""
+    assert list(client.query(made).result()) == []
+    assert client.query(made).statement_type == "CREATE_TABLE_AS_SELECT"
+    assert warehouse.partitions("marts.t") == ["202010"]
+    found = client.get_table("marts.t")
+    assert (found.description, found.time_partitioning.type_, found.num_rows) == ("Sums", "MONTH", 1)
+    assert {item.table_id: item.table_type for item in client.list_tables("marts")} == {"v": "VIEW", "t": "TABLE"}
+    for sql, message in {
+        made.replace("partition by date_trunc(source_month, month)", ""): "different partitioning spec",
+        "create or replace table marts.v as select 1 as a": "is not a TABLE",
+        "create table marts.t (a int64)": "Already Exists: Table test-project:marts.t",
+        "create or replace view elsewhere.v as select * from marts.v": "not found in location EU",
+        "select 1 as rows": "Unexpected keyword ROWS",
+        "select date_pert('x')": "Function not found: date_pert",
+        "delete from marts.v where true": "cannot be modified by DML",
+    }.items():
+        with pytest.raises(exceptions.GoogleAPICallError, match=message):
+            client.query(sql, job_retry=None).result()
+
+
+def test_a_script_that_fails_undoes_its_transaction(
+    warehouse: BigQueryStandIn, client: bigquery.Client, table: bigquery.Table, lake: Lake
+) -> None:
+    load(client, [lake.put("a", trips("2020-10"))]).result()
+    script = (
+        f"create table if not exists tlc.log (made timestamp); begin transaction; delete from `{TABLE}` where true; "
+        "insert into tlc.log (made) values ({}); commit transaction;"
+    )
+    with pytest.raises(exceptions.BadRequest, match="nope"):
+        client.query(script.format("nope"), job_retry=None).result()
+    assert (warehouse.rows("tlc.green_trips").num_rows, warehouse.rows("tlc.log").num_rows) == (3, 0)
+    client.query(script.format("current_timestamp")).result()
+    assert (warehouse.rows("tlc.green_trips").num_rows, warehouse.rows("tlc.log").num_rows) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("sql", "error", "message"),
     [
-        ("SELEC 1", exceptions.BadRequest, "Syntax error|one SELECT"),
+        ("SELEC 1", exceptions.BadRequest, "Syntax error|some CREATE"),
         ("SELECT nope FROM tlc.green_trips", exceptions.BadRequest, "nope"),
-        ("CREATE TABLE tlc.x (a INT64)", exceptions.BadRequest, "one SELECT, INSERT"),
+        ("DROP TABLE tlc.green_trips", exceptions.BadRequest, "SELECT, INSERT"),
         (
             "SELECT 1 FROM tlc.nope",
             exceptions.NotFound,
