@@ -5,6 +5,7 @@ An event has its trip's columns, under the conformed names or those of the sourc
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from flows.extract.read import RaggedLine
 from flows.tlc.column import Column, folded
 from flows.tlc.dataset import Dataset
 from flows.tlc.identity import MonthRequest
-from flows.tlc.month import Month
+from flows.tlc.month import MONTH_PATTERN, Month
 from flows.tlc.schema import Schema, schema_of
 from flows.transform.stream_trips import stream_trips
 
@@ -121,23 +122,24 @@ def _groups(
     fields: pa.RecordBatch, rejected: Rejected, default: Dataset | None
 ) -> dict[tuple[Dataset, Month], list[int]]:
     """The positions of the events of each dataset and month; those of none are rejected."""
-    names = _texts(fields, [DATASET])
-    months = _texts(fields, [MONTH, *_pickup_names()])
+    names, months = _texts(fields, [DATASET]), _texts(fields, [MONTH, *_pickup_names()])
+    asked: dict[tuple[str | None, str | None], list[int]] = {}
+    for position, key in enumerate(
+        zip(names.to_pylist(), pc.utf8_slice_codeunits(months, 0, 7).to_pylist(), strict=True)
+    ):
+        if position not in rejected:
+            asked.setdefault(key, []).append(position)
     groups: dict[tuple[Dataset, Month], list[int]] = {}
-    for position, (name, month) in enumerate(zip(names, months, strict=True)):
-        if position in rejected:
-            continue
-        try:
-            dataset = Dataset(name) if name else default
-        except ValueError:
-            dataset = None
+    for (name, month), positions in asked.items():
+        dataset = default if name is None else Dataset(name) if name in list(Dataset) else None
         if dataset is None:
-            rejected[position] = (NO_DATASET, f"{DATASET} {name!r}, expected one of {', '.join(Dataset)}")
+            why = NO_DATASET, f"{DATASET} {name!r}, expected one of {', '.join(Dataset)}"
+        elif not month or not re.fullmatch(MONTH_PATTERN, month):
+            why = NO_MONTH, f"no {MONTH}, and no pickup in a month of 2000 to 2099, but {month!r}"
+        else:
+            groups.setdefault((dataset, Month.parse(month)), []).extend(positions)
             continue
-        try:
-            groups.setdefault((dataset, Month.parse((month or "")[:7])), []).append(position)
-        except ValueError:
-            rejected[position] = (NO_MONTH, f"no {MONTH}, and no pickup in a month of 2000 to 2099 but {month!r}")
+        rejected |= dict.fromkeys(positions, why)
     return groups
 
 
@@ -185,9 +187,8 @@ def _pickup_names() -> frozenset[str]:
     return frozenset(folded(name) for column in pickups if column for name in (column.name, *column.source_names))
 
 
-def _texts(fields: pa.RecordBatch, names: list[str]) -> list[str | None]:
+def _texts(fields: pa.RecordBatch, names: list[str]) -> pa.StringArray:
     """The first of the named fields that each event has."""
     places = [place for name in names for place, given in enumerate(fields.schema.names) if folded(given) == name]
-    if not places:
-        return [None] * fields.num_rows
-    return pc.coalesce(*(fields.column(place) for place in places)).to_pylist()
+    nothing = pa.nulls(fields.num_rows, pa.string())
+    return pc.coalesce(*(fields.column(place) for place in places), nothing)

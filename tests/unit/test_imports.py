@@ -16,7 +16,7 @@ FLOW = {"flows.tasks", "flows.many_months", "flows.ui", "flows.decide", "flows.p
 LEGS = {"flows.api_to_postgres", "flows.api_to_gcs", "flows.gcs_to_bigquery"}
 MANY = {
     "flows.load_month", "flows.backfill", "flows.sync_new_months", "flows.reconcile", "flows.build_models",
-    "flows.report",
+    "flows.report", "flows.replay_trips", "flows.stream_to_postgres", "flows.reconcile_stream",
 }  # fmt: skip
 READ = {"flows.extract.read", "flows.transform", "flows.tlc"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -33,13 +33,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows.load.warehouse": {"flows.load", "flows.load.lake", "flows.decide", *READ},
     "flows.load.bigquery": {"flows.load", "flows.load.warehouse", "flows.load.lake", "flows.decide", *READ},
     "flows.load.duckdb": {"flows.load", "flows.load.warehouse", "flows.load.lake", "flows.decide", *READ},
+    "flows.load.stream": {"flows.load", "flows.load.postgres", "flows.decide", *READ},
     "flows.dbt": {"flows.decide", "flows.tlc"},
     "flows.charts": {"flows.tlc"},
     "flows.ui": {"flows.decide", "flows.tlc", "blocks"},
     "flows.tasks": {
         "flows.load", "flows.load.postgres", "flows.load.lake", "flows.load.warehouse", "flows.load.bigquery",
-        "flows.load.duckdb", "flows.extract.download", *READ, "flows.decide", "flows.dbt", "flows.charts",
-        "flows.ui", "blocks",
+        "flows.load.duckdb", "flows.load.stream", "flows.extract.download", *READ, "flows.decide", "flows.dbt",
+        "flows.charts", "flows.ui", "blocks",
     },
     "flows.parameters": {"flows.tlc", "flows.decide"},
     "flows.many_months": {

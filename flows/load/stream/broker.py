@@ -31,6 +31,8 @@ from flows.tlc.errors import BrokerUnavailable, TopicChanged
 
 # Of a topic that a replay makes. A zone's events are in one partition, and so in order.
 PARTITIONS = 4
+# Its events have the times of their trips: by these Kafka would delete them as too old as soon as they came.
+_TOPIC = {"retention.ms": "-1"}
 _ANSWER_SECONDS = 10.0
 # For how long the broker may be gone before an event counts as not delivered.
 _DELIVERY_SECONDS = 30.0
@@ -57,7 +59,8 @@ class Broker:
     def ensure_topic(self, topic: str) -> None:
         """Make the topic unless it is there."""
         with self.errors():
-            made = self._admin.create_topics([NewTopic(topic, PARTITIONS, -1)], request_timeout=_ANSWER_SECONDS)
+            wanted = NewTopic(topic, PARTITIONS, -1, config=_TOPIC)
+            made = self._admin.create_topics([wanted], request_timeout=_ANSWER_SECONDS)
             try:
                 made[topic].result()
             except KafkaException as error:

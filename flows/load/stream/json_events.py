@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flows.tlc.column import folded
 from flows.transform.events import EVENT_ID, NOT_JSON, UNKNOWN_FIELD, Rejected, known_fields
@@ -27,12 +28,11 @@ class JsonEvents:
     def decode(self, messages: Sequence[bytes | None], rejected: Rejected) -> pa.RecordBatch:
         """The fields that any of the messages has, as texts, a row a message.
 
-        ``rejected`` gets those that are no JSON objects, or have a field that no event has.
+        ``rejected`` gets those that are no JSON, or have a field that no event has.
         """
         texts = pa.record_batch({"text": pa.array(list(map(_text, messages)), pa.string())})
-        is_object = "json_valid(text) and case when json_valid(text) then json_type(text) end = 'OBJECT'"
-        keys = f"case when {is_object} then json_keys(text) end"
-        found = self._ask(texts, f"list_sort(list_distinct({keys}))", distinct=True).column(0).to_pylist()
+        keys = "case when json_valid(text) then json_keys(text) end"
+        found = self._ask(texts, keys, distinct=True).column(0).to_pylist()
         names: dict[str, str] = {}
         for name in (name for names in found for name in names or ()):
             if folded(name) in known_fields() and name == name.strip():
@@ -40,13 +40,15 @@ class JsonEvents:
         unknown = {name for names_of in found for name in names_of or ()} - set(names.values())
         if None in found or unknown:
             self._reject(texts, keys, unknown, rejected)
+            keep = pa.array([position not in rejected for position in range(len(messages))])
+            texts = pa.record_batch({"text": pc.if_else(keep, texts.column(0), None)})
         kinds = ", ".join(f'"{name}": "VARCHAR"' for name in names.values()) or f'"{EVENT_ID}": "VARCHAR"'
-        return self._ask(texts, f"unnest(case when {is_object} then json_transform(text, '{{{kinds}}}') end)")
+        return self._ask(texts, f"unnest(json_transform(text, '{{{kinds}}}'))")
 
     def _reject(self, texts: pa.RecordBatch, keys: str, unknown: set[str], rejected: Rejected) -> None:
         for position, given in enumerate(self._ask(texts, keys).column(0).to_pylist()):
             if given is None:
-                rejected[position] = (NOT_JSON, "it is no JSON object")
+                rejected[position] = (NOT_JSON, "it is no JSON")
             elif odd := sorted(unknown & set(given)):
                 rejected[position] = (UNKNOWN_FIELD, f"no event has the field {', '.join(odd)[:80]!r}")
 

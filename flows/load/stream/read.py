@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import psycopg2.extensions
 import pyarrow as pa
+import pyarrow.compute as pc
 from confluent_kafka import Message
 
 from flows.decide.stream import StreamReport, Until
@@ -128,17 +129,20 @@ def _write(
     read: Read,
 ) -> dict[int, Position] | None:
     """Write the events, and count them; the positions from then on, or None if another run has written them."""
-    values = [message.value() for message in messages]
     rejected: Rejected = {}
     counts = EventCounts()
-    fields = events.decode(values, rejected)
+    fields = events.decode([message.value() for message in messages], rejected)
+    of_events = _of_events(topic, topic_id, messages, fields)
     found = list(conform_events(fields, rejected, counts, _named_in(topic)))
     batch = StreamBatch(
         topic,
         topic_id,
-        [_with_event(each, topic, topic_id, messages, fields) for each in found],
-        [_rejected(messages[position], *why) for position, why in sorted(rejected.items())],
-        {_partition(message): _offset(message) + 1 for message in messages},
+        [_with_event(each, of_events) for each in found],
+        [
+            _rejected(of_events, position, messages[position].value(), *why)
+            for position, why in sorted(rejected.items())
+        ],
+        dict(zip(of_events["partition"].to_pylist(), pc.add(of_events["event_offset"], 1).to_pylist(), strict=True)),
     )
     loaded = write_batch(connection, batch, places)
     if loaded is None:
@@ -154,34 +158,40 @@ def _write(
     return {**places, **{partition: Position(place, topic_id) for partition, place in batch.next_offsets.items()}}
 
 
-def _with_event(
-    found: EventTrips, topic: str, topic_id: str, messages: Sequence[Message], fields: pa.RecordBatch
-) -> pa.RecordBatch:
-    """The trips with what is known of their events. One that says no identity has its place as such."""
-    positions = found.positions.to_pylist()
-    partitions = [_partition(messages[position]) for position in positions]
-    offsets = [_offset(messages[position]) for position in positions]
-    named = fields.column(EVENT_ID).to_pylist() if EVENT_ID in fields.schema.names else [None] * len(messages)
-    ids = [
-        named[position] or f"{topic_id}-{partition}-{offset}"
-        for position, partition, offset in zip(positions, partitions, offsets, strict=True)
-    ]
-    columns = {
-        "topic": pa.array([topic] * len(ids), pa.string()),
-        "partition": pa.array(partitions, pa.int32()),
-        "event_offset": pa.array(offsets, pa.int64()),
-        "event_id": pa.array(ids, pa.string()),
-        "dataset": pa.array([str(found.dataset)] * len(ids), pa.string()),
-    }
-    trips = dict(zip(found.trips.schema.names, found.trips.columns, strict=True))
-    return pa.RecordBatch.from_pydict(columns | trips)
+def _of_events(topic: str, topic_id: str, messages: Sequence[Message], fields: pa.RecordBatch) -> pa.RecordBatch:
+    """What the table has of each event beside its trip. One that says no identity has its place as such."""
+    partitions = pa.array([message.partition() for message in messages], pa.int32())
+    offsets = pa.array([message.offset() for message in messages], pa.int64())
+    ids = pc.binary_join_element_wise(topic_id, partitions.cast(pa.string()), offsets.cast(pa.string()), "-")
+    if EVENT_ID in fields.schema.names:
+        ids = pc.coalesce(fields.column(EVENT_ID), ids)
+    return pa.record_batch(
+        {
+            "topic": pa.repeat(topic, len(messages)),
+            "partition": partitions,
+            "event_offset": offsets,
+            "event_id": ids,
+        }
+    )
 
 
-def _rejected(message: Message, rule: str, detail: str | None) -> RejectedEvent:
-    value = message.value()
-    text = (value or b"").decode("utf-8", "backslashreplace").replace("\x00", "\\u0000")
-    detail = detail and detail.replace("\x00", "\\u0000")
-    return RejectedEvent(_partition(message), _offset(message), rule, detail, text)
+def _with_event(found: EventTrips, of_events: pa.RecordBatch) -> pa.RecordBatch:
+    event = of_events.take(found.positions)
+    dataset = pa.repeat(str(found.dataset), event.num_rows)
+    return pa.RecordBatch.from_arrays(
+        [*event.columns, dataset, *found.trips.columns],
+        [*event.schema.names, "dataset", *found.trips.schema.names],
+    )
+
+
+def _rejected(of_events: pa.RecordBatch, row: int, value: bytes | None, rule: str, detail: str | None) -> RejectedEvent:
+    partition, offset = (of_events[name][row].as_py() for name in ("partition", "event_offset"))
+    text = (value or b"").decode("utf-8", "backslashreplace")
+    return RejectedEvent(partition, offset, rule, detail and _without_nul(detail), _without_nul(text))
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\x00", "\\u0000")  # Postgres' text has none
 
 
 def _lag(fields: pa.RecordBatch) -> float:
@@ -195,18 +205,6 @@ def _named_in(topic: str) -> Dataset | None:
     """The dataset that the topic's name ends with, as ``tlc.trips.green``: that of events which do not say theirs."""
     last = topic.rpartition(".")[2]
     return Dataset(last) if last in list(Dataset) else None
-
-
-def _partition(message: Message) -> int:
-    partition = message.partition()
-    assert partition is not None, "an event has a partition"
-    return partition
-
-
-def _offset(message: Message) -> int:
-    offset = message.offset()
-    assert offset is not None, "an event has an offset"
-    return offset
 
 
 def _missing(broker: Broker, topic: str, places: Mapping[int, Position]) -> Exception:

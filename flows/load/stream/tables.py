@@ -17,6 +17,7 @@ from flows.tlc.schema import schema_of
 
 SCHEMA = "tlc_stream"
 TRIPS, OFFSETS, REJECTED = (sql.Identifier(SCHEMA, name) for name in ("trips", "offsets", "rejected_events"))
+_NAMES = {"trips": TRIPS, "offsets": OFFSETS, "rejected": REJECTED}
 
 _TABLES = """
 create table {trips} (
@@ -85,8 +86,8 @@ def ensure_tables(connection: psycopg2.extensions.connection) -> None:
         cursor.execute("select to_regclass(%s)", (f"{SCHEMA}.trips",))
         if fetch_value(cursor) is None:
             definitions = [_definition(column) for column in trip_columns()]
-            cursor.execute(_filled(_TABLES, columns=sql.SQL(",\n    ").join(definitions)))
-            cursor.execute(_filled(_VIEWS, pickup=_pickup()))
+            cursor.execute(sql.SQL(_TABLES).format(columns=sql.SQL(",\n    ").join(definitions), **_NAMES))
+            cursor.execute(sql.SQL(_VIEWS).format(pickup=_pickup(), schema=sql.Identifier(SCHEMA), **_NAMES))
         existing = existing_columns(cursor, "trips", SCHEMA)
         for column in trip_columns():
             if column.name not in existing:
@@ -110,7 +111,3 @@ def _pickup() -> sql.Composed:
     """The pickup time, whatever its dataset calls it."""
     names = dict.fromkeys(column.name for each in Dataset if (column := schema_of(each).role("pickup")))
     return sql.SQL("coalesce({})").format(sql.SQL(", ").join(map(sql.Identifier, names)))
-
-
-def _filled(text: str, **parts: sql.Composable) -> sql.Composed:
-    return sql.SQL(text).format(schema=sql.Identifier(SCHEMA), trips=TRIPS, offsets=OFFSETS, rejected=REJECTED, **parts)
