@@ -191,13 +191,11 @@ class TopicReader:
         with self._broker.errors():
             return [message for message in self._consumer.consume(most, seconds) if not self._is_notice(message)]
 
-    def events_behind(self) -> int:
-        """How many events were not read, as far as the broker has said."""
-        behind = 0
-        for place in self._consumer.position([TopicPartition(self._topic, each) for each in self._partitions]):
-            _, high = self._consumer.get_watermark_offsets(place, cached=True)
-            behind += max(high - place.offset, 0) if place.offset >= 0 else max(high, 0)
-        return behind
+    def events_behind(self, positions: Mapping[int, int]) -> int:
+        """How many events are behind these offsets, as far as the broker has said."""
+        places = [TopicPartition(self._topic, each) for each in self._partitions]
+        ends = (self._consumer.get_watermark_offsets(place, cached=True)[1] for place in places)
+        return sum(max(end - positions.get(place.partition, 0), 0) for place, end in zip(places, ends, strict=True))
 
     def _is_notice(self, message: Message) -> bool:
         """Whether it is no event, but says that a partition is at its end."""

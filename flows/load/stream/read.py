@@ -106,7 +106,7 @@ def read_topic(
                     places = written or read_positions(connection, topic)
                     if written is None:  # another run has read them
                         _start(reader, topic, topic_id, places)
-                read.behind = reader.events_behind()
+                read.behind = reader.events_behind(_offsets(places))
                 on_batch(read)
                 idle = time.monotonic() - heard
                 if until.is_reached(at_end=reader.at_end, idle_seconds=idle, now=datetime.now(UTC)):
@@ -116,7 +116,11 @@ def read_topic(
 def _start(reader: TopicReader, topic: str, topic_id: str, places: Mapping[int, Position]) -> None:
     if any(place.topic_id != topic_id for place in places.values()):
         raise _changed(topic)
-    reader.start({partition: place.next_offset for partition, place in places.items()})
+    reader.start(_offsets(places))
+
+
+def _offsets(places: Mapping[int, Position]) -> dict[int, int]:
+    return {partition: place.next_offset for partition, place in places.items()}
 
 
 def _write(
