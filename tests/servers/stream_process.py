@@ -16,6 +16,7 @@ import psycopg2
 from flows.decide.stream import Disorder, ReplayReport, Until
 from flows.load.duckdb.lake_query import query_lake
 from flows.load.lake.folder import FolderLake
+from flows.load.stream import broker as kafka
 from flows.load.stream import read as reading
 from flows.load.stream.broker import Broker, TopicWriter
 from flows.load.stream.replay import Replay, ordered_select, send_trips
@@ -40,7 +41,9 @@ def read(broker: str, topic: str, database: str, until: str, from_start: bool = 
     return done
 
 
-def replay(broker: str, topic: str, lake: str, *, limit: int | None = None, **disorder: float) -> ReplayReport:
+def replay(
+    broker: str, topic: str, lake: str, *, limit: int | None = None, speed: float = 0, **disorder: float
+) -> ReplayReport:
     """The month's trips; their version is what the lake's manifest says."""
     folder = FolderLake(Path(lake))
     manifest = folder.read_manifest(DATASET, MONTH)
@@ -48,18 +51,19 @@ def replay(broker: str, topic: str, lake: str, *, limit: int | None = None, **di
     report = ReplayReport(dataset=DATASET, month=str(MONTH), topic=topic)
     Broker(broker).ensure_topic(topic)
     with query_lake(folder, ordered_select(DATASET, limit), Path(tempfile.gettempdir())) as rows:
-        what = Replay(DATASET, MONTH, manifest.content_key, 0, Disorder(**disorder))
+        what = Replay(DATASET, MONTH, manifest.content_key, speed, Disorder(**disorder))
         send_trips(TopicWriter(Broker(broker), topic), what, rows, report)
     return report
 
 
 def main(kind: str, broker: str, topic: str, place: str, until: str = "end", from_start: str = "") -> int:
     reading.BATCH_EVENTS, reading.BATCH_SECONDS = 200, 0.05  # many transactions, each a place to die in
+    kafka._DELIVERY_SECONDS = 3.0
     try:
         if kind == "read":
             read(broker, topic, place, until, bool(from_start))
         else:
-            replay(broker, topic, place)
+            replay(broker, topic, place, speed=600_000)  # a month in four seconds
     except TopicChanged:
         return CHANGED
     except BrokerUnavailable:
