@@ -84,7 +84,7 @@ class Broker:
         """Raise BrokerUnavailable for what goes wrong with the broker inside."""
         try:
             yield
-        except (KafkaException, BufferError) as error:
+        except (KafkaException, SystemError) as error:  # the second: a callback came after an error was raised
             said = error.args[0].str() if error.args and isinstance(error.args[0], KafkaError) else str(error)
             raise BrokerUnavailable(
                 f"the broker {self.address} does not answer as it should ({said}). Look whether it runs, and at the "
@@ -126,20 +126,24 @@ class TopicWriter:
                 return self._producer.produce(self._topic, value, key, timestamp=timestamp)
             except BufferError:
                 self.wait(0.1)
+            except KafkaException:  # after one that it cannot get over
+                with self._broker.errors():
+                    raise
 
     def wait(self, seconds: float) -> None:
         """Let events go out meanwhile. Raises BrokerUnavailable if one could not be delivered."""
         deadline = monotonic() + seconds
-        self._producer.poll(0)
-        while (left := deadline - monotonic()) > 0:
-            self._producer.poll(min(left, 0.5))
-        if self._failed is not None:
-            with self._broker.errors():
+        with self._broker.errors():
+            self._producer.poll(0)
+            while (left := deadline - monotonic()) > 0:
+                self._producer.poll(min(left, 0.5))
+            if self._failed is not None:
                 raise KafkaException(self._failed)
 
     def finish(self) -> None:
         """Wait until the broker has all events. Raises BrokerUnavailable if it does not get them."""
-        self._producer.flush(_DELIVERY_SECONDS + 1)
+        with self._broker.errors():
+            self._producer.flush(_DELIVERY_SECONDS + 1)
         self.wait(0)
 
     def _note_failure(self, error: KafkaError | None, _message: Message) -> None:

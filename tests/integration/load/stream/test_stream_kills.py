@@ -56,7 +56,7 @@ class Processes:
     def end(self) -> None:
         for process in self.running.values():
             process.kill()
-            process.communicate()
+            process.wait(10)
         self.running.clear()
 
 
