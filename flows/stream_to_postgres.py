@@ -10,7 +10,7 @@ from prefect import flow
 from flows.decide.stream import StreamReport, Until
 from flows.parameters import FromStart, TopicName, UntilText
 from flows.tasks.policy import with_context
-from flows.tasks.stream import stream_into_postgres
+from flows.tasks.stream import stream_topic
 from flows.ui.stream import publish_stream
 
 
@@ -31,7 +31,7 @@ def stream_to_postgres(topic: TopicName, until: UntilText = "end", from_start: F
     """
     started_at = datetime.now(UTC)
     with with_context(topic):
-        report = stream_into_postgres(topic, Until.parse(until), from_start)
+        report = stream_topic(topic, Until.parse(until), from_start)
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_stream(report, re.sub("[^a-z0-9]+", "-", f"stream {topic}".lower()))
     return report

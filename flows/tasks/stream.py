@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from blocks.names import EVENTS
 from blocks.register import load_block
 from blocks.trip_events import TripEvents
 from flows.decide.stream import Disorder, ReplayReport, StreamComparison, StreamReport, Until
-from flows.load.duckdb.lake_query import query_lake
 from flows.tasks.connect import open_lake, postgres_connected, work_dir
 from flows.tasks.policy import RETRY_TRANSIENT
 from flows.tlc.dataset import Dataset
@@ -25,10 +24,10 @@ from flows.ui.cancellation import stoppable
 from flows.ui.report import ProgressBar
 
 if TYPE_CHECKING:
+    from flows.load.lake.manifest import Manifest
+    from flows.load.lake.protocol import Lake
     from flows.load.stream.broker import Broker
-
-# Of the process that sorts a month; what does not fit is sorted on disk.
-_SORTING: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "80MB", "threads": 1}
+    from flows.load.stream.read import Read
 
 
 def topic_of(dataset: Dataset, topic: str | None) -> str:
@@ -57,37 +56,55 @@ def replay_month(
     dataset: Dataset, month: Month, topic: str, speed: float, limit: int | None, disorder: Disorder
 ) -> ReplayReport:
     """Send the month's trips to the topic, which is made if need be."""
-    from flows.load.stream.broker import TopicWriter  # noqa: PLC0415
-    from flows.load.stream.replay import Replay, ordered_select, send_trips  # noqa: PLC0415
-
     broker = open_broker()
+    from flows.load.stream.broker import TopicWriter  # noqa: PLC0415
+    from flows.load.stream.replay import Replay, send_trips  # noqa: PLC0415
+
+    lake = open_lake()
+    manifest = _manifest(lake, dataset, month)
+    rows = manifest.report.rows_loaded
+    expected = max(min(limit or rows, rows), 1)
     report = ReplayReport(dataset=str(dataset), month=str(month), topic=topic, broker=broker.address)
     bar = ProgressBar(f"Replaying {dataset} {month} into {topic}")
-    with _lake_month(dataset, month, ordered_select(dataset, limit)) as (rows, version, trips):
+    with _ordered_trips(lake, dataset, month, manifest) as trips:
         broker.ensure_topic(topic)
-        expected = min(limit or trips, trips)
         send_trips(
             TopicWriter(broker, topic),
-            Replay(dataset, month, version, speed, disorder),
-            rows,
+            Replay(dataset, month, manifest.content_key, speed, disorder, limit),
+            trips,
             report,
-            stoppable(lambda sent: bar.update(min(sent / max(expected, 1), 1.0))),
+            stoppable(lambda sent: bar.update(min(sent / expected, 1.0))),
         )
     bar.finish()
     return report
 
 
-@task(name="stream-into-postgres", task_run_name="stream {topic} into Postgres", **RETRY_TRANSIENT)
-def stream_into_postgres(topic: str, until: Until, from_start: bool) -> StreamReport:
-    """Load the topic's events into Postgres, from where the last run ended."""
-    from flows.load.stream.read import Read, read_topic  # noqa: PLC0415
+def stream_topic(topic: str, until: Until, from_start: bool) -> StreamReport:
+    """Load the topic's events into Postgres, from where the last run ended; the report counts all tries."""
+    broker = open_broker()
+    from flows.load.stream.read import Read  # noqa: PLC0415
 
-    broker, read = open_broker(), Read()
+    read = Read()
+    stream_into_postgres(topic, until, from_start, read)
+    return read.report(topic, broker.address)
+
+
+@task(name="stream-into-postgres", task_run_name="stream {topic} into Postgres", **RETRY_TRANSIENT)
+def stream_into_postgres(topic: str, until: Until, from_start: bool, read: Read) -> None:
+    """One try, which commits batch by batch; ``read`` counts what it has committed."""
+    from flows.load.stream.read import read_topic  # noqa: PLC0415
+
+    broker, is_first = open_broker(), not read.batches
     with postgres_connected() as connection:
         read_topic(
-            connection, broker, topic, until, read, from_start=from_start, on_batch=stoppable(lambda _read: None)
+            connection,
+            broker,
+            topic,
+            until,
+            read,
+            from_start=from_start and is_first,
+            on_batch=stoppable(lambda _read: None),
         )
-    return read.report(topic, broker.address)
 
 
 @task(name="compare-stream", task_run_name="compare {topic} with {dataset} {month} in the lake", **RETRY_TRANSIENT)
@@ -102,26 +119,43 @@ def compare_stream(dataset: Dataset, month: Month, topic: str) -> StreamComparis
     with postgres_connected() as connection:
         stream = zone_hours_of_stream(connection, topic, dataset, month)
     comparison = StreamComparison(dataset=str(dataset), month=str(month), topic=topic)
-    with _lake_month(dataset, month, zone_hours_select(dataset)) as (rows, _, _):
-        lake = (row for batch in rows for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
-        return compare_zone_hours(stream, lake, comparison)
-
-
-@contextmanager
-def _lake_month(dataset: Dataset, month: Month, sql: str) -> Iterator[tuple[pa.RecordBatchReader, str, int]]:
-    """The answer of a query to one month of the lake, the version of its rows, and how many they are.
-
-    Raises ParameterError if the lake does not have the month, TargetBusy if it is replaced meanwhile.
-    """
     lake = open_lake()
-    before = lake.read_manifest(dataset, month)
-    if before is None:
+    _manifest(lake, dataset, month)
+    with _lake_rows(lake, month, zone_hours_select(dataset)) as rows:
+        groups = (row for batch in rows for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        return compare_zone_hours(stream, groups, comparison)
+
+
+def _manifest(lake: Lake, dataset: Dataset, month: Month) -> Manifest:
+    """Raises ParameterError if the lake does not have the month."""
+    manifest = lake.read_manifest(dataset, month)
+    if manifest is None:
         raise ParameterError(
             f"the lake {lake.url} does not have the month: load it with api_to_gcs first.",
             dataset=str(dataset),
             month=str(month),
         )
-    with query_lake(lake, sql, work_dir(), lambda each: each == month, _SORTING) as rows:
-        if lake.read_manifest(dataset, month) != before:
-            raise TargetBusy(f"{lake.url} had its month replaced just now. Run again.")
-        yield rows, before.content_key, before.report.rows_loaded
+    return manifest
+
+
+@contextmanager
+def _ordered_trips(
+    lake: Lake, dataset: Dataset, month: Month, manifest: Manifest
+) -> Iterator[Iterable[pa.RecordBatch]]:
+    """The month's trips by pickup. Raises TargetBusy if it is replaced meanwhile."""
+    from flows.load.stream.ordered import ordered_select, trips_by_day  # noqa: PLC0415
+
+    if manifest.of_layout("partitioned"):
+        yield trips_by_day(lake, dataset, month, manifest)
+        return
+    with _lake_rows(lake, month, ordered_select(dataset)) as rows:
+        if lake.read_manifest(dataset, month) != manifest:
+            raise TargetBusy(f"the lake {lake.url} had its month replaced just now. Run again.")
+        yield rows
+
+
+def _lake_rows(lake: Lake, month: Month, sql: str) -> AbstractContextManager[pa.RecordBatchReader]:
+    """The answer of a query to one month of the lake."""
+    from flows.load.duckdb.lake_query import query_lake  # noqa: PLC0415 - 20 MB that reading a topic does not need
+
+    return query_lake(lake, sql, work_dir(), lambda each: each == month)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -84,9 +85,9 @@ def conform_events(
 ) -> Iterator[EventTrips]:
     """The trips of events, dataset by dataset and month by month; ``rejected`` gets the others.
 
-    ``fields`` has a row an event and a column of texts for each field that any of them has, all of them among
-    ``known_fields``; those that are ``rejected`` already are left out. ``default`` is the dataset of events that do not
-    name one; those that name no month are of the month of their pickup.
+    ``fields`` has a row an event and a column for each field that any of them has, all of them among ``known_fields``;
+    those that are ``rejected`` already are left out. ``default`` is the dataset of events that do not name one; those
+    that name no month are of the month of their pickup.
     """
     for (dataset, month), positions in _groups(fields, rejected, default).items():
         where = pa.array(positions, pa.int64())
@@ -149,16 +150,16 @@ def _source_columns(events: pa.RecordBatch, schema: Schema, positions: list[int]
     An event with a field that is none of the dataset's, or with two that are one column, is rejected.
     """
     columns = _columns(schema.dataset)
-    found: dict[str, pa.StringArray] = {}
+    found: dict[str, pa.Array[Any]] = {}
     for name, values in zip(events.schema.names, events.columns, strict=True):
         column = columns.get(folded(name))
-        if name in EVENT_FIELDS:
+        if folded(name) in EVENT_FIELDS:
             continue
         if column is None:
             odd, why = values.is_valid(), f"{name} is no field of {schema.dataset} trips"
         elif column.name in found:
             odd, why = pc.and_(values.is_valid(), found[column.name].is_valid()), f"{column.name} is there twice"
-            found[column.name] = pc.coalesce(found[column.name], values)
+            found[column.name] = pc.coalesce(found[column.name].cast(pa.string()), values.cast(pa.string()))
         else:
             found[column.name] = values
             continue
@@ -191,4 +192,4 @@ def _texts(fields: pa.RecordBatch, names: list[str]) -> pa.StringArray:
     """The first of the named fields that each event has."""
     places = [place for name in names for place, given in enumerate(fields.schema.names) if folded(given) == name]
     nothing = pa.nulls(fields.num_rows, pa.string())
-    return pc.coalesce(*(fields.column(place) for place in places), nothing)
+    return pc.coalesce(*(fields.column(place).cast(pa.string()) for place in places), nothing)

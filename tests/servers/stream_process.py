@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import psycopg2
 
 from flows.decide.stream import Disorder, ReplayReport, Until
-from flows.load.duckdb.lake_query import query_lake
 from flows.load.lake.folder import FolderLake
 from flows.load.stream import broker as kafka
 from flows.load.stream import read as reading
 from flows.load.stream.broker import Broker, TopicWriter
-from flows.load.stream.replay import Replay, ordered_select, send_trips
+from flows.load.stream.ordered import trips_by_day
+from flows.load.stream.replay import Replay, send_trips
 from flows.tlc.dataset import Dataset
 from flows.tlc.errors import BrokerUnavailable, TopicChanged
 from flows.tlc.month import Month
@@ -50,9 +49,8 @@ def replay(
     assert manifest is not None
     report = ReplayReport(dataset=DATASET, month=str(MONTH), topic=topic)
     Broker(broker).ensure_topic(topic)
-    with query_lake(folder, ordered_select(DATASET, limit), Path(tempfile.gettempdir())) as rows:
-        what = Replay(DATASET, MONTH, manifest.content_key, speed, Disorder(**disorder))
-        send_trips(TopicWriter(Broker(broker), topic), what, rows, report)
+    what = Replay(DATASET, MONTH, manifest.content_key, speed, Disorder(**disorder), limit)
+    send_trips(TopicWriter(Broker(broker), topic), what, trips_by_day(folder, DATASET, MONTH, manifest), report)
     return report
 
 

@@ -16,8 +16,9 @@ FLOW = {"flows.tasks", "flows.many_months", "flows.ui", "flows.decide", "flows.p
 LEGS = {"flows.api_to_postgres", "flows.api_to_gcs", "flows.gcs_to_bigquery"}
 MANY = {
     "flows.load_month", "flows.backfill", "flows.sync_new_months", "flows.reconcile", "flows.build_models",
-    "flows.report", "flows.replay_trips", "flows.stream_to_postgres", "flows.reconcile_stream",
+    "flows.report",
 }  # fmt: skip
+STREAM = {"flows.replay_trips", "flows.stream_to_postgres", "flows.reconcile_stream"}
 READ = {"flows.extract.read", "flows.transform", "flows.tlc"}
 MAY_IMPORT: dict[str, set[str]] = {
     "flows.tlc": set(),
@@ -33,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows.load.warehouse": {"flows.load", "flows.load.lake", "flows.decide", *READ},
     "flows.load.bigquery": {"flows.load", "flows.load.warehouse", "flows.load.lake", "flows.decide", *READ},
     "flows.load.duckdb": {"flows.load", "flows.load.warehouse", "flows.load.lake", "flows.decide", *READ},
-    "flows.load.stream": {"flows.load", "flows.load.postgres", "flows.decide", *READ},
+    "flows.load.stream": {"flows.load", "flows.load.postgres", "flows.load.lake", "flows.decide", *READ},
     "flows.dbt": {"flows.decide", "flows.tlc"},
     "flows.charts": {"flows.tlc"},
     "flows.ui": {"flows.decide", "flows.tlc", "blocks"},
@@ -49,9 +50,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "flows.cli": {"flows", *MANY, *FLOW, "flows.preview", "flows.dbt", "blocks"},
     "flows.__main__": {"flows.cli"},
-    "flows": {*FLOW, *LEGS, *MANY, "flows.green_taxi_etl"},
+    "flows": {*FLOW, *LEGS, *MANY, *STREAM, "flows.green_taxi_etl"},
     "blocks": {"flows.tlc"},
-    "deployments": {"flows", *LEGS, *FLOW, "flows.load.lake", "flows.load.warehouse", "blocks"},
+    "deployments": {"flows", *LEGS, *STREAM, *FLOW, "flows.load.lake", "flows.load.warehouse", "blocks"},
 }  # fmt: skip
 
 

@@ -58,15 +58,8 @@ TRUSTED: dict[str, dict[str, str]] = {
         "filtered": "months, and the user's own condition, run in a session that only reads",
     },
     "flows/load/stream/compare.py": {"_columns(dataset)": "sums of declared columns"},
-    "flows/load/stream/json_events.py": {
-        "'distinct ' if distinct else ''": A_CONSTANT,
-        "expression": "a function of DuckDB over declared names, in any case",
-    },
-    "flows/load/stream/replay.py": {
-        "names": DECLARED,
-        "pickup": DECLARED,
-        "first": "a whole number, or nothing",
-    },
+    "flows/load/stream/ordered.py": {"names": DECLARED, "keys": DECLARED},
+    "flows/load/stream/replay.py": {"fields": DECLARED},
     "flows/load/duckdb/ledger.py": {
         "where": "written out by the callers, with parameters for the values",
         "', '.join(columns)": DECLARED,

@@ -18,7 +18,6 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from flows.load.duckdb.file import Settings
 from flows.load.duckdb.files import read_parquet
 from flows.load.duckdb.query import QUERY_SETTINGS, one_select, open_query, query_errors
 from flows.load.duckdb.tables import literal, quoted
@@ -40,23 +39,19 @@ InRange = Callable[[Month], bool]
 
 @contextmanager
 def query_lake(
-    lake: Lake,
-    sql: str,
-    work_dir: Path,
-    in_range: InRange = lambda _month: True,
-    settings: Settings | None = None,
+    lake: Lake, sql: str, work_dir: Path, in_range: InRange = lambda _month: True
 ) -> Iterator[pa.RecordBatchReader]:
     """The rows of one SELECT over the lake's months, those that are ``in_range``, batch by batch.
 
-    ``work_dir`` is for what does not fit into memory; ``settings`` are DuckDB's, where its own do not do. Raises
-    ParameterError, TargetError with what DuckDB says, TargetMismatch if the lake has no month of a dataset that the
-    query names, TargetBusy if months were replaced meanwhile, and what the lake raises.
+    ``work_dir`` is for what does not fit into memory. Raises ParameterError, TargetError with what DuckDB says,
+    TargetMismatch if the lake has no month of a dataset that the query names, TargetBusy if months were replaced
+    meanwhile, and what the lake raises.
     """
     place = f"the lake {lake.url}"
     work_dir.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="query-", dir=work_dir) as spill,
-        duckdb.connect(config=QUERY_SETTINGS | (settings or {})) as db,
+        duckdb.connect(config=QUERY_SETTINGS) as db,
     ):
         with query_errors(place):
             db.execute(f"set temp_directory = {literal(spill)}")

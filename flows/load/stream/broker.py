@@ -36,8 +36,8 @@ _TOPIC = {"retention.ms": "-1"}
 _ANSWER_SECONDS = 10.0
 # For how long the broker may be gone before an event counts as not delivered.
 _DELIVERY_SECONDS = 30.0
-# Events that wait to be sent, or to be read, in kB: more would only be memory.
-_WAITING_KB = 16_384
+# Events that wait to be sent, and to be read, in kB: more take memory, and no less time.
+_SENDING_KB, _READING_KB = 4_096, 1_024
 # The client logs each broken connection on stderr; here errors are raised.
 _SILENT = logging.getLogger("flows.load.stream.client")
 _SILENT.setLevel(logging.CRITICAL)
@@ -112,7 +112,7 @@ class TopicWriter:
             "enable.idempotence": True,
             "linger.ms": 20,
             "compression.type": "lz4",
-            "queue.buffering.max.kbytes": _WAITING_KB,
+            "queue.buffering.max.kbytes": _SENDING_KB,
             "message.timeout.ms": int(_DELIVERY_SECONDS * 1000),
             "delivery.report.only.error": True,
             "on_delivery": self._note_failure,
@@ -164,7 +164,8 @@ class TopicReader:
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 100,
-            "queued.max.messages.kbytes": _WAITING_KB,
+            "queued.max.messages.kbytes": _READING_KB,
+            "fetch.queue.backoff.ms": 10,
         }
         self._consumer = Consumer(broker.config | options, logger=_SILENT)
 

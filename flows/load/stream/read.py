@@ -16,7 +16,7 @@ from confluent_kafka import Message
 from flows.decide.stream import StreamReport, Until
 from flows.load.postgres.errors import postgres_errors
 from flows.load.stream.broker import Broker, TopicReader
-from flows.load.stream.json_events import JsonEvents
+from flows.load.stream.decode import decode
 from flows.load.stream.tables import ensure_tables
 from flows.load.stream.write import (
     Position,
@@ -30,9 +30,9 @@ from flows.tlc.dataset import Dataset
 from flows.tlc.errors import ParameterError, TopicChanged
 from flows.transform.events import EVENT_ID, SENT_AT, EventCounts, EventTrips, Rejected, conform_events
 
-# Events written at once, or those of so many seconds: 2 to 3 MB.
-BATCH_EVENTS = 5_000
-BATCH_SECONDS = 0.5
+# Events written at once, some 2 MB, or those of so many seconds.
+BATCH_EVENTS = 2_500
+BATCH_SECONDS = 0.25
 
 
 @dataclass
@@ -92,7 +92,7 @@ def read_topic(
         if not partitions:
             raise _missing(broker, topic, places)
         topic_id = broker.topic_id(topic)
-        events, heard = JsonEvents(), time.monotonic()
+        heard = time.monotonic()
         with TopicReader(broker, topic, partitions) as reader:
             _start(reader, topic, topic_id, places)
             while True:
@@ -102,7 +102,7 @@ def read_topic(
                     raise _changed(topic)
                 if messages:
                     heard = time.monotonic()
-                    written = _write(connection, topic, topic_id, messages, places, events, read)
+                    written = _write(connection, topic, topic_id, messages, places, read)
                     places = written or read_positions(connection, topic)
                     if written is None:  # another run has read them
                         _start(reader, topic, topic_id, places)
@@ -129,13 +129,12 @@ def _write(
     topic_id: str,
     messages: Sequence[Message],
     places: Mapping[int, Position],
-    events: JsonEvents,
     read: Read,
 ) -> dict[int, Position] | None:
     """Write the events, and count them; the positions from then on, or None if another run has written them."""
     rejected: Rejected = {}
     counts = EventCounts()
-    fields = events.decode([message.value() for message in messages], rejected)
+    fields = decode([message.value() for message in messages], rejected)
     of_events = _of_events(topic, topic_id, messages, fields)
     found = list(conform_events(fields, rejected, counts, _named_in(topic)))
     batch = StreamBatch(
@@ -167,8 +166,10 @@ def _of_events(topic: str, topic_id: str, messages: Sequence[Message], fields: p
     partitions = pa.array([message.partition() for message in messages], pa.int32())
     offsets = pa.array([message.offset() for message in messages], pa.int64())
     ids = pc.binary_join_element_wise(topic_id, partitions.cast(pa.string()), offsets.cast(pa.string()), "-")
-    if EVENT_ID in fields.schema.names:
-        ids = pc.coalesce(fields.column(EVENT_ID), ids)
+    given = pc.replace_substring(
+        fields.column(EVENT_ID).cast(pa.string()), "\x00", "\\u0000"
+    )  # Postgres' text has none
+    ids = pc.coalesce(pc.if_else(pc.equal(given, ""), None, given), ids)
     return pa.record_batch(
         {
             "topic": pa.repeat(topic, len(messages)),
@@ -201,7 +202,7 @@ def _without_nul(text: str) -> str:
 def _lag(fields: pa.RecordBatch) -> float:
     """Seconds since the first of the events was sent, if they say when."""
     sent = fields.column(SENT_AT).to_pylist() if SENT_AT in fields.schema.names else []
-    times = [int(text) for text in sent if text and text.isdecimal()]
+    times = [at for at in sent if isinstance(at, int) and at > 0]
     return time.time() - min(times) / 1000 if times else 0.0
 
 

@@ -18,6 +18,7 @@ from flows.load.lake.folder import FolderLake
 from flows.load.stream import broker as kafka
 from flows.load.stream import read as reading
 from flows.load.stream.compare import compare_zone_hours, zone_hours_of_stream, zone_hours_select
+from flows.load.stream.ordered import ordered_select, trips_by_day
 from flows.tlc.errors import BrokerUnavailable, ParameterError, TopicChanged
 from tests.integration.load.stream.conftest import Stream
 from tests.servers import stream_process
@@ -86,6 +87,16 @@ def test_events_come_by_pickup_with_zone_and_place(stream: Stream) -> None:
     )
 
 
+def test_order_is_the_same_whatever_the_layout(lake: str, tmp_path: Path) -> None:
+    folder = FolderLake(Path(lake))
+    manifest = folder.read_manifest(DATASET, MONTH)
+    assert manifest
+    by_day = list(trips_by_day(folder, DATASET, MONTH, manifest))
+    with query_lake(folder, ordered_select(DATASET), tmp_path) as rows:
+        unpartitioned = rows.read_all()
+    assert [row for batch in by_day for row in batch.to_pylist()] == unpartitioned.to_pylist()
+
+
 def test_what_is_no_trip_is_kept_with_its_place_and_reason(stream: Stream) -> None:
     course = {
         "VendorID": 2, "lpep_pickup_datetime": "2020-12-05T10:07:00", "PULocationID": 74, "trip_distance": "1.5",
@@ -113,7 +124,7 @@ def test_what_is_no_trip_is_kept_with_its_place_and_reason(stream: Stream) -> No
     )
     rules = [rule for _, rule, *_ in found]
     assert rules == [
-        "not_json", "not_json", "no_month", "unknown_field", "unknown_field", "no_dataset", "no_month",
+        "not_json", "not_json", "not_json", "unknown_field", "no_month", "no_dataset", "no_month",
         "unknown_field", "unknown_field", "unknown_field", "missing_pickup", "unfit_value", "unfit_value",
     ]  # fmt: skip
     assert [offset for offset, *_ in found] == list(range(1, 14))
