@@ -125,7 +125,7 @@ class TopicWriter:
             try:
                 return self._producer.produce(self._topic, value, key, timestamp=timestamp)
             except BufferError:
-                self.wait(0.1)
+                self.wait(0.005)
             except KafkaException:  # after one that it cannot get over
                 with self._broker.errors():
                     raise

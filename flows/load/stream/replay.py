@@ -66,7 +66,7 @@ def send_trips(
     events: Iterator[TripEvent] = islice(trip_events(replay.dataset, batches), replay.limit)
     if replay.disorder:
         events = in_disorder(events, replay.disorder, report)
-    clock = _Clock(replay)
+    clock, sent = _Clock(replay), 0
     for sent, event in enumerate(events, start=1):
         while (wait := clock.seconds_until(event.due)) > _SHORTEST_WAIT:
             writer.wait(min(wait, 0.5))
@@ -78,8 +78,8 @@ def send_trips(
         if sent % _LOOK_EVERY == 0:
             writer.wait(0)
             on_progress(sent)
-        report.trips = max(report.trips, event.number)
     writer.finish()
+    report.trips = sent - report.doubled
 
 
 def trip_events(dataset: Dataset, batches: Iterable[pa.RecordBatch]) -> Iterator[TripEvent]:
