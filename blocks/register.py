@@ -15,10 +15,11 @@ from prefect.filesystems import LocalFileSystem
 from blocks.alerts import alert_webhook
 from blocks.embedded_postgres import start_postgres
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
-from blocks.names import ALERTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
+from blocks.names import ALERTS, EVENTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
 from blocks.saved import cached_block, data_once_a_run, may_be_saved, saved_names
 from blocks.settings import Settings
 from blocks.trip_data_source import TripDataSource
+from blocks.trip_events import events_block
 from blocks.warehouse_url import TRIP_WAREHOUSE, duckdb_path, warehouse_url
 from flows.tlc.urls import path_to_url
 
@@ -91,6 +92,7 @@ BUILDERS: dict[str, Callable[[], Block]] = {
     GCP: _gcp,
     LAKE: _lake,
     WAREHOUSE: _warehouse,
+    EVENTS: lambda: events_block(Settings().events_url),
     ALERTS: _alerts,
 }
 # Those that have no default: left out if nothing in the environment asks for them.
@@ -108,6 +110,7 @@ SETTINGS: dict[str, set[str]] = {
     GCP: {"gcp_project", "gcp_service_account_file"},
     LAKE: {"lake_url"},
     WAREHOUSE: {"warehouse_url"},
+    EVENTS: {"events_url"},
     ALERTS: {"alert_webhook_url"},
 }
 

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     lake_url: str | None = Field(
         None, description="gs://bucket[/prefix] or file:///path; unset: a folder under .local/lake"
     )
+    events_url: SecretStr | None = Field(
+        None, description="kafka://host:port of a broker of events; unset: an embedded one, which keeps them in memory"
+    )
     alert_webhook_url: SecretStr | None = Field(
         None, description="Slack-style incoming webhook that gets the alerts; unset: nobody is told"
     )

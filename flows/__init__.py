@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from flows.green_taxi_etl import green_taxi_etl
     from flows.load_month import load_month
     from flows.reconcile import reconcile
+    from flows.reconcile_stream import reconcile_stream
+    from flows.replay_trips import replay_trips
     from flows.report import report
     from flows.run_step import run_step
+    from flows.stream_to_postgres import stream_to_postgres
     from flows.sync_new_months import sync_new_months
 
 __all__ = [
@@ -31,8 +34,11 @@ __all__ = [
     "green_taxi_etl",
     "load_month",
     "reconcile",
+    "reconcile_stream",
+    "replay_trips",
     "report",
     "run_step",
+    "stream_to_postgres",
     "sync_new_months",
 ]
 

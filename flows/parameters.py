@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flows.decide.reconcile.observed import CheckSource
 from flows.decide.step import FILE_PATTERN, PARAMETER_PATTERN
+from flows.decide.stream import UNTIL_WORDS, Until
 from flows.tlc.dataset import Dataset, Source, dataset_info
 from flows.tlc.errors import ParameterError
 from flows.tlc.identity import MonthRequest, NewColumns
@@ -207,6 +208,44 @@ FullRefresh = Annotated[
         "Build months whether they changed or not; without a range of months the models' tables are made anew, from "
         "all months at once."
     ),
+]
+_TOPIC_SCHEMA = told_in_words("^[A-Za-z0-9._-]{1,249}$", "letters, digits, dots, dashes and underscores")
+_TopicText = Annotated[str, Field(pattern="^[A-Za-z0-9._-]{1,249}$")]
+TopicName = Annotated[
+    _TopicText,
+    WithJsonSchema({"type": "string", **_TOPIC_SCHEMA}),
+    help_text("The topic, as replay_trips names it: tlc.trips.green."),
+]
+TopicOrNone = Annotated[
+    _TopicText | None,
+    optional_text("a topic", _TOPIC_SCHEMA),
+    help_text("The topic; none: tlc.trips. and the dataset. A topic that is not there is made."),
+]
+Speed = Annotated[
+    float,
+    Field(ge=0),
+    help_text("How many times faster than the trips were: 3600 is an hour a second; 0: as fast as it goes."),
+]
+EventLimit = Annotated[
+    Annotated[int, Field(ge=1)] | None, help_text("How many trips, from the first pickup on; none: the whole month.")
+]
+Share = Annotated[
+    float,
+    Field(ge=0, le=1),
+    help_text("The share of events, 0 to 1, that are sent twice, an hour late, or up to a minute out of order."),
+]
+
+
+def _until_text(given: object) -> str:
+    Until.parse(str(given))
+    return str(given)
+
+
+UntilText = Annotated[
+    str, BeforeValidator(_until_text), WithJsonSchema({"type": "string"}), help_text(f"When to stop: {UNTIL_WORDS}.")
+]
+FromStart = Annotated[
+    bool, help_text("Read the topic from its start: after its broker was emptied. No event is loaded twice.")
 ]
 
 StepFile = Annotated[

@@ -1,6 +1,7 @@
 """``make demo``: months of every dataset from a local stand-in of the TLC site into an embedded Postgres.
 
-With arguments, a command of ``python -m flows`` on what the demo loaded: ``python -m deployments.local.demo status``.
+With ``--stream``, one of them as events. With other arguments, a command of ``python -m flows`` on what the demo
+loaded: ``python -m deployments.local.demo status``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from deployments.tlc_site.fake_tlc_site import fake_tlc_site
 
 # Commands whose runs the UI shows.
 _RUN_FLOWS = ("load", "backfill", "sync", "reconcile", "models", "report")
+STREAM = ["--stream"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,12 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = Settings().local_dir.absolute()
     make_private(folder)
     try:
-        with demo_environment(folder, keeps_runs=not command or command[0] in _RUN_FLOWS):
-            if command:
+        with demo_environment(folder, keeps_runs=command in ([], STREAM) or command[0] in _RUN_FLOWS):
+            if command and command != STREAM:
                 _run(command)
             else:
                 os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
-                importlib.import_module("deployments.local.demo_steps").run()
+                steps = "demo_stream" if command else "demo_steps"
+                importlib.import_module(f"deployments.local.{steps}").run()
     except PostgresFailed as failure:
         raise SystemExit(str(failure)) from None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from blocks.embedded_broker import broker_folder, stop_broker
 from blocks.embedded_postgres import postgres_folder, postgres_process, stop_postgres
 from blocks.settings import Settings, make_private
 from deployments.local.environment import demo_folder, temporary_folder
@@ -44,6 +45,8 @@ def bring_down(folder: Path) -> Iterator[str]:
             yield f"Postgres{of_demo}"
         if stop_postgres(prefect_database_folder(data)):
             yield f"Prefect's database{of_demo}"
+        if stop_broker(broker_folder(data)):
+            yield f"the broker of events{of_demo}"
     end(_flow_processes(processes), grace_seconds=0)  # started by the worker as it was ended
     shutil.rmtree(temporary_folder(folder), ignore_errors=True)
 

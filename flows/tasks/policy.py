@@ -14,6 +14,7 @@ from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
 from flows.tlc.errors import (
+    BrokerUnavailable,
     PrefectUnavailable,
     SourceUnavailable,
     TargetBusy,
@@ -26,7 +27,7 @@ from flows.tlc.identity import MonthRequest
 from flows.tlc.urls import plain_url
 
 # Errors that a retry may not meet again; everything else fails at once, with what to do in its message.
-_TRANSIENT = (SourceUnavailable, TargetUnavailable, TargetBusy, PrefectUnavailable)
+_TRANSIENT = (SourceUnavailable, TargetUnavailable, TargetBusy, BrokerUnavailable, PrefectUnavailable)
 
 
 def _is_transient(_task: Any, _run: Any, state: Any) -> bool:

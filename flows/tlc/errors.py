@@ -27,6 +27,10 @@ TripLoadError                  a month could not be loaded (carries dataset, mon
 │   ├── ModelsMissing          the target does not have the models that it reads
 │   └── ChartsNotInstalled     the libraries that draw are not there
 ├── StepFailed                 a step's program ended badly, or is not installed
+├── StreamError                a topic was not written or read
+│   ├── BrokerUnavailable      its broker does not answer: running again later may work
+│   ├── TopicChanged           the topic is not the one that was read before
+│   └── StreamNotInstalled     the client of brokers is not there
 ├── PrefectUnavailable         Prefect's server did not answer as it should: running again later may work
 └── UnexpectedError            anything else: a library's own error, chained, that nothing here expects
 
@@ -186,6 +190,22 @@ class ChartsNotInstalled(ReportError):
 
 class StepFailed(_WithReport):
     """A step's program ended with another exit code than 0, or is not installed; the message says which."""
+
+
+class StreamError(TripLoadError):
+    """A topic was not written, or not read."""
+
+
+class BrokerUnavailable(StreamError):
+    """The broker does not answer as it should; running again later may work."""
+
+
+class TopicChanged(StreamError):
+    """The topic is not the one that was read before, or has lost events that were not read yet."""
+
+
+class StreamNotInstalled(StreamError):
+    """The client of brokers is not there; the message says what to run."""
 
 
 class PrefectUnavailable(TripLoadError):

@@ -18,6 +18,7 @@ MANY = {
     "flows.load_month", "flows.backfill", "flows.sync_new_months", "flows.reconcile", "flows.build_models",
     "flows.report", "flows.run_step",
 }  # fmt: skip
+STREAM = {"flows.replay_trips", "flows.stream_to_postgres", "flows.reconcile_stream"}
 READ = {"flows.extract.read", "flows.transform", "flows.tlc"}
 MAY_IMPORT: dict[str, set[str]] = {
     "flows.tlc": set(),
@@ -33,13 +34,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows.load.warehouse": {"flows.load", "flows.load.lake", "flows.decide", *READ},
     "flows.load.bigquery": {"flows.load", "flows.load.warehouse", "flows.load.lake", "flows.decide", *READ},
     "flows.load.duckdb": {"flows.load", "flows.load.warehouse", "flows.load.lake", "flows.decide", *READ},
+    "flows.load.stream": {"flows.load", "flows.load.postgres", "flows.load.lake", "flows.decide", *READ},
     "flows.dbt": {"flows.decide", "flows.tlc"},
     "flows.charts": {"flows.tlc"},
     "flows.ui": {"flows.decide", "flows.tlc", "blocks"},
     "flows.tasks": {
         "flows.load", "flows.load.postgres", "flows.load.lake", "flows.load.warehouse", "flows.load.bigquery",
-        "flows.load.duckdb", "flows.extract.download", *READ, "flows.decide", "flows.dbt", "flows.charts",
-        "flows.ui", "blocks",
+        "flows.load.duckdb", "flows.load.stream", "flows.extract.download", *READ, "flows.decide", "flows.dbt",
+        "flows.charts", "flows.ui", "blocks",
     },
     "flows.parameters": {"flows.tlc", "flows.decide"},
     "flows.many_months": {
@@ -48,9 +50,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "flows.cli": {"flows", *MANY, *FLOW, "flows.preview", "flows.dbt", "blocks"},
     "flows.__main__": {"flows.cli"},
-    "flows": {*FLOW, *LEGS, *MANY, "flows.green_taxi_etl"},
+    "flows": {*FLOW, *LEGS, *MANY, *STREAM, "flows.green_taxi_etl"},
     "blocks": {"flows.tlc"},
-    "deployments": {"flows", *LEGS, *FLOW, "flows.load.lake", "flows.load.warehouse", "blocks"},
+    "deployments": {"flows", *LEGS, *STREAM, *FLOW, "flows.load.lake", "flows.load.warehouse", "blocks"},
 }  # fmt: skip
 
 

@@ -57,6 +57,9 @@ TRUSTED: dict[str, dict[str, str]] = {
         "', '.join(columns)": DECLARED,
         "filtered": "months, and the user's own condition, run in a session that only reads",
     },
+    "flows/load/stream/compare.py": {"_columns(dataset)": "sums of declared columns"},
+    "flows/load/stream/ordered.py": {"names": DECLARED, "keys": DECLARED},
+    "flows/load/stream/replay.py": {"fields": DECLARED},
     "flows/load/duckdb/ledger.py": {
         "where": "written out by the callers, with parameters for the values",
         "', '.join(columns)": DECLARED,
@@ -78,6 +81,9 @@ AS_SQL = {
     "type_name": "a type from the schema files or the catalogue",
     "definition": "an index's or a constraint's, as Postgres itself writes it",
     "'create unique index {} on {} {}' if is_unique else 'create index {} on {} {}'": "both are written out",
+    "_columns(dataset)": "sums of declared columns",
+    "_TABLES": A_CONSTANT,
+    "_VIEWS": A_CONSTANT,
     "'{}' if descend else 'only {}'": "both are written out",
     "'access exclusive' if exclusive else 'share update exclusive'": "both are written out",
 }

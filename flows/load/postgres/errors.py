@@ -15,8 +15,11 @@ LOCK_NOT_GIVEN = (errors.LockNotAvailable, errors.DeadlockDetected)
 
 
 @contextmanager
-def postgres_errors() -> Iterator[None]:
-    """Raise TargetError, TargetLocked or TargetUnavailable for what goes wrong in Postgres inside."""
+def postgres_errors(undone: str = "the month is as it was") -> Iterator[None]:
+    """Raise TargetError, TargetLocked or TargetUnavailable for what goes wrong in Postgres inside.
+
+    ``undone`` says, for people, what has become of what was not committed.
+    """
     try:
         yield
     except LOCK_NOT_GIVEN as error:
@@ -25,11 +28,11 @@ def postgres_errors() -> Iterator[None]:
         ) from error
     except errors.DiskFull as error:
         raise TargetUnavailable(
-            f"Postgres has no disk space left ({_first_line(error)}); the month is as it was. Free some and run again."
+            f"Postgres has no disk space left ({_first_line(error)}); {undone}. Free some and run again."
         ) from error
     except errors.QueryCanceled as error:
         raise TargetError(
-            f"Postgres ended a statement ({_first_line(error)}); the month is as it was. If that is statement_timeout, "
+            f"Postgres ended a statement ({_first_line(error)}); {undone}. If that is statement_timeout, "
             "raise it for the user of the block tlc-postgres: a COPY takes minutes."
         ) from error
     except errors.InsufficientPrivilege as error:
@@ -38,11 +41,11 @@ def postgres_errors() -> Iterator[None]:
         ) from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise TargetUnavailable(
-            f"Postgres is out of reach or went away ({_first_line(error)}); the month is as it was. Check the block "
+            f"Postgres is out of reach or went away ({_first_line(error)}); {undone}. Check the block "
             "tlc-postgres and the server, and run again."
         ) from error
     except psycopg2.Error as error:
-        raise TargetError(f"Postgres: {_first_line(error)}. The month is as it was.") from error
+        raise TargetError(f"Postgres: {_first_line(error)}. {undone.capitalize()}.") from error
 
 
 @contextmanager

@@ -1,0 +1,61 @@
+"""Where events go and come from, as a block: a broker that speaks Kafka's protocol, or the embedded one."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from prefect.blocks.core import Block
+from prefect.types import SecretDict
+from pydantic import Field, SecretStr
+
+from blocks.embedded_broker import start_broker
+
+
+class TripEvents(Block):
+    """A broker of events."""
+
+    _block_type_name = "Trip events"
+    _block_type_slug = "trip-events"
+    _description = "A broker that speaks Kafka's protocol, for replay_trips and stream_to_postgres."
+
+    bootstrap_servers: str | None = Field(
+        None, description="host:port, several with commas between; none: the embedded broker of the machine"
+    )
+    settings: SecretDict = Field(
+        default_factory=lambda: SecretDict({}),
+        description="librdkafka's settings beside, as security.protocol, sasl.username, sasl.password",
+    )
+
+    def address(self) -> str:
+        """The broker's address; the embedded one is started if need be. Raises BrokerFailed if it cannot be."""
+        return self.bootstrap_servers or start_broker()
+
+    def client_settings(self) -> dict[str, str]:
+        """The settings of its clients, secrets among them."""
+        return {name: str(value) for name, value in self.settings.get_secret_value().items()}
+
+
+def events_block(url: SecretStr | None) -> TripEvents:
+    """The block for ``kafka://[user:password@]host:port[,host:port][?setting=value]``; None: the embedded broker.
+
+    A login is SASL/PLAIN over TLS unless settings say otherwise. Raises ValueError, without showing the URL, if it is
+    of another form.
+    """
+    if url is None:
+        return TripEvents()
+    parts = urlsplit(url.get_secret_value())
+    login, _, servers = parts.netloc.rpartition("@")
+    if parts.scheme != "kafka" or not servers or parts.path.strip("/"):
+        raise ValueError(
+            "TLC_EVENTS_URL is no broker's (it is not shown here: it may hold a secret). Write kafka://host:port, with "
+            "librdkafka's settings behind a question mark, as in ?security.protocol=SASL_SSL."
+        )
+    user, _, password = login.partition(":")
+    of_login = {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": unquote(user),
+        "sasl.password": unquote(password),
+    }
+    settings = (of_login if login else {}) | dict(parse_qsl(parts.query))
+    return TripEvents(bootstrap_servers=servers, settings=SecretDict(settings))

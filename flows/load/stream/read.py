@@ -1,0 +1,227 @@
+"""A topic into Postgres, micro-batch by micro-batch, until its end, until it is idle, or until a time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import psycopg2.extensions
+import pyarrow as pa
+import pyarrow.compute as pc
+from confluent_kafka import Message
+
+from flows.decide.stream import StreamReport, Until
+from flows.load.postgres.errors import postgres_errors
+from flows.load.stream.broker import Broker, TopicReader
+from flows.load.stream.decode import decode
+from flows.load.stream.tables import ensure_tables
+from flows.load.stream.write import (
+    Position,
+    RejectedEvent,
+    StreamBatch,
+    forget_positions,
+    read_positions,
+    write_batch,
+)
+from flows.tlc.dataset import Dataset
+from flows.tlc.errors import ParameterError, TopicChanged
+from flows.transform.events import EVENT_ID, SENT_AT, EventCounts, EventTrips, Rejected, conform_events
+
+# Events written at once, some 2 MB, or those of so many seconds.
+BATCH_EVENTS = 2_500
+BATCH_SECONDS = 0.25
+
+
+@dataclass
+class Read:
+    """What has been read; goes on counting if the task is tried again."""
+
+    events: int = 0
+    loaded: int = 0
+    doubled: int = 0
+    batches: int = 0
+    behind: int = 0
+    lag_seconds: float = 0.0
+    rejected: Counter[str] = field(default_factory=Counter)
+    trips: EventCounts = field(default_factory=EventCounts)
+
+    def report(self, topic: str, broker: str) -> StreamReport:
+        """The numbers so far."""
+        return StreamReport(
+            topic=topic,
+            broker=broker,
+            events_read=self.events,
+            rows_loaded=self.loaded,
+            rows_doubled=self.doubled,
+            rows_rejected=self.rejected.total(),
+            rejected_by_rule=dict(self.rejected),
+            rows_flagged=self.trips.rows_flagged,
+            flagged_by_rule=dict(self.trips.flagged),
+            batches=self.batches,
+            events_behind=self.behind,
+            lag_seconds=round(self.lag_seconds, 3),
+            status="read" if self.events else "nothing_new",
+        )
+
+
+def read_topic(
+    connection: psycopg2.extensions.connection,
+    broker: Broker,
+    topic: str,
+    until: Until,
+    read: Read,
+    *,
+    from_start: bool = False,
+    on_batch: Callable[[Read], None] = lambda _read: None,
+) -> None:
+    """Load the topic's events into ``tlc_stream.trips``, from where the last run ended. ``read`` counts them.
+
+    Commits each micro-batch; ``on_batch`` is called after each, and twice a second while none comes. Raises
+    ParameterError if there is no such topic, TopicChanged if it is not the one that was read before, BrokerUnavailable,
+    and what Postgres raises.
+    """
+    with postgres_errors("what was not committed is read again"):
+        ensure_tables(connection)
+        if from_start:
+            forget_positions(connection, topic)
+        places = read_positions(connection, topic)
+        partitions = broker.partitions(topic)
+        if not partitions:
+            raise _missing(broker, topic, places)
+        topic_id = broker.topic_id(topic)
+        heard = time.monotonic()
+        with TopicReader(broker, topic, partitions) as reader:
+            _start(reader, topic, topic_id, places)
+            while True:
+                messages = reader.read(BATCH_EVENTS, BATCH_SECONDS)
+                # Asked after the events came and before they are written: all of them are of this topic, and no other.
+                if broker.topic_id(topic) != topic_id:
+                    raise _changed(topic)
+                if messages:
+                    heard = time.monotonic()
+                    written = _write(connection, topic, topic_id, messages, places, read)
+                    places = written or read_positions(connection, topic)
+                    if written is None:  # another run has read them
+                        _start(reader, topic, topic_id, places)
+                read.behind = reader.events_behind(_offsets(places))
+                on_batch(read)
+                idle = time.monotonic() - heard
+                if until.is_reached(at_end=reader.at_end, idle_seconds=idle, now=datetime.now(UTC)):
+                    return
+
+
+def _start(reader: TopicReader, topic: str, topic_id: str, places: Mapping[int, Position]) -> None:
+    if any(place.topic_id != topic_id for place in places.values()):
+        raise _changed(topic)
+    reader.start(_offsets(places))
+
+
+def _offsets(places: Mapping[int, Position]) -> dict[int, int]:
+    return {partition: place.next_offset for partition, place in places.items()}
+
+
+def _write(
+    connection: psycopg2.extensions.connection,
+    topic: str,
+    topic_id: str,
+    messages: Sequence[Message],
+    places: Mapping[int, Position],
+    read: Read,
+) -> dict[int, Position] | None:
+    """Write the events, and count them; the positions from then on, or None if another run has written them."""
+    rejected: Rejected = {}
+    counts = EventCounts()
+    fields = decode([message.value() for message in messages], rejected)
+    of_events = _of_events(topic, topic_id, messages, fields)
+    found = list(conform_events(fields, rejected, counts, _named_in(topic)))
+    batch = StreamBatch(
+        topic,
+        topic_id,
+        [_with_event(each, of_events) for each in found],
+        [
+            _rejected(of_events, position, messages[position].value(), *why)
+            for position, why in sorted(rejected.items())
+        ],
+        dict(zip(of_events["partition"].to_pylist(), pc.add(of_events["event_offset"], 1).to_pylist(), strict=True)),
+    )
+    loaded = write_batch(connection, batch, places)
+    if loaded is None:
+        return None
+    read.events += len(messages)
+    read.loaded += loaded
+    read.doubled += sum(each.trips.num_rows for each in found) - loaded
+    read.rejected.update(rule for rule, _ in rejected.values())
+    read.trips.rows_flagged += counts.rows_flagged
+    read.trips.flagged += counts.flagged
+    read.batches += 1
+    read.lag_seconds = max(read.lag_seconds, _lag(fields))
+    return {**places, **{partition: Position(place, topic_id) for partition, place in batch.next_offsets.items()}}
+
+
+def _of_events(topic: str, topic_id: str, messages: Sequence[Message], fields: pa.RecordBatch) -> pa.RecordBatch:
+    """What the table has of each event beside its trip. One that says no identity has its place as such."""
+    partitions = pa.array([message.partition() for message in messages], pa.int32())
+    offsets = pa.array([message.offset() for message in messages], pa.int64())
+    ids = pc.binary_join_element_wise(topic_id, partitions.cast(pa.string()), offsets.cast(pa.string()), "-")
+    given = pc.replace_substring(
+        fields.column(EVENT_ID).cast(pa.string()), "\x00", "\\u0000"
+    )  # Postgres' text has none
+    ids = pc.coalesce(pc.if_else(pc.equal(given, ""), None, given), ids)
+    return pa.record_batch(
+        {
+            "topic": pa.repeat(topic, len(messages)),
+            "partition": partitions,
+            "event_offset": offsets,
+            "event_id": ids,
+        }
+    )
+
+
+def _with_event(found: EventTrips, of_events: pa.RecordBatch) -> pa.RecordBatch:
+    event = of_events.take(found.positions)
+    dataset = pa.repeat(str(found.dataset), event.num_rows)
+    return pa.RecordBatch.from_arrays(
+        [*event.columns, dataset, *found.trips.columns],
+        [*event.schema.names, "dataset", *found.trips.schema.names],
+    )
+
+
+def _rejected(of_events: pa.RecordBatch, row: int, value: bytes | None, rule: str, detail: str | None) -> RejectedEvent:
+    partition, offset = (of_events[name][row].as_py() for name in ("partition", "event_offset"))
+    text = (value or b"").decode("utf-8", "backslashreplace")
+    return RejectedEvent(partition, offset, rule, detail and _without_nul(detail), _without_nul(text))
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\x00", "\\u0000")  # Postgres' text has none
+
+
+def _lag(fields: pa.RecordBatch) -> float:
+    """Seconds since the first of the events was sent, if they say when."""
+    sent = fields.column(SENT_AT).to_pylist() if SENT_AT in fields.schema.names else []
+    times = [at for at in sent if isinstance(at, int) and at > 0]
+    return time.time() - min(times) / 1000 if times else 0.0
+
+
+def _named_in(topic: str) -> Dataset | None:
+    """The dataset that the topic's name ends with, as ``tlc.trips.green``: that of events which do not say theirs."""
+    last = topic.rpartition(".")[2]
+    return Dataset(last) if last in list(Dataset) else None
+
+
+def _missing(broker: Broker, topic: str, places: Mapping[int, Position]) -> Exception:
+    if places:
+        return _changed(topic)
+    there = ", ".join(broker.topics()) or "it has none"
+    return ParameterError(f"the broker {broker.address} has no topic {topic!r} ({there}): replay_trips makes one.")
+
+
+def _changed(topic: str) -> TopicChanged:
+    return TopicChanged(
+        f"{topic} is not the topic that was read before: its broker was emptied, as one that keeps events in memory is "
+        "when it ends, or the topic was made anew. What was read is in tlc_stream.trips, what was not is gone: send it "
+        "again with replay_trips, then read the topic with from_start=True. No event is loaded twice."
+    )

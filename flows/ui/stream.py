@@ -1,0 +1,27 @@
+"""What replaying, reading and comparing a stream leave in the UI."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.decide.stream import ReplayReport, StreamComparison, StreamReport
+from flows.ui.report import best_effort
+
+
+@task(name="publish-stream", cache_policy=NO_CACHE, persist_result=False)
+def publish_stream(report: ReplayReport | StreamReport | StreamComparison, key: str) -> None:
+    """A sentence in the log, and all numbers as an artifact."""
+    get_run_logger().info("%s", report.sentence)
+    lines = [
+        f"| {name.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int | float) else value} |"
+        for name, value in report.model_dump().items()
+        if value not in ([], {}, "")
+    ]
+    with best_effort("The numbers are not shown in the UI"):
+        create_markdown_artifact(
+            markdown="\n".join([report.sentence, "", "| | |", "| --- | ---: |", *lines]),
+            key=key,
+            description=report.sentence,
+        )
