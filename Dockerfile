@@ -12,8 +12,8 @@ RUN pip install --no-cache-dir "uv==${UV_VERSION}"
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
-# Left out: a laptop's Postgres and broker, whose data would end with the container; libraries' tests and headers; Google's
-# descriptions of its 500 other APIs (100 MB), of which only Cloud Run's is asked for.
+# Left out: a laptop's Postgres and broker, whose data would end with the container; libraries' tests and headers;
+# Google's descriptions of its 500 other APIs (100 MB), of which only Cloud Run's is asked for.
 # models-bigquery: build_models in BigQuery too, for 430 MB more.
 ARG MODELS=models
 ARG SYNC="uv sync --locked --no-dev --extra server --extra ${MODELS} --extra charts --extra stream \

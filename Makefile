@@ -35,15 +35,17 @@ $(UV):
 
 models: .venv-models/.ready  ## Install dbt, which builds the models, into .venv-models. BIGQUERY=1: for BigQuery too
 
+FOR_BIGQUERY := $(TOOLS)/models-bigquery
 # dbt needs older versions of some packages than .venv has: another fork of the same lock.
-.venv-models/.ready: pyproject.toml uv.lock $(if $(BIGQUERY),.venv-models/.bigquery) | $(UV)
+.venv-models/.ready: pyproject.toml uv.lock $(if $(BIGQUERY),$(FOR_BIGQUERY)) | $(UV)
 	@echo "Installing dbt into .venv-models: a quarter of a minute to a whole one, once …"
 	@UV_PROJECT_ENVIRONMENT=.venv-models $(UV) sync --quiet --locked --no-dev --python "$(PYTHON)" \
-		--extra $(if $(BIGQUERY)$(wildcard .venv-models/.bigquery),models-bigquery,models)
+		--extra $(if $(BIGQUERY)$(wildcard $(FOR_BIGQUERY)),models-bigquery,models)
 	@touch $@
 
-.venv-models/.bigquery:
-	@mkdir -p $(@D) && touch $@
+# Not in .venv-models: uv makes no environment in a folder that has anything else.
+$(FOR_BIGQUERY): | $(UV)
+	@touch $@
 
 models-docs: setup models  ## dbt's page of the models, as one file that needs no internet. DEMO=1: of the demo's
 	@$(RUN) -m $(if $(DEMO),deployments.local.demo,flows) models docs
@@ -98,7 +100,7 @@ format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: setup models  ## Measure the loads and models against their limits, pandas and dlt (BENCH=--skip-20m: without the large month)
+bench: setup models  ## Measure loads and models against their limits, pandas and dlt (BENCH=--skip-20m: no large month)
 	-$(RUN) -m tests.benchmarks $(BENCH)
 	-$(RUN) -m tests.benchmarks.lake $(BENCH)
 	-$(RUN) -m tests.benchmarks.backfill

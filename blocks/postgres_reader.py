@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -17,7 +17,7 @@ class Reader:
     """At which port it comes in, and by which password."""
 
     port: int
-    password: str
+    password: str = field(repr=False)
 
     @property
     def url(self) -> str:
@@ -27,7 +27,7 @@ class Reader:
 
 def password_file(folder: Path) -> Path:
     """Where the reader of the server in ``folder`` is noted, as libpq reads passwords; no file, no port."""
-    return folder.with_suffix(".pgpass")
+    return folder.resolve().with_suffix(".pgpass")
 
 
 def noted_reader(folder: Path) -> Reader | None:
@@ -44,8 +44,10 @@ def note_reader(folder: Path, port: int) -> Reader:
     noted = noted_reader(folder)
     reader = Reader(port, noted.password if noted else secrets.token_hex(16))
     file = password_file(folder)
-    file.touch(mode=0o600)
-    file.write_text(f"{HOST}:{port}:{DATABASE}:{ROLE}:{reader.password}\n")
+    whole = file.with_suffix(".new")  # the server does not start with half a note
+    whole.touch(mode=0o600)
+    whole.write_text(f"{HOST}:{port}:{DATABASE}:{ROLE}:{reader.password}\n")
+    whole.replace(file)
     return reader
 
 

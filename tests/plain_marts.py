@@ -1,5 +1,7 @@
-"""The marts written again as plain SQL on the tables that the loads make, by other means: the engines' own percentiles,
-their own joins. Postgres and DuckDB take the same."""
+"""The marts written again as plain SQL on the tables that the loads make, which Postgres and DuckDB take alike.
+
+By other means: the engines' own percentiles, their own joins. Of ``month_quality`` only the loaded rows.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from blocks.postgres_reader import DATABASE, HOST, ROLE, Reader, note_reader, no
 from blocks.postgres_server import listening_port
 from blocks.settings import Settings, make_private
 from deployments.local.environment import demo_folder
-from deployments.local.ports import choose_port
+from deployments.local.ports import choose_port, port_number
 from deployments.local.process import Processes
 from deployments.local.reader_role import make_reader
 from deployments.local.services import SITE
@@ -32,7 +32,7 @@ _NOT_FREE = "Port {} is not free: choose another one with make connect PORT=…"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Open the port unless it is open, and print what to enter in the program."""
     parser = argparse.ArgumentParser(prog="python -m deployments.local.connect", description=__doc__)
-    parser.add_argument("--port", type=int, help=f"by default {USUAL_PORT}, or another one if that is taken")
+    parser.add_argument("--port", type=port_number, help=f"by default {USUAL_PORT}, or another one if that is taken")
     parser.add_argument("--demo", action="store_true", help="the demo's database, if the other one runs too")
     options = parser.parse_args(arguments)
     folder = Settings().local_dir.absolute()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from argparse import ArgumentTypeError
 
 HOST = "127.0.0.1"
 
@@ -18,3 +19,10 @@ def choose_port(wanted: int) -> int:
             return choose_port(0)
         port: int = probe.getsockname()[1]
         return port
+
+
+def port_number(text: str) -> int:
+    """A command's option; raises ArgumentTypeError if it is no port."""
+    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
+        raise ArgumentTypeError(f"'{text}' is no port: 1 to 65535")
+    return int(text)

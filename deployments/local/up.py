@@ -22,6 +22,7 @@ from blocks.settings import Settings, make_private
 from blocks.warehouse_url import duckdb_path, warehouse_url
 from deployments.local.connect import port_in_words
 from deployments.local.environment import demo_folder, keep_private, platform_environment
+from deployments.local.ports import port_number
 from deployments.local.process import Processes
 from deployments.local.services import SITE, WORKER_RUNS, ServiceFailed, Services
 from flows.tlc.urls import plain_url
@@ -33,7 +34,9 @@ TARGETS = ("TLC_POSTGRES_URL", "TLC_LAKE_URL", "TLC_WAREHOUSE_URL")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Bring the platform up and say what to do next."""
     parser = argparse.ArgumentParser(prog="python -m deployments.local.up", description=__doc__)
-    parser.add_argument("--port", type=int, default=PREFECT_PORT, help="of the UI; another one if that is taken")
+    parser.add_argument(
+        "--port", type=port_number, default=PREFECT_PORT, help="of the UI; another one if that is taken"
+    )
     parser.add_argument("--demo", action="store_true", help="months come from a stand-in for the TLC site on loopback")
     options = parser.parse_args(arguments)
     folder = Settings().local_dir.absolute()

@@ -16,6 +16,11 @@ def mart_names() -> list[str]:
     return sorted(path.stem for path in (PROJECT / "models" / "marts").glob("*.sql"))
 
 
+def selectable_names() -> set[str]:
+    """What dbt may be told to build by a plain word: the models, and the folders that they are in."""
+    return {path.stem for path in (PROJECT / "models").rglob("*") if path.is_dir() or path.suffix == ".sql"}
+
+
 def project_version() -> str:
     """12 hex characters that change with the SQL of the models and macros: what was built before is then built anew."""
     digest = hashlib.sha256()

@@ -63,7 +63,8 @@ def months_to_build(
 ) -> list[str]:
     """The months (YYYY-MM) from ``first`` to ``last`` of which a model was built from something else than is there now.
 
-    That is a load that is new or was done again, one that was removed since, or another version of the models' SQL.
+    That is a load that is new or was done again, one that was removed since, or another version of the models' SQL or
+    of the names that marts have from tables.
     ``everything``: whether or not anything changed.
     """
     wanted: dict[str, set[tuple[str, datetime, str]]] = {}
@@ -79,6 +80,11 @@ def months_to_build(
         if (first is None or first <= month) and (last is None or month <= last)
         if everything or any(found.get((month, model), set()) != wanted.get(month, set()) for model in models)
     ]
+
+
+def are_outdated(builds: Iterable[ModelBuild], models: Collection[str], sql_version: str) -> bool:
+    """Whether a table of these models was made by other SQL than ``sql_version``, with which versions begin."""
+    return any(not build.version.startswith(sql_version) for build in builds if build.model in models)
 
 
 def in_portions(months: Sequence[str], loads: Iterable[TripsLoad]) -> Iterator[list[str]]:

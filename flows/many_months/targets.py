@@ -46,7 +46,7 @@ def load_targets(request: MonthRequest, options: LoadOptions, only: Collection[T
     no_file: str | None = None
     for target in (target for target in TARGETS if target in options.targets and target in only):
         if target == "bigquery" and "gcs" in legs and legs["gcs"].status == "failed":
-            legs[target] = TargetOutcome(target=target, status="skipped", sentence="the lake's leg failed before it.")
+            legs[target] = TargetOutcome(target=target, status="skipped", sentence="the lake's load failed before it.")
         elif no_file is not None and target != "bigquery":
             legs[target] = TargetOutcome(target=target, status="failed", sentence=no_file)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.runtime import flow_run
 
-from flows.dbt import DbtProcess, dbt_process, mart_names, models_python, project_version
+from flows.dbt import DbtProcess, dbt_process, mart_names, models_python, project_version, selectable_names
 from flows.dbt.project import PROJECT
 from flows.dbt.request import DbtAnswer, DbtRequest
 from flows.decide.models import (
@@ -18,6 +19,7 @@ from flows.decide.models import (
     ModelNode,
     ModelsTarget,
     TripsLoad,
+    are_outdated,
     in_portions,
     intact_loads,
     months_to_build,
@@ -30,6 +32,8 @@ from flows.tlc.errors import ParameterError
 
 # A load that comes while dbt builds a month makes tests compare what was read with another ledger.
 _TRIES = 3
+# A selected model, with what it reads or what reads it; dbt's other ways to select are left to dbt.
+_NAME = re.compile(r"\+?\w+\+?")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,14 @@ class Wanted:
     last: str | None
     select: tuple[str, ...]
     everything: bool
+
+    def __post_init__(self) -> None:
+        """Raise ParameterError if a name that is selected is none: dbt builds the others, and says that all is well."""
+        names = [word.strip("+") for word in self.select if _NAME.fullmatch(word)]
+        if unknown := [name for name in names if name not in selectable_names()]:
+            raise ParameterError(
+                f"there is no model {', '.join(unknown)}: choose from {', '.join(sorted(selectable_names()))}."
+            )
 
     @property
     def marts(self) -> list[str]:
@@ -83,7 +95,7 @@ def find_stale_months(wanted: Wanted, engine: str) -> Stale:
     """Compare the ledger with what the models were built from."""
     builds, loads, version = _read_builds(wanted.target), _read_loads(wanted.target), _version(wanted.target)
     # BigQuery's way to replace a partition adds no columns, so that another version of the SQL makes the tables anew.
-    outdated = engine == "bigquery" and any(build.version != version for build in builds)
+    outdated = engine == "bigquery" and are_outdated(builds, wanted.marts, project_version())
     rebuild = outdated or (wanted.everything and wanted.first is None and wanted.last is None)
     months = months_to_build(
         loads,
@@ -94,8 +106,8 @@ def find_stale_months(wanted: Wanted, engine: str) -> Stale:
         last=None if rebuild else wanted.last,
         everything=rebuild or wanted.everything,
     )
-    has_views = bool(builds) and all(build.version == version for build in builds) and not rebuild
-    return Stale(months, loads, rebuild, has_views)
+    current = {build.model for build in builds if build.version == version}
+    return Stale(months, loads, rebuild, has_views=current.issuperset(wanted.marts) and not rebuild)
 
 
 def _version(target: ModelsTarget) -> str:

@@ -22,7 +22,7 @@ from tests.benchmarks.services import services
 RESULTS = Path(__file__).parent / "results" / "models.json"
 TARGETS = {"postgres": "Postgres", "bigquery": "DuckDB"}
 WAYS = ("plain", "built")
-# What docs/decisions.md promises, for 3,000,000 rows.
+# For 3,000,000 rows.
 MOST_TIMES_PLAIN = 3.0
 MOST_MEMORY_MB = 600
 
@@ -73,7 +73,7 @@ def _targets(samples: Samples, target: str, rows: int) -> list[Target]:
     engine = TARGETS[target]
     return [
         at_most(f"{engine}: build_models / plain SQL", built / plain, MOST_TIMES_PLAIN, "×"),
-        at_most(f"{engine}: peak memory of a process", memory, MOST_MEMORY_MB, " MB"),
+        at_most(f"{engine}: peak memory", memory, MOST_MEMORY_MB, " MB"),
     ]
 
 

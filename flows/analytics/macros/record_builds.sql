@@ -1,19 +1,19 @@
 {# What each mart's months were built from, in `model_builds` beside the marts: written when a run ends, for the marts
-   that it built and whose tests passed. The flow build_models compares it with the ledger.
+   that it built and tested, and whose tests passed. The flow build_models compares it with the ledger.
 
-   TLC_LOADS, which the flow sets, has the loads that stood before the run began, as JSON: a list of [dataset, month's
+   TLC_LOADS, which the flow sets, has the loads of before the run, as JSON: a list of [dataset, month's
    first day, loaded_at]. A load that came meanwhile is not among them, so that its month is built again. A run without
    TLC_LOADS, by hand, records nothing: its months are built once more by the next flow run. #}
 {% macro record_builds(results) %}
   {%- set loads = fromjson(env_var('TLC_LOADS', '[]')) -%}
-  {%- set failed = [] -%}
-  {%- for result in results if result.node.resource_type == 'test' and result.status in ('fail', 'error') -%}
-    {%- do failed.extend(result.node.depends_on.nodes) -%}
+  {%- set tested, failed = [], [] -%}
+  {%- for result in results if result.node.resource_type == 'test' -%}
+    {%- do (tested if result.status in ('pass', 'warn') else failed).extend(result.node.depends_on.nodes) -%}
   {%- endfor -%}
   {%- set built = [] -%}
   {%- for result in results
       if result.node.resource_type == 'model' and result.node.fqn[1] == 'marts' and result.status == 'success'
-      and result.node.unique_id not in failed -%}
+      and result.node.unique_id in tested and result.node.unique_id not in failed -%}
     {%- do built.append("'" ~ result.node.name ~ "'") -%}
   {%- endfor -%}
   {%- if execute and built and months() and env_var('TLC_LOADS', '') -%}

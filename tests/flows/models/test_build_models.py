@@ -65,6 +65,21 @@ def test_an_impossible_range_is_refused(targets: Targets) -> None:
         build_models(start_month="2023-11", end_month="2023-10")
 
 
+def test_a_model_that_there_is_not_is_refused(targets: Targets) -> None:
+    with pytest.raises(ParameterError, match=r"there is no model dialy_trips: choose from airport_trips, .*marts"):
+        build_models(select="tips +dialy_trips")
+
+
+@pytest.mark.timeout(900)
+def test_a_mart_whose_tests_did_not_run_is_not_taken_for_built(targets: Targets, publish: Put) -> None:
+    publish("green", "2023-10")
+    load("green", "2023-10", "postgres")
+    build_models(target="postgres", select="quarterly_revenue")  # which is made of another mart
+    recorded = targets.query("postgres", "select distinct model from tlc_marts.model_builds")
+    assert recorded == [("quarterly_revenue",)]
+    assert build_models(target="postgres", select="monthly_zone_revenue").months == ["2023-10"]
+
+
 @pytest.mark.timeout(900)
 def test_a_load_that_comes_while_models_are_built_is_not_lost(
     targets: Targets, publish: Put, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.decide import models
-from flows.decide.models import ModelBuild, ModelNode, ModelsReport, TripsLoad, in_portions, months_to_build
+from flows.decide.models import (
+    ModelBuild,
+    ModelNode,
+    ModelsReport,
+    TripsLoad,
+    are_outdated,
+    in_portions,
+    months_to_build,
+)
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 MARTS = ["daily_trips", "tips"]
@@ -42,6 +50,14 @@ def test_what_was_built_from_the_loads_that_stand_is_left() -> None:
 )
 def test_what_was_built_from_anything_else_is_built_again(builds: list[ModelBuild]) -> None:
     assert months_to_build([load("2024-05")], builds, MARTS, "v1") == ["2024-05"]
+
+
+def test_tables_are_outdated_by_other_sql_of_theirs_and_not_by_other_names() -> None:
+    builds = built(load("2024-05"), marts=["tips"], version="sql1-names1")
+    assert not are_outdated(builds, ["tips"], "sql1")
+    assert are_outdated(builds, ["tips"], "sql2")
+    assert not are_outdated(builds, ["daily_trips"], "sql2")
+    assert months_to_build([load("2024-05")], builds, ["tips"], "sql1-names2") == ["2024-05"]
 
 
 def test_a_removed_month_is_built_so_that_its_rows_go() -> None:
