@@ -17,6 +17,8 @@ from flows.tlc.errors import ParameterError
 FILE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_-]*\.(sql|py|R)$"
 # Values stand in a program's environment and in SQL as they are: nothing in them ends a literal or an option.
 PARAMETER_PATTERN = r"^[a-z][a-z0-9_]*=[A-Za-z0-9_.,:/+-]*$"
+# A table, or a folder of the lake.
+_WRITTEN = re.compile(r"\w+\.\w+|[\w./-]+/")
 _KEY = re.compile(r"(?:--|#)\s*(target|reads|writes|parameters)\s*:(.*)")
 _IN_SQL = re.compile(r"\bcurrent_setting\s*\(\s*'tlc\.(\w+)'\s*\)", re.IGNORECASE)
 
@@ -74,6 +76,11 @@ def read_step(file: str, text: str) -> Step:
         raise ParameterError(
             f"the header of {file} has a parameter {wrong[0]}: write name=default, in plain characters"
         )
+    if wrong := [one for one in header.get("writes", []) if not _WRITTEN.fullmatch(one)]:
+        raise ParameterError(
+            f"the header of {file} writes {wrong[0]}, which is neither schema.table nor a folder of the lake, with a / "
+            "at its end; a step that writes neither has no such line"
+        )
     defaults = dict(one.split("=", 1) for one in parameters)
     return Step(file, tuple(targets), tuple(header.get("reads", [])), tuple(header.get("writes", [])), defaults)
 
@@ -89,6 +96,7 @@ class StepReport(BaseModel):
     file: str
     target: ModelsTarget
     month: str
+    parameters: list[str] = Field([], description="As they were given: name=value")
     folder: str = Field(description="Where its files are, until it runs again for this month and target")
     files: list[str] = Field(description="Their names; those that the UI can show are artifacts")
     exit_code: int
@@ -100,6 +108,12 @@ class StepReport(BaseModel):
     def failure_sentence(self) -> str:
         said = f": {self.last_line.rstrip('.')}" if self.last_line else ""
         return f"exit code {self.exit_code}{said} (all its lines are in the run's log)"
+
+    @property
+    def sentence(self) -> str:
+        """Which run it was: what its artifacts are of."""
+        given = f" with {', '.join(self.parameters)}" if self.parameters else ""
+        return f"{self.month} in {self.target}{given}{', of a run that failed' if self.status == 'failed' else ''}"
 
     @property
     def paths(self) -> list[Path]:

@@ -35,13 +35,16 @@ def step_environment(step: Step, values: dict[str, str], output: Path, secrets: 
         **inherited,
         **{f"TLC_{name.upper()}": value for name, value in values.items()},
         **(_postgres(step, values, secrets) if values["target"] == "postgres" else {}),
-        **_google_key(secrets),
-        "TLC_LAKE_URL": open_lake().url,
-        "TLC_WAREHOUSE_URL": _warehouse_url(),
+        **({} if step.is_sql and values["target"] == "postgres" else _files(secrets)),
         "TLC_OUTPUT": str(output),
         "PYTHONPATH": path,
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _files(secrets: Path) -> dict[str, str]:
+    """Where the lake and the warehouse are, and Google's key for them."""
+    return {**_google_key(secrets), "TLC_LAKE_URL": open_lake().url, "TLC_WAREHOUSE_URL": _warehouse_url()}
 
 
 def _postgres(step: Step, values: dict[str, str], secrets: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Runs a program for as long as its flow lives: ``python step_guard.py SECRETS PROGRAM …``, by the standard library.
 
 The standard input is a pipe from the flow. It ends when the flow stops the program, or is killed itself, even with
-SIGKILL: then every process of the program's session is asked to end, and killed if it has not. What the program
+SIGKILL: then every process of the program's group is asked to end, and killed if it has not. What the program
 leaves running is killed, too, and the folder with its secrets is removed.
 """
 

@@ -6,6 +6,7 @@ import os
 import selectors
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -56,12 +57,15 @@ def run_program(
 
 
 def _lines(guard: subprocess.Popen[bytes]) -> Iterator[str]:
-    """The program's lines, until it ends: a process that escaped may keep the pipe open."""
+    """The program's lines, until it ends: a process that escaped from it may keep the pipe open, and write to it."""
     assert guard.stdout is not None
     begun = b""
     with selectors.DefaultSelector() as selector:
         selector.register(guard.stdout, selectors.EVENT_READ)
-        while True:
+        last_look: float | None = None
+        while last_look is None or time.monotonic() < last_look:
+            if last_look is None and guard.poll() is not None:
+                last_look = time.monotonic() + _POLL_SECONDS
             if selector.select(_POLL_SECONDS):
                 chunk = os.read(guard.stdout.fileno(), 1 << 16)
                 if not chunk:
@@ -70,8 +74,6 @@ def _lines(guard: subprocess.Popen[bytes]) -> Iterator[str]:
                 if len(begun) > MOST_CHARACTERS:  # a line without an end
                     lines, begun = [*lines, begun], b""
                 yield from map(_shown, lines)
-            elif guard.poll() is not None:
-                break
     if begun:
         yield _shown(begun)
 

@@ -68,11 +68,15 @@ def _query_warehouse(url: str, sql: str) -> AbstractContextManager[pa.RecordBatc
 
 
 def _save(rows: AbstractContextManager[pa.RecordBatchReader], file: Path) -> None:
-    count = 0
-    with rows as reader, pq.ParquetWriter(file, reader.schema) as writer:
-        for batch in reader:
-            writer.write_batch(batch)
-            count += batch.num_rows
+    count, part = 0, file.with_suffix(".part")
+    try:
+        with rows as reader, pq.ParquetWriter(part, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+                count += batch.num_rows
+        part.rename(file)
+    finally:
+        part.unlink(missing_ok=True)  # readable, and not whole
     _say(f"{count:,} rows in {file.name}" if count else "It has no rows. Is the month loaded?")
 
 

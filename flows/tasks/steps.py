@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -21,9 +23,21 @@ from flows.tasks.step_process import run_program
 from flows.tlc.errors import ParameterError, StepFailed
 
 
+@contextmanager
+def step_folder(file: str, target: ModelsTarget, month: str, parameters: Sequence[str]) -> Iterator[Path]:
+    """The folder for the files of a run with these values; another one with the same waits until the block ends."""
+    local = Settings().local_dir.absolute()
+    make_private(local)
+    given = f"-{hashlib.sha256(' '.join(sorted(parameters)).encode()).hexdigest()[:8]}" if parameters else ""
+    folder = local / "steps" / file / f"{target}-{month}{given}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        yield folder
+
+
 @task(name="run-step-file", task_run_name="run {file}", **RETRY_TRANSIENT)
-def run_file(file: str, target: ModelsTarget, month: str, parameters: Sequence[str]) -> StepReport:
-    """Run the step's program to its end; returns what came of it, also if it failed.
+def run_file(file: str, target: ModelsTarget, month: str, parameters: Sequence[str], folder: Path) -> StepReport:
+    """Run the step's program to its end, with ``folder`` for its files; returns what came of it, also if it failed.
 
     Raises ParameterError if there is no such step, or its header does not allow that, and StepFailed if its program is
     not installed.
@@ -32,22 +46,19 @@ def run_file(file: str, target: ModelsTarget, month: str, parameters: Sequence[s
     step = read_step(file, path.read_text(encoding="utf-8"))
     values = step.values(target, month, parameters)
     command = _command(path)
-    folder = _private_folder("steps", file) / f"{target}-{month}"
     log = get_run_logger()
     log.info("%s reads %s, writes %s", file, ", ".join(step.reads) or "?", ", ".join(step.writes) or "nothing")
     started = time.monotonic()
-    with (
-        FileLock(f"{folder}.lock"),  # another run of it for the month would empty the folder
-        tempfile.TemporaryDirectory(prefix="tlc-step-", ignore_cleanup_errors=True) as secrets,
-    ):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier run, or try
+    folder.mkdir()
+    with tempfile.TemporaryDirectory(prefix="tlc-step-", ignore_cleanup_errors=True) as secrets:
         environment = step_environment(step, values, folder, Path(secrets))
         code, last = run_program(command, environment, folder, Path(secrets), lambda line: log.info("%s", line))
     return StepReport(
         file=file,
         target=target,
         month=month,
+        parameters=list(parameters),
         folder=str(folder),
         files=sorted(one.name for one in folder.iterdir() if one.is_file() and not one.is_symlink()),
         exit_code=code,
@@ -75,11 +86,3 @@ def _command(path: Path) -> list[str]:
     if (program := shutil.which("Rscript")) is None:
         raise StepFailed("R is not installed: apt-get install r-base-core r-cran-dbi r-cran-rpostgresql")
     return [program, str(path)]
-
-
-def _private_folder(*names: str) -> Path:
-    local = Settings().local_dir.absolute()
-    make_private(local)
-    folder = local.joinpath(*names)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -31,7 +31,7 @@ def publish_step(report: StepReport) -> None:
         stem = "" if path.stem == name else f"-{path.stem}"
         key = re.sub("[^a-z0-9]+", "-", f"step-{report.file}{stem}{path.suffix}".lower())
         with best_effort(f"{path.name} is not shown"):
-            _publish(path, key, f"{path.name} of {report.month} in {report.target}")
+            _publish(path, key, f"{path.name} of {report.sentence}")
 
 
 def _publish(path: Path, key: str, description: str) -> None:

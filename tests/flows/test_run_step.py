@@ -11,6 +11,7 @@ import subprocess
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -198,10 +199,23 @@ def test_file_is_in_the_folder_and_no_link_out_of_it(steps: Path, tmp_path: Path
 
 
 def test_two_runs_of_a_step_for_a_month_are_one_after_the_other(steps: Path) -> None:
-    # Each sees only itself, in a folder that was empty.
     (steps / "alone.py").write_text(
-        "# target: postgres\nimport os, time\nopen('mine.md', 'x').close()\ntime.sleep(1)\nos.remove('mine.md')\n"
+        "# target: postgres\n# parameters: dataset=green\nimport os, time\n"
+        "open('mine.md', 'x').write(os.environ['TLC_DATASET'])\ntime.sleep(1)\n"
     )
-    with ThreadPoolExecutor(2) as threads:
-        runs = [threads.submit(copy_context().run, ran, "alone.py") for _ in range(2)]
-    assert [run.result().status for run in runs] == ["completed", "completed"]
+    with ThreadPoolExecutor(3) as threads:
+        given = [[], [], ["dataset=yellow"]]
+        runs = [threads.submit(copy_context().run, partial(ran, "alone.py", parameters=one)) for one in given]
+    reports = [run.result() for run in runs]
+    assert [(report.status, report.files) for report in reports] == [("completed", ["mine.md"])] * 3
+    assert [report.paths[0].read_text() for report in reports] == ["green", "green", "yellow"]
+    assert reports[2].sentence == f"{MONTH} in postgres with dataset=yellow"
+
+
+def test_rows_that_a_failed_query_gave_are_not_shown(steps: Path) -> None:
+    (steps / "breaks.sql").write_text(
+        "-- target: postgres\nselect 1 / (99999 - n) as a from generate_series(1, 200000) n"
+    )
+    with pytest.raises(StepFailed, match="division by zero") as failed:
+        ran("breaks.sql")
+    assert failed.value.report.files == []  # type: ignore[attr-defined] # a StepFailed of run_step has one

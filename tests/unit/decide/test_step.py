@@ -31,6 +31,8 @@ def test_header_is_the_same_in_each_language(mark: str) -> None:
         ("-- target: oracle", "x.sql needs a comment at its top"),
         ("-- target: postgres\n-- parameters: month", "has a parameter month: write name=default"),
         ("-- target: postgres\n-- parameters: a='; drop", "has a parameter a='; drop"),
+        ("-- target: postgres\n-- writes: nothing", "writes nothing, which is neither schema.table nor a folder"),
+        ("-- target: postgres\n-- writes: lab.a, steps", "writes steps, which is neither"),
     ],
 )
 def test_what_a_header_lacks_is_told(text: str, sentence: str) -> None:
