@@ -43,7 +43,9 @@ $ .venv/bin/python -m flows report --open
 ```
 
 Marts are in schema `tlc_marts`, views for questions of your own in `tlc_staging`; in BigQuery these are datasets beside
-the trips' (`<its name>_marts`).
+the trips' (`<its name>_marts`). Metabase finds them under these names in the database that it has
+([how it connects](analyse.md#dbeaver-and-metabase)); Looker Studio takes a mart of BigQuery as a data source, and
+`source_month` as its date range. Below each example are the first rows of its answer on the months of `make demo`.
 """
 
 
@@ -58,7 +60,7 @@ def models_document() -> str:
     ]
     for mart in marts:
         parts += [f"### {mart['name']}", "", _wrapped(mart["description"]), "", _columns(mart)]
-        parts += ["", f"```sql\n{mart['config']['meta']['example'].rstrip()}\n```", ""]
+        parts += ["", f"```sql\n{mart['config']['meta']['example'].rstrip()}\n```", "", _answer(mart), ""]
     parts += ["## Views in `tlc_staging`\n"]
     for view in core:
         columns = ["", _columns(view)] if "columns" in view else []
@@ -81,6 +83,14 @@ def _grain(mart: dict[str, Any]) -> list[str]:
 
 def _columns(model: dict[str, Any]) -> str:
     return markdown_table(["Column", "Meaning"], [[f"`{one['name']}`", one["description"]] for one in model["columns"]])
+
+
+def _answer(mart: dict[str, Any]) -> str:
+    """The first rows of the example's answer on the demo."""
+    rows: list[dict[str, str]] = mart["config"]["meta"]["answer"]
+    if not rows:
+        return "The months of `make demo` have no answer to that."
+    return markdown_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def main(arguments: list[str]) -> int:
