@@ -17,7 +17,7 @@ _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class Until:
-    """When to stop reading: at the topic's end, after seconds without an event there, or at a time; one of the three."""
+    """When to stop reading: at the topic's end, after seconds without events there, or at a time."""
 
     idle_seconds: float | None = None
     time: datetime | None = None
