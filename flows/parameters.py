@@ -246,7 +246,7 @@ UntilText = Annotated[
 ]
 FromStart = Annotated[
     bool,
-    help_text("Read the topic from its start: after its broker was emptied. Events without an event_id load again."),
+    help_text("Read the topic from its start: after its broker was emptied. What is sent again must have an event_id."),
 ]
 
 StepFile = Annotated[

@@ -25,8 +25,8 @@ def stream_to_postgres(topic: TopicName, until: UntilText = "end", from_start: F
 
     Events are conformed and checked like a month's file, in micro-batches: each is one transaction with the offsets, in
     `tlc_stream.offsets`, up to which the topic is read. So a run that is killed, or two at once, neither lose an event
-    nor load it twice; only `from_start` loads again, after a topic was made anew, what has no `event_id`. What is no
-    trip is kept in `tlc_stream.rejected_events` with the reason.
+    nor load it twice; what is sent again is known by its `event_id`. What is no trip is kept in
+    `tlc_stream.rejected_events` with the reason.
 
     Requires: the blocks `tlc-postgres` and `tlc-events` (`python -m blocks.register`).
     """
