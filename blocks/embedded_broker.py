@@ -28,10 +28,10 @@ class BrokerFailed(Exception):
 
 
 class _Note(BaseModel):
-    """What the folder keeps of the last start."""
+    """What the folder keeps of the last start; without ``pid``, whoever starts it was perhaps killed meanwhile."""
 
-    pid: int
     port: int
+    pid: int | None = None
 
 
 def broker_folder(local: Path | None = None) -> Path:
@@ -59,8 +59,8 @@ def start_broker(folder: Path | None = None) -> str:
             running = _start(folder, program)
         deadline = time.monotonic() + _START_SECONDS
         port = _note(folder).port
-        while not _answers(port):
-            if not running.is_running() or time.monotonic() > deadline:
+        while not _listens(running, port):
+            if not _runs(running) or time.monotonic() > deadline:
                 raise BrokerFailed(f"The embedded broker does not start. Its log is {folder / 'log'}.")
             time.sleep(0.02)
     return f"{_HOST}:{port}"
@@ -80,15 +80,15 @@ def broker_process(folder: Path) -> psutil.Process | None:
     """The broker's process; None if it does not run, whatever the note says."""
     try:
         note = _note(folder)
-        process = psutil.Process(note.pid)
-        is_ours = _listener(note.port) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
-        return process if is_ours else None
-    except (OSError, ValidationError, psutil.Error):
+    except (OSError, ValidationError):
         return None
+    known = (each for each in psutil.process_iter() if note.pid in (None, each.pid))
+    return next((each for each in known if _is_broker(each, folder, note.port)), None)
 
 
 def _start(folder: Path, program: Path) -> psutil.Process:
     port = _port(folder)
+    _keep(folder, _Note(port=port))
     with (folder / "log").open("ab") as log:
         started = subprocess.Popen(  # noqa: S603 - our own words
             [
@@ -105,10 +105,20 @@ def _start(folder: Path, program: Path) -> psutil.Process:
             stderr=log,
             start_new_session=True,
         )
-    note = folder / "note.json"
-    note.touch(mode=0o600)
-    note.write_text(_Note(pid=started.pid, port=port).model_dump_json())
+    _keep(folder, _Note(port=port, pid=started.pid))
     return psutil.Process(started.pid)
+
+
+def _is_broker(process: psutil.Process, folder: Path, port: int) -> bool:
+    try:
+        return _listener(port) in process.cmdline() and Path(process.cwd()) == folder.resolve() and _runs(process)
+    except psutil.Error:  # it has ended, or is another user's
+        return False
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it has not ended; one that nobody has waited for is still in the system's table."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def _port(folder: Path) -> int:
@@ -132,13 +142,22 @@ def _note(folder: Path) -> _Note:
     return _Note.model_validate_json((folder / "note.json").read_text())
 
 
+def _keep(folder: Path, note: _Note) -> None:
+    unfinished = folder / "note.part"
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(note.model_dump_json())
+    unfinished.replace(folder / "note.json")
+
+
 def _listener(port: int) -> str:
     return f"--listener-url=tcp://{_HOST}:{port}"
 
 
-def _answers(port: int) -> bool:
+def _listens(process: psutil.Process, port: int) -> bool:
+    """Whether the process itself does; another one may have taken the port."""
     try:
-        socket.create_connection((_HOST, port), timeout=1).close()
-    except OSError:
+        return any(
+            each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in process.net_connections("tcp")
+        )
+    except psutil.Error:
         return False
-    return True

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, unquote, urlsplit
+import re
+from urllib.parse import unquote
 
 from prefect.blocks.core import Block
 from prefect.types import SecretDict
 from pydantic import Field, SecretStr
 
 from blocks.embedded_broker import start_broker
+
+# A # or ? that a password has as it is would end it there, and show its beginning as a server.
+_URL = re.compile(r"kafka://(?:(?P<login>[^#?/]*)@)?(?P<servers>[^#?/@]+)/?(?:\?(?P<settings>[^#?@]*))?")
+_SERVER = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):[0-9]+", re.ASCII)
 
 
 class TripEvents(Block):
@@ -43,19 +48,21 @@ def events_block(url: SecretStr | None) -> TripEvents:
     """
     if url is None:
         return TripEvents()
-    parts = urlsplit(url.get_secret_value())
-    login, _, servers = parts.netloc.rpartition("@")
-    if parts.scheme != "kafka" or not servers or parts.path.strip("/"):
+    found = _URL.fullmatch(url.get_secret_value())
+    login, servers, given = found.group("login", "servers", "settings") if found else (None, "", None)
+    pairs = [each.partition("=") for each in (given or "").split("&") if given]
+    if not all(map(_SERVER.fullmatch, servers.split(","))) or not all(name and equals for name, equals, _ in pairs):
         raise ValueError(
             "TLC_EVENTS_URL is no broker's (it is not shown here: it may hold a secret). Write kafka://host:port, with "
-            "librdkafka's settings behind a question mark, as in ?security.protocol=SASL_SSL."
+            "librdkafka's settings behind a question mark, as in ?security.protocol=SASL_SSL; and # ? / @ of a "
+            "password as %23 %3F %2F %40."
         )
-    user, _, password = login.partition(":")
+    user, _, password = (login or "").partition(":")
     of_login = {
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "PLAIN",
         "sasl.username": unquote(user),
         "sasl.password": unquote(password),
     }
-    settings = (of_login if login else {}) | dict(parse_qsl(parts.query))
+    settings = (of_login if login else {}) | {unquote(name): unquote(value) for name, _, value in pairs}
     return TripEvents(bootstrap_servers=servers, settings=SecretDict(settings))

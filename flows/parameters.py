@@ -245,7 +245,8 @@ UntilText = Annotated[
     str, BeforeValidator(_until_text), WithJsonSchema({"type": "string"}), help_text(f"When to stop: {UNTIL_WORDS}.")
 ]
 FromStart = Annotated[
-    bool, help_text("Read the topic from its start: after its broker was emptied. No event is loaded twice.")
+    bool,
+    help_text("Read the topic from its start: after its broker was emptied. What is sent again must have an event_id."),
 ]
 
 StepFile = Annotated[

@@ -9,8 +9,9 @@ from prefect import flow
 from flows.decide.stream import Disorder, ReplayReport
 from flows.parameters import DatasetName, EventLimit, MonthName, Share, Speed, TopicOrNone
 from flows.tasks.policy import with_context
-from flows.tasks.stream import replay_month, topic_of
+from flows.tasks.stream import replay_month, topic_of, version_of_month
 from flows.tlc.dataset import Dataset
+from flows.tlc.errors import ParameterError
 from flows.tlc.month import Month
 from flows.ui.stream import publish_stream
 
@@ -34,17 +35,21 @@ def replay_trips(
     """Send a month of the lake's trips to a topic, as events in the order of their pickups.
 
     An event is JSON with the conformed names; its key is the pickup zone, its time the pickup (New York wall-clock time
-    as if it were UTC). Each trip has the same `event_id` in every replay of the month, so that a replay that was broken
-    off is simply run again. With `doubled`, `late` and `out_of_order` some events are sent as no reader likes them; the
-    report counts them.
+    as if it were UTC; at most now). Each trip has the same `event_id` in every replay of the month, so that a replay
+    that was broken off is simply run again. With `doubled`, `late` and `out_of_order` some events are sent as no reader
+    likes them; the report counts them.
 
     Requires: the month in the lake, and the blocks `tlc-lake` and `tlc-events` (`python -m blocks.register`).
     """
     started_at = datetime.now(UTC)
     dataset = Dataset(dataset)
     with with_context(str(dataset), month):
+        if late + out_of_order > 1:
+            raise ParameterError("late and out_of_order are shares of the same events: together they are at most 1.")
         disorder = Disorder(doubled=doubled, late=late, out_of_order=out_of_order)
-        report = replay_month(dataset, Month.parse(month), topic_of(dataset, topic), speed, limit, disorder)
+        which = dataset, Month.parse(month)
+        version = version_of_month(*which)  # once: a retry must not go on with another
+        report = replay_month(*which, version, topic_of(dataset, topic), speed, limit, disorder)
     report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
     publish_stream(report, f"replay-{dataset}-{month}")
     return report

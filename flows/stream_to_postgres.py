@@ -10,7 +10,7 @@ from prefect import flow
 from flows.decide.stream import StreamReport, Until
 from flows.parameters import FromStart, TopicName, UntilText
 from flows.tasks.policy import with_context
-from flows.tasks.stream import stream_topic
+from flows.tasks.stream import stream_into_postgres
 from flows.ui.stream import publish_stream
 
 
@@ -25,13 +25,17 @@ def stream_to_postgres(topic: TopicName, until: UntilText = "end", from_start: F
 
     Events are conformed and checked like a month's file, in micro-batches: each is one transaction with the offsets, in
     `tlc_stream.offsets`, up to which the topic is read. So a run that is killed, or two at once, neither lose an event
-    nor load it twice. What is no trip is kept in `tlc_stream.rejected_events` with the reason.
+    nor load it twice; what is sent again is known by its `event_id`. What is no trip is kept in
+    `tlc_stream.rejected_events` with the reason.
 
     Requires: the blocks `tlc-postgres` and `tlc-events` (`python -m blocks.register`).
     """
     started_at = datetime.now(UTC)
+    report = StreamReport(topic=topic)
     with with_context(topic):
-        report = stream_topic(topic, Until.parse(until), from_start)
-    report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
-    publish_stream(report, re.sub("[^a-z0-9]+", "-", f"stream {topic}".lower()))
+        try:
+            stream_into_postgres(topic, Until.parse(until), from_start, report)
+        finally:  # what was committed stays, however the run ends
+            report.seconds = round((datetime.now(UTC) - started_at).total_seconds(), 3)
+            publish_stream(report, re.sub("[^a-z0-9]+", "-", f"stream {topic}".lower()))
     return report

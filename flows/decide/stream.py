@@ -12,12 +12,12 @@ from pydantic import BaseModel, Field
 # How long a topic is silent before it counts as idle, in seconds, if nothing else is said.
 IDLE_SECONDS = 10.0
 UNTIL_WORDS = "end, idle, a number of idle seconds, or a time as 2026-11-29T18:00:00Z"
-_SECONDS = re.compile(r"(?:idle\s+)?([0-9]+(?:\.[0-9]+)?)\s*s?")
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class Until:
-    """When to stop reading: at the topic's end, after seconds without an event, or at a time; one of the three."""
+    """When to stop reading: at the topic's end, after seconds without events there, or at a time."""
 
     idle_seconds: float | None = None
     time: datetime | None = None
@@ -28,8 +28,8 @@ class Until:
         text = text.strip()
         if text in ("end", "idle"):
             return cls(IDLE_SECONDS if text == "idle" else None)
-        if found := _SECONDS.fullmatch(text):
-            return cls(idle_seconds=float(found[1]))
+        if _SECONDS.fullmatch(text):
+            return cls(idle_seconds=float(text))
         try:
             time = datetime.fromisoformat(text)
         except ValueError:
@@ -40,7 +40,7 @@ class Until:
         """Whether to stop; ``at_end``: every partition was read to its end since the run began."""
         if self.time is not None:
             return now >= self.time
-        return at_end if self.idle_seconds is None else idle_seconds >= self.idle_seconds
+        return at_end and idle_seconds >= (self.idle_seconds or 0.0)
 
 
 class Disorder(BaseModel):

@@ -18,16 +18,16 @@ from flows.decide.stream import Disorder, ReplayReport, StreamComparison, Stream
 from flows.tasks.connect import open_lake, postgres_connected, work_dir
 from flows.tasks.policy import RETRY_TRANSIENT
 from flows.tlc.dataset import Dataset
-from flows.tlc.errors import BrokerUnavailable, ParameterError, StreamNotInstalled, TargetBusy
+from flows.tlc.errors import BrokerUnavailable, ParameterError, StreamError, StreamNotInstalled, TargetBusy
 from flows.tlc.month import Month
 from flows.ui.cancellation import stoppable
 from flows.ui.report import ProgressBar
+from flows.ui.stream import ReadLog
 
 if TYPE_CHECKING:
     from flows.load.lake.manifest import Manifest
     from flows.load.lake.protocol import Lake
     from flows.load.stream.broker import Broker
-    from flows.load.stream.read import Read
 
 
 def topic_of(dataset: Dataset, topic: str | None) -> str:
@@ -51,17 +51,31 @@ def open_broker() -> Broker:
         raise BrokerUnavailable(str(failure)) from failure
 
 
+@task(name="version-of-month", task_run_name="version of {dataset} {month}", **RETRY_TRANSIENT)
+def version_of_month(dataset: Dataset, month: Month) -> str:
+    """The content key of what the lake has of the month. Raises ParameterError if it has nothing."""
+    return _manifest(open_lake(), dataset, month).content_key
+
+
 @task(name="replay-month", task_run_name="replay {dataset} {month} into {topic}", **RETRY_TRANSIENT)
 def replay_month(
-    dataset: Dataset, month: Month, topic: str, speed: float, limit: int | None, disorder: Disorder
+    dataset: Dataset, month: Month, version: str, topic: str, speed: float, limit: int | None, disorder: Disorder
 ) -> ReplayReport:
-    """Send the month's trips to the topic, which is made if need be."""
+    """Send the month's trips to the topic, which is made if need be.
+
+    Raises StreamError if the lake has another version: in one topic, each trip of both would be an event.
+    """
     broker = open_broker()
     from flows.load.stream.broker import TopicWriter  # noqa: PLC0415
     from flows.load.stream.replay import Replay, send_trips  # noqa: PLC0415
 
     lake = open_lake()
     manifest = _manifest(lake, dataset, month)
+    if manifest.content_key != version:
+        raise StreamError(
+            f"the month was published again while it was replayed into {topic}. Replay the new version into a topic of "
+            "another name: in this one its trips would count twice."
+        )
     rows = manifest.report.rows_loaded
     expected = max(min(limit or rows, rows), 1)
     report = ReplayReport(dataset=str(dataset), month=str(month), topic=topic, broker=broker.address)
@@ -70,7 +84,7 @@ def replay_month(
         broker.ensure_topic(topic)
         send_trips(
             TopicWriter(broker, topic),
-            Replay(dataset, month, manifest.content_key, speed, disorder, limit),
+            Replay(dataset, month, version, speed, disorder, limit),
             trips,
             report,
             stoppable(lambda sent: bar.update(min(sent / expected, 1.0))),
@@ -79,31 +93,22 @@ def replay_month(
     return report
 
 
-def stream_topic(topic: str, until: Until, from_start: bool) -> StreamReport:
-    """Load the topic's events into Postgres, from where the last run ended; the report counts all tries."""
-    broker = open_broker()
-    from flows.load.stream.read import Read  # noqa: PLC0415
-
-    read = Read()
-    stream_into_postgres(topic, until, from_start, read)
-    return read.report(topic, broker.address)
-
-
 @task(name="stream-into-postgres", task_run_name="stream {topic} into Postgres", **RETRY_TRANSIENT)
-def stream_into_postgres(topic: str, until: Until, from_start: bool, read: Read) -> None:
-    """One try, which commits batch by batch; ``read`` counts what it has committed."""
+def stream_into_postgres(topic: str, until: Until, from_start: bool, report: StreamReport) -> None:
+    """Load the topic's events, from where the last run ended; ``report`` counts what all tries have committed."""
+    broker, is_first = open_broker(), not report.batches
     from flows.load.stream.read import read_topic  # noqa: PLC0415
 
-    broker, is_first = open_broker(), not read.batches
+    report.broker = broker.address
     with postgres_connected() as connection:
         read_topic(
             connection,
             broker,
             topic,
             until,
-            read,
+            report,
             from_start=from_start and is_first,
-            on_batch=stoppable(lambda _read: None),
+            on_batch=stoppable(ReadLog()),
         )
 
 

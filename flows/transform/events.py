@@ -28,6 +28,7 @@ from flows.transform.stream_trips import stream_trips
 EVENT_ID, DATASET, MONTH, SENT_AT = EVENT_FIELDS = ("event_id", "dataset", "source_month", "sent_at")
 # Why an event is none; of rows that cannot be loaded, the rules of files count too.
 NOT_JSON, NO_DATASET, NO_MONTH, UNKNOWN_FIELD = "not_json", "no_dataset", "no_month", "unknown_field"
+BAD_ID = "bad_event_id"
 
 # Position of an event → the rule that rejects it, and what is wrong with it.
 Rejected = dict[int, tuple[str, str | None]]
@@ -74,10 +75,14 @@ class _EventFile:
         return 1.0
 
 
+def is_known(name: str) -> bool:
+    """Whether any event may have a field of that name: its own ones have no other spelling."""
+    return name in EVENT_FIELDS or folded(name) in _column_names()
+
+
 @cache
-def known_fields() -> frozenset[str]:
-    """What any event may have, as ``folded`` names."""
-    return frozenset({*EVENT_FIELDS, *(name for dataset in Dataset for name in _columns(dataset))})
+def _column_names() -> frozenset[str]:
+    return frozenset(name for dataset in Dataset for name in _columns(dataset))
 
 
 def conform_events(
@@ -85,8 +90,8 @@ def conform_events(
 ) -> Iterator[EventTrips]:
     """The trips of events, dataset by dataset and month by month; ``rejected`` gets the others.
 
-    ``fields`` has a row an event and a column for each field that any of them has, all of them among ``known_fields``;
-    those that are ``rejected`` already are left out. ``default`` is the dataset of events that do not name one; those
+    ``fields`` has a row an event and a column for each field that any of them has, all of them ``is_known``; those
+    that are ``rejected`` already are left out. ``default`` is the dataset of events that do not name one; those
     that name no month are of the month of their pickup.
     """
     for (dataset, month), positions in _groups(fields, rejected, default).items():
@@ -153,7 +158,7 @@ def _source_columns(events: pa.RecordBatch, schema: Schema, positions: list[int]
     found: dict[str, pa.Array[Any]] = {}
     for name, values in zip(events.schema.names, events.columns, strict=True):
         column = columns.get(folded(name))
-        if folded(name) in EVENT_FIELDS:
+        if name in EVENT_FIELDS:
             continue
         if column is None:
             odd, why = values.is_valid(), f"{name} is no field of {schema.dataset} trips"

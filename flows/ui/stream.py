@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import time
+
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.decide.stream import ReplayReport, StreamComparison, StreamReport
 from flows.ui.report import best_effort
+
+LOG_SECONDS = 10.0
+
+
+class ReadLog:
+    """A line in the log every ten seconds: what a run has read of a topic, and what it has not yet."""
+
+    def __init__(self) -> None:
+        self._due = time.monotonic() + LOG_SECONDS
+
+    def __call__(self, report: StreamReport) -> None:
+        if time.monotonic() >= self._due:
+            get_run_logger().info("%s; %s events behind", report.sentence, f"{report.events_behind:,}")
+            self._due = time.monotonic() + LOG_SECONDS
 
 
 @task(name="publish-stream", cache_policy=NO_CACHE, persist_result=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg2
 
-from flows.decide.stream import Disorder, ReplayReport, Until
+from flows.decide.stream import Disorder, ReplayReport, StreamReport, Until
 from flows.load.lake.folder import FolderLake
 from flows.load.stream import broker as kafka
 from flows.load.stream import read as reading
@@ -32,8 +32,8 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", __name__, *arguments], cwd=PROJECT, stderr=subprocess.PIPE)
 
 
-def read(broker: str, topic: str, database: str, until: str, from_start: bool = False) -> reading.Read:
-    done = reading.Read()
+def read(broker: str, topic: str, database: str, until: str, from_start: bool = False) -> StreamReport:
+    done = StreamReport(topic=topic)
     connection = psycopg2.connect(database)
     reading.read_topic(connection, Broker(broker), topic, Until.parse(until), done, from_start=from_start)
     connection.close()

@@ -23,16 +23,20 @@ from confluent_kafka import (
     Producer,
     TopicCollection,
     TopicPartition,
+    Uuid,
 )
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from flows.tlc.errors import BrokerUnavailable, TopicChanged
+from flows.tlc.errors import BrokerUnavailable, StreamError, TopicChanged
 
 # Of a topic that a replay makes. A zone's events are in one partition, and so in order.
 PARTITIONS = 4
-# Its events have the times of their trips: by these Kafka would delete them as too old as soon as they came.
-_TOPIC = {"retention.ms": "-1"}
+# Its events have the times of their trips: by these Kafka would delete them as too old as soon as they came. And a
+# broker that compacts by default would keep one trip a zone.
+_TOPIC = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+# What a broker says that has no topics' ids.
+_NO_ID = str(Uuid(0, 0))
 _ANSWER_SECONDS = 10.0
 # For how long the broker may be gone before an event counts as not delivered.
 _DELIVERY_SECONDS = 30.0
@@ -50,12 +54,6 @@ class Broker:
     address: str
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def topics(self) -> list[str]:
-        """The topics that there are."""
-        with self.errors():
-            # All of them: asked for one by name, some brokers make it.
-            return sorted(self._admin.list_topics(timeout=_ANSWER_SECONDS).topics)
-
     def ensure_topic(self, topic: str) -> None:
         """Make the topic unless it is there."""
         with self.errors():
@@ -68,14 +66,24 @@ class Broker:
                     raise
 
     def topic_id(self, topic: str) -> str:
-        """What the topic is known by: another one of that name, or the same after its broker was emptied, differs."""
+        """What the topic is known by: another one of that name, or the same after its broker was emptied, differs.
+
+        Raises StreamError if the broker does not tell.
+        """
         with self.errors():
             asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_SECONDS)
-            return str(asked[topic].result().topic_id)
+            found = str(asked[topic].result().topic_id)
+        if found == _NO_ID:
+            raise StreamError(
+                f"the broker {self.address} tells no topic's id, without which an emptied topic is taken for the one "
+                "that was read before: it needs Kafka 2.8 or later."
+            )
+        return found
 
     def partitions(self, topic: str) -> list[int]:
         """The numbers of its partitions; none if it is not there."""
         with self.errors():
+            # All of them: asked for one by name, some brokers make it.
             found = self._admin.list_topics(timeout=_ANSWER_SECONDS).topics.get(topic)
         return sorted(found.partitions) if found else []
 
@@ -143,8 +151,11 @@ class TopicWriter:
     def finish(self) -> None:
         """Wait until the broker has all events. Raises BrokerUnavailable if it does not get them."""
         with self._broker.errors():
-            self._producer.flush(_DELIVERY_SECONDS + 1)
+            left = self._producer.flush(_DELIVERY_SECONDS + 1)
         self.wait(0)
+        with self._broker.errors():
+            if left:
+                raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, f"{left:,} events are not sent"))
 
     def _note_failure(self, error: KafkaError | None, _message: Message) -> None:
         self._failed = self._failed or error

@@ -9,27 +9,33 @@ import orjson
 import pyarrow as pa
 import pyarrow.types as pt
 
-from flows.tlc.column import folded
-from flows.transform.events import EVENT_ID, NOT_JSON, UNKNOWN_FIELD, Rejected, known_fields
+from flows.transform.events import BAD_ID, EVENT_ID, NOT_JSON, UNKNOWN_FIELD, Rejected, is_known
+
+# Longer ones are no identities; some 2,700 bytes are too long for the table's key.
+_MOST_ID_CHARACTERS = 200
 
 
 def decode(messages: Sequence[bytes | None], rejected: Rejected) -> pa.RecordBatch:
     """The fields that any of the messages has, a row a message; numbers as such if a field has nothing else, or texts.
 
-    ``rejected`` gets those that are no JSON objects, or have a field that no event has.
+    The field ``event_id`` is always a text, null if an event says none. ``rejected`` gets those that are no JSON
+    objects, or have a field that no event has, or an ``event_id`` that is neither an integer nor a text of at most 200
+    characters.
     """
     events = [_event(message) for message in messages]
     names = set[str]().union(*(event for event in events if event is not None))
-    unknown = {name for name in names if folded(name) not in known_fields()}
+    unknown = {name for name in names if not is_known(name)}
     for position, event in enumerate(events):
         if event is None:
             rejected[position] = (NOT_JSON, "it is no JSON object")
         elif unknown and (odd := unknown & event.keys()):
             rejected[position] = (UNKNOWN_FIELD, f"no event has the field {', '.join(sorted(odd))[:80]!r}")
+        elif not _is_id(event.get(EVENT_ID)):
+            shown = str(event[EVENT_ID])[:80]
+            rejected[position] = (BAD_ID, f"{shown!r} is no integer and no text of {_MOST_ID_CHARACTERS} characters")
     good = [{} if event is None or position in rejected else event for position, event in enumerate(events)]
-    return pa.record_batch(
-        {name: _column([event.get(name) for event in good]) for name in {EVENT_ID, *names} - unknown}
-    )
+    columns = {name: _column([event.get(name) for event in good]) for name in names - unknown - {EVENT_ID}}
+    return pa.record_batch({EVENT_ID: pa.array([_id_text(event) for event in good], pa.string()), **columns})
 
 
 def _event(message: bytes | None) -> dict[str, Any] | None:
@@ -38,6 +44,17 @@ def _event(message: bytes | None) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return event if isinstance(event, dict) else None
+
+
+def _is_id(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _MOST_ID_CHARACTERS
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _id_text(event: dict[str, Any]) -> str | None:
+    value = event.get(EVENT_ID)
+    return None if value in (None, "") else str(value).replace("\x00", "\\u0000")  # Postgres' text has none
 
 
 def _column(values: list[Any]) -> pa.Array[Any]:

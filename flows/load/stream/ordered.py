@@ -63,7 +63,8 @@ def _read(lake: Lake, item: ManifestObject, schema: pa.Schema) -> pa.Table:
     if found is None or found.bytes != item.bytes:
         raise ObjectChanged(item.name)
     with LakeFile(lake, found) as file:
-        names = [name for name in schema.names if name in (parquet := pq.ParquetFile(file)).schema_arrow.names]
+        parquet = pq.ParquetFile(file)
+        names = [name for name in schema.names if name in parquet.schema_arrow.names]
         table = parquet.read(columns=names, use_threads=False)
     columns = [table[field.name] if field.name in names else pa.nulls(len(table), field.type) for field in schema]
     return pa.table(columns, names=schema.names)

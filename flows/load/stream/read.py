@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import psycopg2.extensions
@@ -35,53 +34,21 @@ BATCH_EVENTS = 2_500
 BATCH_SECONDS = 0.25
 
 
-@dataclass
-class Read:
-    """What has been read; goes on counting if the task is tried again."""
-
-    events: int = 0
-    loaded: int = 0
-    doubled: int = 0
-    batches: int = 0
-    behind: int = 0
-    lag_seconds: float = 0.0
-    rejected: Counter[str] = field(default_factory=Counter)
-    trips: EventCounts = field(default_factory=EventCounts)
-
-    def report(self, topic: str, broker: str) -> StreamReport:
-        """The numbers so far."""
-        return StreamReport(
-            topic=topic,
-            broker=broker,
-            events_read=self.events,
-            rows_loaded=self.loaded,
-            rows_doubled=self.doubled,
-            rows_rejected=self.rejected.total(),
-            rejected_by_rule=dict(self.rejected),
-            rows_flagged=self.trips.rows_flagged,
-            flagged_by_rule=dict(self.trips.flagged),
-            batches=self.batches,
-            events_behind=self.behind,
-            lag_seconds=round(self.lag_seconds, 3),
-            status="read" if self.events else "nothing_new",
-        )
-
-
 def read_topic(
     connection: psycopg2.extensions.connection,
     broker: Broker,
     topic: str,
     until: Until,
-    read: Read,
+    report: StreamReport,
     *,
     from_start: bool = False,
-    on_batch: Callable[[Read], None] = lambda _read: None,
+    on_batch: Callable[[StreamReport], None] = lambda _report: None,
 ) -> None:
-    """Load the topic's events into ``tlc_stream.trips``, from where the last run ended. ``read`` counts them.
+    """Load the topic's events into ``tlc_stream.trips``, from where the last run ended. ``report`` counts them.
 
-    Commits each micro-batch; ``on_batch`` is called after each, and twice a second while none comes. Raises
-    ParameterError if there is no such topic, TopicChanged if it is not the one that was read before, BrokerUnavailable,
-    and what Postgres raises.
+    Commits each micro-batch, and counts it then; ``on_batch`` is called after each, and some times a second while none
+    comes. Raises ParameterError if there is no such topic, TopicChanged if it is not the one that was read before,
+    StreamError if the broker tells no topics' ids, BrokerUnavailable, and what Postgres raises.
     """
     with postgres_errors("what was not committed is read again"):
         ensure_tables(connection)
@@ -102,12 +69,12 @@ def read_topic(
                     raise _changed(topic)
                 if messages:
                     heard = time.monotonic()
-                    written = _write(connection, topic, topic_id, messages, places, read)
+                    written = _write(connection, topic, topic_id, messages, places, report)
                     places = written or read_positions(connection, topic)
                     if written is None:  # another run has read them
                         _start(reader, topic, topic_id, places)
-                read.behind = reader.events_behind(_offsets(places))
-                on_batch(read)
+                report.events_behind = reader.events_behind(_offsets(places))
+                on_batch(report)
                 idle = time.monotonic() - heard
                 if until.is_reached(at_end=reader.at_end, idle_seconds=idle, now=datetime.now(UTC)):
                     return
@@ -129,7 +96,7 @@ def _write(
     topic_id: str,
     messages: Sequence[Message],
     places: Mapping[int, Position],
-    read: Read,
+    report: StreamReport,
 ) -> dict[int, Position] | None:
     """Write the events, and count them; the positions from then on, or None if another run has written them."""
     rejected: Rejected = {}
@@ -150,15 +117,21 @@ def _write(
     loaded = write_batch(connection, batch, places)
     if loaded is None:
         return None
-    read.events += len(messages)
-    read.loaded += loaded
-    read.doubled += sum(each.trips.num_rows for each in found) - loaded
-    read.rejected.update(rule for rule, _ in rejected.values())
-    read.trips.rows_flagged += counts.rows_flagged
-    read.trips.flagged += counts.flagged
-    read.batches += 1
-    read.lag_seconds = max(read.lag_seconds, _lag(fields))
+    report.status = "read"
+    report.events_read += len(messages)
+    report.rows_loaded += loaded
+    report.rows_doubled += sum(each.trips.num_rows for each in found) - loaded
+    report.rows_rejected += len(rejected)
+    report.rejected_by_rule = _sum(report.rejected_by_rule, Counter(rule for rule, _ in rejected.values()))
+    report.rows_flagged += counts.rows_flagged
+    report.flagged_by_rule = _sum(report.flagged_by_rule, counts.flagged)
+    report.batches += 1
+    report.lag_seconds = max(report.lag_seconds, round(_lag(fields), 3))
     return {**places, **{partition: Position(place, topic_id) for partition, place in batch.next_offsets.items()}}
+
+
+def _sum(before: dict[str, int], more: Counter[str]) -> dict[str, int]:
+    return dict(Counter(before) + more)
 
 
 def _of_events(topic: str, topic_id: str, messages: Sequence[Message], fields: pa.RecordBatch) -> pa.RecordBatch:
@@ -166,16 +139,12 @@ def _of_events(topic: str, topic_id: str, messages: Sequence[Message], fields: p
     partitions = pa.array([message.partition() for message in messages], pa.int32())
     offsets = pa.array([message.offset() for message in messages], pa.int64())
     ids = pc.binary_join_element_wise(topic_id, partitions.cast(pa.string()), offsets.cast(pa.string()), "-")
-    given = pc.replace_substring(
-        fields.column(EVENT_ID).cast(pa.string()), "\x00", "\\u0000"
-    )  # Postgres' text has none
-    ids = pc.coalesce(pc.if_else(pc.equal(given, ""), None, given), ids)
     return pa.record_batch(
         {
             "topic": pa.repeat(topic, len(messages)),
             "partition": partitions,
             "event_offset": offsets,
-            "event_id": ids,
+            "event_id": pc.coalesce(fields.column(EVENT_ID), ids),
         }
     )
 
@@ -215,13 +184,12 @@ def _named_in(topic: str) -> Dataset | None:
 def _missing(broker: Broker, topic: str, places: Mapping[int, Position]) -> Exception:
     if places:
         return _changed(topic)
-    there = ", ".join(broker.topics()) or "it has none"
-    return ParameterError(f"the broker {broker.address} has no topic {topic!r} ({there}): replay_trips makes one.")
+    return ParameterError(f"the broker {broker.address} has no topic {topic!r}: replay_trips makes one.")
 
 
 def _changed(topic: str) -> TopicChanged:
     return TopicChanged(
         f"{topic} is not the topic that was read before: its broker was emptied, as one that keeps events in memory is "
         "when it ends, or the topic was made anew. What was read is in tlc_stream.trips, what was not is gone: send it "
-        "again with replay_trips, then read the topic with from_start=True. No event is loaded twice."
+        "again with replay_trips, then read the topic with from_start=True. No event with an event_id is loaded twice."
     )

@@ -72,9 +72,11 @@ def send_trips(
             writer.wait(min(wait, 0.5))
             on_progress(sent)
         identity = f'"event_id":"{replay.version}-{event.number:09d}"'
-        head = f'{{{identity},"sent_at":{time.time_ns() // 1_000_000},"dataset":"{replay.dataset}",'
-        # Kafka takes 0 and less for no time at all.
-        writer.send((head + event.trip[1:]).encode(), event.zone, max(int(event.pickup * 1000), 1))
+        sent_at = time.time_ns() // 1_000_000
+        head = f'{{{identity},"sent_at":{sent_at},"dataset":"{replay.dataset}",'
+        # Kafka takes 0 and less for no time at all, and refuses times to come, which some meters have: of 2098 even.
+        at = max(min(int(event.pickup * 1000), sent_at), 1)
+        writer.send((head + event.trip[1:]).encode(), event.zone, at)
         if sent % _LOOK_EVERY == 0:
             writer.wait(0)
             on_progress(sent)

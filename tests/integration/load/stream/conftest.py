@@ -15,14 +15,13 @@ import pytest
 
 from blocks.embedded_broker import start_broker, stop_broker
 from deployments.tlc_site.synthetic.months import write_parquet
-from flows.decide.stream import ReplayReport
+from flows.decide.stream import ReplayReport, StreamReport
 from flows.extract.read.trip_file import open_trip_file
 from flows.load.lake.folder import FolderLake
 from flows.load.lake.month import load_month
 from flows.load.month_load import MonthLoad
 from flows.load.rejected_spill import rejected_spill
 from flows.load.stream.broker import Broker, TopicWriter
-from flows.load.stream.read import Read
 from flows.tlc.identity import MonthRequest
 from flows.tlc.locations import LAYOUTS
 from flows.transform.stream_trips import stream_trips
@@ -86,7 +85,7 @@ class Stream:
     def replay(self, **options: Any) -> ReplayReport:
         return stream_process.replay(self.broker, self.topic, self.lake, **options)
 
-    def read(self, until: str = "end", *, from_start: bool = False) -> Read:
+    def read(self, until: str = "end", *, from_start: bool = False) -> StreamReport:
         return stream_process.read(self.broker, self.topic, self.database.url, until, from_start)
 
     def send(self, *events: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import psycopg2
 import pytest
 
 from blocks.embedded_broker import broker_process, start_broker, stop_broker
-from flows.decide.stream import StreamComparison
+from flows.decide.stream import StreamComparison, StreamReport
 from flows.load.duckdb.lake_query import query_lake
 from flows.load.lake.folder import FolderLake
 from flows.load.stream import broker as kafka
@@ -41,17 +42,21 @@ def test_month_in_disorder_arrives_whole_and_once(stream: Stream, tmp_path: Path
     sent = stream.replay(doubled=0.1, late=0.1, out_of_order=0.1)
     assert min(sent.doubled, sent.late, sent.out_of_order) > 100
     read = stream.read()
-    assert (read.events, read.loaded, read.doubled) == (sent.trips + sent.doubled, sent.trips, sent.doubled)
+    assert (read.events_read, read.rows_loaded, read.rows_doubled) == (
+        sent.trips + sent.doubled,
+        sent.trips,
+        sent.doubled,
+    )
     assert stream.rows == (sent.trips, sent.trips)
     found = compare(stream, tmp_path)
     assert (found.status, found.rows_in_stream) == ("equal", sent.trips)
     assert found.groups > 1_000
-    assert read.trips.flagged["zero_distance"] > 0
+    assert read.flagged_by_rule["zero_distance"] > 0
 
     again = stream.read()
-    assert (again.events, again.behind) == (0, 0)
+    assert (again.events_read, again.events_behind) == (0, 0)
     stream.replay()  # as after a kill -9 of the first
-    assert stream.read().doubled == sent.trips
+    assert stream.read().rows_doubled == sent.trips
     assert stream.rows == (sent.trips, sent.trips)
 
 
@@ -104,7 +109,7 @@ def test_what_is_no_trip_is_kept_with_its_place_and_reason(stream: Stream) -> No
     }  # fmt: skip
     stream.send(
         GOOD | {"event_id": "one", "pu_location_id": 74},
-        b"no json", b"\xff{}", b"[1]", b'{"a": "\\u0000"}', b'{" dataset": "green"}',
+        b"no json", b"\xff{}", b"[1]", b'{"a": "\\u0000"}', b'{" dataset": "green"}', b'{"Event_ID": "two"}',
         GOOD | {"dataset": "tram"},
         GOOD | {"source_month": "December", "event_id": "x"},
         GOOD | {"tip": 3},
@@ -113,31 +118,42 @@ def test_what_is_no_trip_is_kept_with_its_place_and_reason(stream: Stream) -> No
         GOOD | {"lpep_pickup_datetime": None},
         GOOD | {"trip_distance": "far"},
         GOOD | {"trip_distance": {"miles": 1}},
+        GOOD | {"event_id": 2.5},
+        GOOD | {"event_id": True},
+        GOOD | {"event_id": "x" * 201},
         course,
         GOOD | {"event_id": "one", "pu_location_id": 74},
+        GOOD | {"event_id": 1714521600000},
+        GOOD | {"event_id": "é" * 200},
+        GOOD | {"event_id": ""},
     )  # fmt: skip
     read = stream.read()
-    assert (read.events, read.loaded, read.doubled, read.rejected.total()) == (16, 2, 1, 13)
+    assert (read.events_read, read.rows_loaded, read.rows_doubled, read.rows_rejected) == (23, 5, 1, 17)
     found = stream.database.query(
         "select event_offset, rule, detail, event from tlc_stream.rejected_events where topic = %s order by 1",
         stream.topic,
     )
     rules = [rule for _, rule, *_ in found]
     assert rules == [
-        "not_json", "not_json", "not_json", "unknown_field", "no_month", "no_dataset", "no_month",
+        "not_json", "not_json", "not_json", "unknown_field", "unknown_field", "unknown_field", "no_dataset", "no_month",
         "unknown_field", "unknown_field", "unknown_field", "missing_pickup", "unfit_value", "unfit_value",
+        "bad_event_id", "bad_event_id", "bad_event_id",
     ]  # fmt: skip
-    assert [offset for offset, *_ in found] == list(range(1, 14))
+    assert read.rejected_by_rule == Counter(rules)
+    assert [offset for offset, *_ in found] == list(range(1, 18))
     assert found[0][3] == "no json"
     assert found[1][3] == "\\xff{}"
-    assert "trip_distance" in found[11][2]
+    assert "trip_distance" in found[12][2]
     assert stream.database.query(
         "select event_offset, pu_location_id, trip_distance, lpep_pickup_datetime, source_month::text "
-        "from tlc_stream.trips order by 1"
+        "from tlc_stream.trips where pu_location_id is not null order by 1"
     ) == [
         (0, 74, None, datetime(2020, 12, 5, 10), "2020-12-01"),
-        (14, 74, 1.5, datetime(2020, 12, 5, 10, 7), "2020-12-01"),
+        (18, 74, 1.5, datetime(2020, 12, 5, 10, 7), "2020-12-01"),
     ]
+    ids = stream.database.query("select event_id from tlc_stream.trips where event_offset > 18 order by event_offset")
+    assert [each for (each,) in ids[:2]] == ["1714521600000", "é" * 200]
+    assert ids[2][0].endswith("-22")  # its place
 
 
 def test_windows_and_sessions_of_a_zone(stream: Stream) -> None:
@@ -155,16 +171,23 @@ def test_windows_and_sessions_of_a_zone(stream: Stream) -> None:
 def test_two_readers_at_once_and_a_replay_that_is_under_way(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "BATCH_EVENTS", 100)
     stream.replay(limit=1)  # makes the topic
-    found: list[reading.Read] = []
-    readers = [threading.Thread(target=lambda: found.append(stream.read("idle 2"))) for _ in range(2)]
+    found: list[StreamReport] = []
+    is_sent = threading.Event()
+
+    def read_on() -> None:
+        while not is_sent.is_set():
+            found.append(stream.read())
+        found.append(stream.read())
+
+    readers = [threading.Thread(target=read_on) for _ in range(2)]
     for reader in readers:
         reader.start()
     sent = stream.replay()
+    is_sent.set()
     for reader in readers:
         reader.join(60)
-    assert len(found) == 2
-    assert sum(read.loaded for read in found) == sent.trips
-    assert sum(read.events for read in found) == sent.trips + 1
+    assert sum(read.rows_loaded for read in found) == sent.trips
+    assert sum(read.events_read for read in found) == sent.trips + 1
     assert stream.rows == (sent.trips, sent.trips)
 
 
@@ -201,7 +224,7 @@ def test_emptied_broker_is_told_and_nothing_is_lost(stream_at: Callable[[str], S
         with pytest.raises(TopicChanged, match="not the topic that was read before"):
             stream.read()
         read = stream.read(from_start=True)
-        assert (read.loaded, read.doubled) == (sent.trips - 500, 500)
+        assert (read.rows_loaded, read.rows_doubled) == (sent.trips - 500, 500)
         assert stream.rows == (sent.trips, sent.trips)
     finally:
         stop_broker(folder)
@@ -230,11 +253,11 @@ def test_broker_emptied_while_a_reader_waits_is_told(stream_at: Callable[[str], 
         process.kill()
         process.wait(10)
         start_broker(folder)
-        stream.replay()
+        sent = stream.replay()
         reader.join(60)
         assert len(raised) == 1
         stream.read(from_start=True)
-        assert stream.rows[0] == stream.rows[1] > 500
+        assert stream.rows == (sent.trips, sent.trips)
     finally:
         stop_broker(folder)
 
