@@ -24,7 +24,6 @@ TARGETS = {"postgres": "Postgres", "bigquery": "DuckDB"}
 WAYS = ("plain", "built")
 # For 3,000,000 rows.
 MOST_TIMES_PLAIN = 3.0
-MOST_MEMORY_MB = 600
 
 
 def main() -> int:
@@ -47,7 +46,7 @@ def main() -> int:
                     sample = run_contender(running, "models", way, target)
                     samples[f"{way} {target}"].append(sample)
                     say(f"{way:6} {engine:9} {sample['seconds']:7.2f} s")
-    found = [one for target in TARGETS for one in _targets(samples, target, options.rows)]
+    found = [_target(samples, target, options.rows) for target in TARGETS]
     options.output.write_text(
         json.dumps(
             {
@@ -63,18 +62,16 @@ def main() -> int:
     )
     for one in found:
         print(f"{'met' if one.met else 'MISSED':7} {one.promise:45} {one.measured}")
+    for target, engine in TARGETS.items():
+        peak = max(sample["peak_memory_bytes"] for sample in samples[f"built {target}"]) / 1e6
+        print(f"        {engine}: peak memory, of flow and dbt together      {peak:.0f} MB")
     return 0 if all(one.met for one in found) else 1
 
 
-def _targets(samples: Samples, target: str, rows: int) -> list[Target]:
+def _target(samples: Samples, target: str, rows: int) -> Target:
     plain, built = (best(samples, f"{way} {target}", rows) for way in WAYS)
-    memory = max(sample["peak_memory_bytes"] for sample in samples[f"built {target}"]) / 1e6
     assert plain and built
-    engine = TARGETS[target]
-    return [
-        at_most(f"{engine}: build_models / plain SQL", built / plain, MOST_TIMES_PLAIN, "×"),
-        at_most(f"{engine}: peak memory", memory, MOST_MEMORY_MB, " MB"),
-    ]
+    return at_most(f"{TARGETS[target]}: build_models / plain SQL", built / plain, MOST_TIMES_PLAIN, "×")
 
 
 if __name__ == "__main__":
