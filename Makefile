@@ -100,11 +100,12 @@ format: setup  ## Mend what lint can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: setup models  ## Measure loads and models against their limits, pandas and dlt (BENCH=--skip-20m: no large month)
+bench: setup models  ## Measure loads, models and streams against their limits (BENCH=--skip-20m: no large month)
 	-$(RUN) -m tests.benchmarks $(BENCH)
 	-$(RUN) -m tests.benchmarks.lake $(BENCH)
 	-$(RUN) -m tests.benchmarks.backfill
 	-$(RUN) -m tests.benchmarks.models
+	-$(RUN) -m tests.benchmarks.stream
 	-$(RUN) -m tests.benchmarks.platform
 
 up: setup  ## Prefect's server and UI, a worker, Postgres, all flows deployed. DEMO=1: with made-up months; PORT=…
