@@ -68,7 +68,7 @@ class Wanted:
     @property
     def exclusions(self) -> list[str]:
         """The tests of other marts: dbt runs every test of a view that it makes, and theirs read the same views."""
-        return [f"{name}+1,resource_type:test" for name in mart_names() if name not in self.marts]
+        return [f"{name},resource_type:test" for name in mart_names() if name not in self.marts]
 
 
 @dataclass(frozen=True)
