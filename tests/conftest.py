@@ -42,6 +42,24 @@ tempfile.tempdir = None
 TLC = Path(__file__).resolve().parents[1].parent / "shared" / "tlc"
 
 
+# Tests that run only if their marker is asked for, and what to do for that.
+_ON_DEMAND = {
+    "cloud": "asks the cloud: TLC_CLOUD_PROJECT=… pytest -m cloud",
+    "kills": "half an hour: make test-kills",
+    "oracles": "downloads months of the mirror: make oracles",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip by name what was not asked for."""
+    asked = str(config.getoption("-m"))
+    for item in items:
+        for marker, how in _ON_DEMAND.items():
+            can = marker != "cloud" or os.environ.get("TLC_CLOUD_PROJECT")
+            if item.get_closest_marker(marker) and not (marker in asked and can):
+                item.add_marker(pytest.mark.skip(reason=how))
+
+
 @pytest.fixture(scope="session")
 def tlc() -> Path:
     """The folder of real trip files; without it the test is skipped by name, and CI fails."""

@@ -45,7 +45,7 @@ _STATUS: dict[str, NodeStatus] = {
 
 
 # Each task makes three clients of Prefect's API, and each client would read all certificates of the system: 50 ms.
-ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
+ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment] # the same calls
 
 
 class ModelsRunner(PrefectDbtRunner):  # type: ignore[misc] # it is in another environment than the type checker

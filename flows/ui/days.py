@@ -35,13 +35,13 @@ def publish_days(report: LoadReport, rows_by_day: Mapping[date, int], key: str |
     drawn = _drawn.get(set())
     if key in drawn or report.status != "loaded" or not any(rows_by_day.values()):
         return
-    drawn.add(key)
     with best_effort("The month is loaded, its picture is not there"):
         title = f"{dataset_info(Dataset(report.dataset)).title} a day, {report.month}"
         picture = b64encode(draw_days(rows_by_day, title).encode()).decode()
         create_image_artifact(
             image_url=f"data:image/svg+xml;base64,{picture}", key=key, description=days_sentences(report, rows_by_day)
         )
+        drawn.add(key)
 
 
 def days_sentences(report: LoadReport, rows_by_day: Mapping[date, int]) -> str:

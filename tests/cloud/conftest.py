@@ -27,14 +27,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cloud: asks the real Google Cloud; needs -m cloud and TLC_CLOUD_PROJECT")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if PROJECT and "cloud" in str(config.getoption("-m")):
-        return
-    for item in items:
-        if "cloud" in item.keywords and "tests/cloud" in str(item.path):
-            item.add_marker(pytest.mark.skip(reason="asks the cloud: TLC_CLOUD_PROJECT=… pytest -m cloud"))
-
-
 @pytest.fixture(scope="session")
 def cloud_bucket() -> Iterator[Any]:
     """A bucket in the location, and the prefix below which this run writes."""

@@ -13,14 +13,6 @@ from tests.e2e.platform import Platform, platform_up
 from tests.servers.webhook_receiver import WebhookReceiver
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "kills" in str(config.getoption("-m")):
-        return
-    for item in items:
-        if "kills" in item.keywords and "tests/e2e" in str(item.path):
-            item.add_marker(pytest.mark.skip(reason="half an hour: make test-kills"))
-
-
 @pytest.fixture(scope="package")
 def platform(tlc: Path) -> Iterator[Platform]:
     """With the real trip files behind its source, and somebody of its own to tell."""

@@ -134,7 +134,7 @@ def test_what_fails_leaves_its_files_and_says_why(steps: Path) -> None:
     )
     with pytest.raises(StepFailed, match=r"check.py 2018-07: exit code 1: 3 rows are odd") as failed:
         ran("check.py")
-    assert failed.value.report.files == ["check.md", "rows.csv"]  # type: ignore[attr-defined]
+    assert failed.value.report.files == ["check.md", "rows.csv"]  # type: ignore[attr-defined] # a StepFailed of run_step has one
     assert artifact("step-check-py-md")["data"] == "# Found"
     assert rows_of("step-check-py-rows-csv") == [{"a": "1", "b": "\\x1b[2J"}] * MOST_ROWS
 

@@ -70,7 +70,7 @@ def test_month_is_replayed_read_and_compared(
     monkeypatch.setattr(shown, "LOG_SECONDS", 0)
     monkeypatch.setattr(reading, "BATCH_EVENTS", 100)
 
-    def fail_at_the_second(connection, batch, places):  # type: ignore[no-untyped-def]
+    def fail_at_the_second(connection, batch, places):  # type: ignore[no-untyped-def] # passed on
         monkeypatch.setattr(reading, "write_batch", fail)
         return write(connection, batch, places)
 

@@ -520,7 +520,7 @@ def test_queries_that_cannot_run_are_refused(
 ) -> None:
     with pytest.raises(error, match=message) as refused:
         client.query(sql, job_retry=None).result()
-    assert refused.value.errors[0]["reason"] in ("invalidQuery", "notFound")  # type: ignore[attr-defined]
+    assert refused.value.errors[0]["reason"] in ("invalidQuery", "notFound")  # type: ignore[attr-defined] # Google's errors have them
 
 
 def test_an_external_table_reads_the_lake_with_its_folders(

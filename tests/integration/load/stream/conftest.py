@@ -32,14 +32,6 @@ from tests.servers.stream_process import DATASET, MONTH
 ROWS = 3_000
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "kills" in str(config.getoption("-m")):
-        return
-    for item in items:
-        if "kills" in item.keywords and "load/stream" in str(item.path):
-            item.add_marker(pytest.mark.skip(reason="minutes: make test-kills"))
-
-
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("events")
