@@ -17,7 +17,7 @@ from flows.parameters import (
     check_order,
     month_or_none,
 )
-from flows.tasks.models import Wanted, build_stale_months, dbt_for, ensure_sources, find_stale_months
+from flows.tasks.models import build_stale_months, dbt_for, ensure_sources, find_stale_months, wanted_models
 from flows.tasks.policy import with_context
 from flows.tlc.errors import ModelsFailed
 from flows.ui.models import publish_models
@@ -55,7 +55,7 @@ def build_models(
     report = ModelsReport(target=target)
     with with_context("models"):
         check_order(month_or_none(start_month), month_or_none(end_month))
-        wanted = Wanted(target, start_month, end_month, tuple((select or "").split()), full_refresh)
+        wanted = wanted_models(target, start_month, end_month, select, full_refresh)
         with dbt_for(target) as dbt:
             stale = find_stale_months(wanted, dbt.engine)
             if stale.months:
