@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from deployments.work_pools import POOLS
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -21,7 +23,7 @@ def declared_for_pool(pool: str) -> str:
     """The text of the file with another work pool, which ``prefect deploy --all`` would not take as an option."""
     file = _read()
     for deployment in file["deployments"]:
-        deployment["work_pool"] = {"name": pool}
+        deployment["work_pool"] = {"name": pool, "job_variables": POOLS[pool].job_variables(deployment["name"])}
     return yaml.safe_dump(file)
 
 

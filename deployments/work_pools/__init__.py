@@ -24,6 +24,8 @@ class Pool:
     description: str
     # Variable of the template → variable of the environment.
     from_environment: dict[str, str] = field(default_factory=dict)
+    # Deployment → memory of its runs that differs from the template's, if the pool's runs have a memory of their own.
+    memory: dict[str, str] = field(default_factory=dict)
 
     def template(self) -> dict[str, Any]:
         """The base job template, with the defaults that the environment sets."""
@@ -34,6 +36,11 @@ class Pool:
                 is_json = value.startswith(("{", "["))
                 template["variables"]["properties"][variable]["default"] = json.loads(value) if is_json else value
         return template
+
+    def job_variables(self, deployment: str) -> dict[str, str]:
+        """What the deployment's runs have instead of the template's defaults: request and limit of memory."""
+        memory = self.memory.get(deployment)
+        return {"memory_request": memory, "memory_limit": memory} if memory else {}
 
 
 DEFAULT_POOL = "tlc-process"
@@ -53,6 +60,17 @@ POOLS = {
             "prefect_api_key_secret": "TLC_GCP_API_KEY_SECRET",
             "cloudsql_instances": "TLC_GCP_CLOUD_SQL_INSTANCES",
         },
+    ),
+    "tlc-kubernetes": Pool(
+        "kubernetes",
+        "Runs each flow as a Kubernetes job.",
+        {
+            "image": "TLC_IMAGE",
+            "namespace": "TLC_KUBERNETES_NAMESPACE",
+            "service_account_name": "TLC_KUBERNETES_SERVICE_ACCOUNT",
+        },
+        # Half as much again as was measured at most; loads, streams and checks take up to 400 MB.
+        memory={"build-models": "1280Mi", "report": "1Gi"},
     ),
 }
 
