@@ -1,8 +1,8 @@
 """The one endpoint of Kubernetes' API that a worker asks to start a run, on loopback, and the check of what it gets.
 
-    with KubernetesApi(folder) as cluster:
-        subprocess.run(…, env={**os.environ, **cluster.environment})
-    cluster.jobs
+with KubernetesApi(folder) as cluster:
+    subprocess.run(…, env={**os.environ, **cluster.environment})
+cluster.jobs
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class KubernetesApi:
         self._config.write_text(yaml.safe_dump(config), encoding="utf-8")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

@@ -59,6 +59,7 @@ def test_runs_become_jobs_with_the_memory_of_their_deployment(server: PrefectSer
         assert container["resources"]["limits"] == {"cpu": "2", "memory": memory, "ephemeral-storage": "9Gi"}
         given = {variable["name"]: variable for variable in container["env"]}
         assert given["PREFECT__FLOW_RUN_ID"]["value"] == run
+        assert given["PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR"]["value"] == "reschedule"  # if its node is drained
         assert given["PREFECT_API_URL"]["value"] == server.api_url
         login = {"secretKeyRef": {"name": "prefect-auth", "key": "auth-string"}}
         assert given["PREFECT_API_AUTH_STRING"]["valueFrom"] == login

@@ -129,11 +129,11 @@ def test_downloads_and_temporary_files_fit_their_volumes(monkeypatch: pytest.Mon
 
 def test_job_ends_with_its_run_and_is_removed_a_day_later() -> None:
     spec = job()["spec"]
-    assert spec["backoffLimit"] == 0  # Prefect repeats runs; Kubernetes would load beside it
+    assert spec["backoffLimit"] == 0  # Prefect repeats runs; Kubernetes would start another beside it
     assert spec["ttlSecondsAfterFinished"] == 86400
 
 
-def test_models_and_report_have_more_memory_than_loads() -> None:
+def test_models_have_more_memory_than_loads() -> None:
     memory = {name: pod(name)["containers"][0]["resources"] for name in declared_deployments()}
     assert {name for name, of in memory.items() if of != memory["load-month"]} == set(POOL.memory)
     for resources in memory.values():
