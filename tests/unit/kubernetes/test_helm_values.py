@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +78,21 @@ def test_no_secret_is_in_the_values_and_the_page_makes_each() -> None:
     assert {"PREFECT_SERVER_ENCRYPTION_KEY", "PREFECT_REDIS_MESSAGING_URL"} <= {
         name for name, variable in server_variables().items() if "valueFrom" in variable
     }
+
+
+def test_lines_of_the_page_make_secrets_as_the_server_takes_them(tmp_path: Path) -> None:
+    """Run as they stand there, up to Helm's; the stand-in for kubectl writes down what it is told."""
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text('#!/bin/sh\necho "$@" >> "$(dirname "$0")/told"\n', encoding="utf-8")
+    kubectl.chmod(0o755)
+    lines, helm, _ = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)[0].partition("helm repo add")
+    assert helm
+    subprocess.run(["sh", "-euc", lines], cwd=PROJECT, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=True)
+    told = (tmp_path / "told").read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith("--namespace prefect ") for line in told if line != "create namespace prefect")
+    made = dict(re.findall(r"secret generic ([\w-]+) --from-literal=[\w-]+?=(.*)", "\n".join(told)))
+    assert re.fullmatch("tlc:[0-9a-f]{48}", made["prefect-auth"])
+    assert len(base64.urlsafe_b64decode(made["prefect-encryption"])) == 32
 
 
 def test_worker_gives_jobs_the_secret_that_it_logs_in_with(monkeypatch: pytest.MonkeyPatch) -> None:
