@@ -22,7 +22,7 @@ gcloud sql users set-password postgres --project="$project" --instance="${instan
 sockets=$(mktemp -d /tmp/tlc-sql.XXXXXX)
 cloud-sql-proxy --unix-socket "$sockets" "$instance" &
 proxy=$!
-trap 'kill "$proxy" 2>/dev/null; rm -rf "$sockets"' EXIT
+trap 'kill "$proxy" 2>/dev/null || :; rm -rf "$sockets"' EXIT
 until [ -S "$sockets/$instance/.s.PGSQL.5432" ]; do
     kill -0 "$proxy" # it ended, and said why
     sleep 1

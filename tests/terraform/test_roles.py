@@ -167,12 +167,14 @@ def test_again_changes_only_the_passwords(cloud_sql: CloudSql) -> None:
 
 def test_a_proxy_that_ends_is_not_waited_for(cloud_sql: CloudSql, tmp_path: Path) -> None:
     make_program(tmp_path / "cloud-sql-proxy", "raise SystemExit('no credentials')")
+    before = set(Path("/tmp").glob("tlc-sql.*"))
     path = f"{tmp_path}:{cloud_sql.environment['PATH']}"
 
     done = CloudSql(cloud_sql.superuser_url, cloud_sql.environment | {"PATH": path}).make_roles("first-")
 
     assert done.returncode != 0
     assert "no credentials" in done.stderr
+    assert set(Path("/tmp").glob("tlc-sql.*")) == before
 
 
 def test_no_password_is_in_the_servers_log(cloud_sql: CloudSql) -> None:
