@@ -20,6 +20,7 @@ def use_local_environment(folder: Path) -> None:
         del os.environ[name]
     os.environ |= {
         "PREFECT_HOME": str(prefect_home(folder)),
+        "PREFECT_PLUGINS_ENABLED": "false",  # a notebook's event loop has no room for them, and nothing here needs one
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(SERVER_STARTUP_SECONDS),
         "TLC_LOCAL_DIR": str(folder),
@@ -84,6 +85,7 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
     return (
         {
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # how soon a run is picked up
+            "PREFECT_PLUGINS_ENABLED": "false",  # they are for `prefect deploy` by hand, and cost each run time
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(_heartbeat_seconds()),
             # A run that waits for one of the worker's two places is not late yet.
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
 
@@ -82,13 +82,17 @@ def ensure_work_pool(name: str = DEFAULT_POOL) -> str:
         try:
             client.read_work_pool(name)
         except ObjectNotFound:
-            client.create_work_pool(
-                WorkPoolCreate(
-                    name=name, type=pool.type, description=pool.description, base_job_template=pool.template()
-                )
-            )
+            create_work_pool(client, name)
         else:
             client.update_work_pool(
                 name, WorkPoolUpdate(description=pool.description, base_job_template=pool.template())
             )
     return name
+
+
+def create_work_pool(client: SyncPrefectClient, name: str) -> None:
+    """Make the pool, which is not there. Raises ObjectAlreadyExists if it is."""
+    pool = POOLS[name]
+    client.create_work_pool(
+        WorkPoolCreate(name=name, type=pool.type, description=pool.description, base_job_template=pool.template())
+    )

@@ -13,6 +13,7 @@ from deployments.work_pools import DEFAULT_POOL, POOLS
 from tests.servers.compose_file import OWN_IMAGE, PROJECT, MissingVariable, image_environment, read_compose
 
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
+CLOUD_TEXT = (PROJECT / "docker-compose.prefect-cloud.yml").read_text(encoding="utf-8")
 EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
 REQUIRED = re.findall(r"^([A-Z_]+)=$", EXAMPLE, re.MULTILINE)
 GIVEN = dict.fromkeys(REQUIRED, "canary")
@@ -29,7 +30,7 @@ def test_a_secret_that_is_not_given_is_asked_for_by_name(name: str) -> None:
 def test_example_has_every_variable_and_no_other() -> None:
     named = set(re.findall(r"^#?([A-Z_]+)=", EXAMPLE, re.MULTILINE))
     passed_on = re.findall(r"^ +([A-Z_]+):(?: +#.*)?$", TEXT, re.MULTILINE)
-    assert named == {*re.findall(r"\$\{(\w+)", TEXT), *passed_on}
+    assert named == {*re.findall(r"\$\{(\w+)", TEXT + CLOUD_TEXT), *passed_on}
 
 
 def test_no_secret_is_in_the_file() -> None:
@@ -132,3 +133,20 @@ def test_image_has_the_uv_of_the_makefile() -> None:
     in_image = re.findall(r"ARG UV_VERSION=([\d.]+)", (PROJECT / "Dockerfile").read_text(encoding="utf-8"))
     assert in_makefile == in_image
     assert len(in_image) == 1
+
+
+def test_prefect_cloud_takes_the_place_of_the_server_and_its_stores() -> None:
+    """What is left out is what has the server's secrets or is in its network; nothing else waits for any of it."""
+    key = {"PREFECT_API_URL": "https://api.prefect.cloud/api/accounts/a/workspaces/w", "PREFECT_API_KEY": "pnu_canary"}
+    with pytest.raises(MissingVariable, match=r"^PREFECT_API_KEY: set it to "):
+        read_compose(key | {"PREFECT_API_KEY": ""}, CLOUD_TEXT)
+    over = read_compose(key, CLOUD_TEXT)["services"]
+    left_out = {name for name, service in over.items() if service.get("profiles") == ["own-server"]}
+    of_the_server = {name for name, service in SERVICES.items() if "control" in service["networks"]}
+    assert left_out == {name for name in of_the_server if "profiles" not in SERVICES[name]}
+    for name, service in SERVICES.items():
+        needed = service.get("depends_on", {}) | over.get(name, {}).get("depends_on", {})
+        if name not in left_out and "profiles" not in service:
+            assert [each for each in left_out & needed.keys() if needed[each].get("required", True)] == [], name
+    for name in [name for name, service in OWN.items() if "PREFECT_API_URL" in service["environment"]]:
+        assert over[name]["environment"] == key | {"PREFECT_API_AUTH_STRING": ""}, name
