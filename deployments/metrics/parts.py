@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import Template
@@ -59,9 +60,7 @@ def read_postgres() -> list[Sample]:
             cursor.execute("set statement_timeout = %s", (STATEMENT_SECONDS * 1000,))
         for dataset in Dataset:
             samples += of_loads(dataset, "postgres", loads_in_postgres(connection, dataset), now)
-        with reading_marts(connection) as marts:
-            samples += _models("postgres", marts)
-    return samples
+        return samples + _models("postgres", reading_marts(connection))
 
 
 def read_lake() -> list[Sample]:
@@ -76,21 +75,16 @@ def read_warehouse() -> list[Sample]:
     samples: list[Sample] = []
     for dataset in Dataset:
         samples += of_loads(dataset, "warehouse", warehouse.read_loads(dataset), now)
-    try:
-        with warehouse.reading_marts() as marts:
-            samples += _models("warehouse", marts)
-    except ModelsMissing:
-        pass
-    return samples
+    return samples + _models("warehouse", warehouse.reading_marts())
 
 
-def _models(target: str, marts: Any) -> Iterator[Sample]:
+def _models(target: str, reading: AbstractContextManager[Any]) -> list[Sample]:
     try:
-        (row,) = marts.rows(Template(_BUILT).substitute(marts.sql_names))
+        with reading as marts:
+            (row,) = marts.rows(Template(_BUILT).substitute(marts.sql_names))
     except ModelsMissing:
-        return
-    if row["built_at"] is not None:
-        yield MODELS_BUILT_AT.sample(row["built_at"].timestamp(), target)
+        return []
+    return [MODELS_BUILT_AT.sample(row["built_at"].timestamp(), target)] if row["built_at"] else []
 
 
 def read_runs() -> list[Sample]:

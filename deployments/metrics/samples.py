@@ -46,8 +46,8 @@ UP = Metric("tlc_up", "Whether this part could be read; if not, its metrics are 
 READ_AT = Metric("tlc_read_timestamp_seconds", "When the values of this part were read.", ("part",))
 MONTHS_BEHIND = Metric(
     "tlc_months_behind",
-    "Months from the newest loaded one to the newest that TLC can have published: the one before last. TLC itself is "
-    "up to two months later.",
+    "Months from the newest loaded one to the newest that TLC can have published: the one before last. TLC may be "
+    "three months later.",
     _MONTHS,
 )
 MONTHS_LOADED = Metric("tlc_months_loaded", "Months that are loaded.", _MONTHS)

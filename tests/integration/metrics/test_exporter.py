@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import httpx
 import pytest
 from prefect.client.orchestration import get_client
@@ -126,6 +127,14 @@ def test_age_of_the_models_is_that_of_the_last_month_built(places: Path, databas
     (sample,) = parts.read_postgres()
     assert (sample.metric.name, sample.labels) == ("tlc_models_built_timestamp_seconds", ("postgres",))
     assert sample.value == datetime(2026, 11, 2, tzinfo=UTC).timestamp()
+    with duckdb.connect(str(places / "warehouse.duckdb")) as warehouse:
+        warehouse.execute("create schema tlc_marts")
+        warehouse.execute(
+            "create table tlc_marts.model_builds as select timestamptz '2026-11-03 00:00:00+00' as built_at"
+        )
+    (sample,) = parts.read_warehouse()
+    assert (sample.metric.name, sample.labels) == ("tlc_models_built_timestamp_seconds", ("warehouse",))
+    assert sample.value == datetime(2026, 11, 3, tzinfo=UTC).timestamp()
 
 
 def test_targets_that_have_nothing_are_up_and_nothing_is_made_in_them(places: Path, database) -> None:

@@ -16,7 +16,8 @@ from deployments.metrics.samples import LATE_RUNS, Sample
 class Source:
     """A part's source: counts how often it is read, and answers as told."""
 
-    def __init__(self) -> None:
+    def __init__(self, deployment: str = "backfill") -> None:
+        self.deployment = deployment
         self.reads = 0
         self.error: Exception | None = None
         self.answers = threading.Event()
@@ -29,7 +30,7 @@ class Source:
         self.answers.wait()
         if self.error:
             raise self.error
-        return [LATE_RUNS.sample(self.reads, "backfill")]
+        return [LATE_RUNS.sample(self.reads, self.deployment)]
 
 
 def page(collector: PartsCollector) -> dict[tuple[str, ...], float]:
@@ -45,8 +46,8 @@ UP = {("tlc_up", "runs"): 1.0}
 DOWN = {("tlc_up", "runs"): 0.0}
 
 
-def late(number: int) -> dict[tuple[str, ...], float]:
-    return {("tlc_late_runs", "backfill"): float(number)}
+def late(number: int, deployment: str = "backfill") -> dict[tuple[str, ...], float]:
+    return {("tlc_late_runs", deployment): float(number)}
 
 
 def test_values_count_as_long_as_the_part_says() -> None:
@@ -61,14 +62,14 @@ def test_values_count_as_long_as_the_part_says() -> None:
 
 
 def test_a_part_that_fails_leaves_its_values_out_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    source, other = Source(), Source()
+    source, other = Source(), Source("report")
     collector = PartsCollector([Part("runs", source, 0.05), Part("disk", other, 600)])
     assert page(collector)[("tlc_up", "runs")] == 1
     source.error = ConnectionError("nobody\nanswers")
     time.sleep(0.05)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            assert page(collector) == DOWN | {("tlc_up", "disk"): 1.0} | late(1)  # the other part's
+            assert page(collector) == DOWN | {("tlc_up", "disk"): 1.0} | late(1, "report")
     assert [record.getMessage() for record in caplog.records] == [
         "runs cannot be read: ConnectionError: nobody answers"
     ]
@@ -86,8 +87,8 @@ def test_a_part_that_hangs_keeps_no_page_waiting_and_is_read_by_one_thread() -> 
     assert source.asked.is_set()
     assert source.reads == 1
     source.answers.set()
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "read runs"] or [None]
-    if thread:
-        thread.join(30)
+    for thread in threading.enumerate():
+        if thread.name == "read runs":
+            thread.join(30)
     assert page(collector) == UP | late(1)
     assert source.reads == 1
