@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from blocks.settings import Settings
+from deployments.containers.json_log import JsonLines
 from deployments.work_pools import DEFAULT_POOL, POOLS
 from tests.servers.compose_file import OWN_IMAGE, PROJECT, MissingVariable, image_environment, read_compose
 
@@ -43,7 +46,7 @@ def test_no_secret_is_in_the_file() -> None:
 
 def test_ports_are_published_on_loopback_unless_told_otherwise() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(published) == 2
+    assert len(published) == 5
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
 
 
@@ -126,6 +129,40 @@ def test_runs_of_the_image_beat_as_those_of_the_checkout_and_nothing_changes_it(
 def test_every_setting_of_the_project_reaches_the_registration() -> None:
     settings = {f"TLC_{name.upper()}" for name in Settings.model_fields}
     assert settings - image_environment().keys() - SERVICES["deploy"]["environment"].keys() == set()
+
+
+@pytest.mark.parametrize("name", ["metrics", "prometheus", "grafana"])
+def test_metrics_are_opt_in_limited_and_on_loopback_whatever_is_set(name: str) -> None:
+    """Exporter and Prometheus ask nobody for a password."""
+    service = read_compose(GIVEN | {"TLC_BIND_ADDRESS": "0.0.0.0"})["services"][name]
+    assert service["profiles"] == ["metrics"]
+    assert [port for port in service["ports"] if not port.startswith("127.0.0.1:")] == []
+    assert service["mem_limit"]
+    assert service["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize(("password", "code"), [("", 1), ("letters", 0)])
+def test_grafana_starts_with_no_password_that_everybody_knows(password: str, code: int, tmp_path: Path) -> None:
+    """Its entrypoint, run here: what it would start is a script of this test's."""
+    started = tmp_path / "run.sh"
+    started.write_text("#!/bin/sh\n")
+    started.chmod(0o755)
+    service = read_compose(GIVEN | {"GRAFANA_PASSWORD": password})["services"]["grafana"]
+    command = [word.replace("/run.sh", str(started)) for word in service["entrypoint"]]
+    done = subprocess.run(command, env=service["environment"], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stdout == ("" if password else "set GRAFANA_PASSWORD in .env\n")
+
+
+def test_logs_are_json_for_every_process_if_asked_for() -> None:
+    """The formatter's class is the image's, whichever is chosen."""
+    name = "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"
+    for given, format_ in ((GIVEN, "standard"), (GIVEN | {"LOG_FORMAT": "json"}, "json")):
+        services = read_compose(given)["services"]
+        found = {one: services[one]["environment"].get(name) for one in OWN}
+        assert found == dict.fromkeys(OWN, format_) | {"gcs-bucket": None}
+    module, _, cls = image_environment()["PREFECT_LOGGING_FORMATTERS_JSON_CLASS"].rpartition(".")
+    assert getattr(importlib.import_module(module), cls) is JsonLines
 
 
 def test_image_has_the_uv_of_the_makefile() -> None:
