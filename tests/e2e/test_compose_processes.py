@@ -95,6 +95,11 @@ def test_background_services_schedule_and_keep_events(composed: Composed) -> Non
     assert "prefect.flow-run.Completed" in {event["event"] for event in events}
 
 
+def test_background_services_look_for_redis_nowhere_else(composed: Composed) -> None:
+    """Each of their parts has settings of its own, whose default is this machine's."""
+    assert "localhost:6379" not in (composed.folder / "services.log").read_text(encoding="utf-8")
+
+
 def test_silent_runs_are_told_by_three_of_the_images_heartbeats(composed: Composed) -> None:
     beat = float(composed.setting("worker", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"))
     assert 3 * beat in {automation["trigger"].get("within") for automation in ask(composed, "automations/filter", {})}

@@ -11,7 +11,7 @@ from tests.servers.composed import Composed
 
 _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What stands before the service: it says how a container is run.
-_OPTIONS = {"-T", "--rm", "--no-deps", "--detach", "--wait"}
+_OPTIONS = {"-T", "--rm", "--no-deps", "--detach"}
 
 
 def compose_lines(page: str, heading: str) -> list[str]:
