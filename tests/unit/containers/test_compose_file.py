@@ -118,12 +118,25 @@ def test_blocks_name_other_places_where_they_are_given() -> None:
     assert of_the_file == "postgresql://tlc:canary@data-postgres:5432/tlc"
 
 
-def test_runs_of_the_image_beat_as_those_of_the_checkout_and_nothing_changes_it() -> None:
-    """The automation for silent runs is made by ``deploy``, from the same variable of the same image."""
-    name = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
-    checkout = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
-    assert image_environment()[name] == str(checkout["flows"]["heartbeat_frequency"])
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", ("flows", "heartbeat_frequency")),
+        ("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", ("server", "services", "db_vacuum", "enabled")),
+        ("PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", ("server", "services", "db_vacuum", "retention_period")),
+    ],
+)
+def test_image_says_what_prefect_toml_says_and_nothing_changes_it(name: str, path: tuple[str, ...]) -> None:
+    """The automation for silent runs is made by ``deploy``, from the same variable of the same image.
+
+    Terraform's server and the Helm chart's run the image too, and set none of these.
+    """
+    value = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
+    for key in path:
+        value = value[key]
+    assert image_environment()[name] == str(value)
     assert [service for service, described in OWN.items() if name in described["environment"]] == []
+    assert name not in (PROJECT / "deployments" / "terraform" / "server.tf").read_text(encoding="utf-8")
 
 
 def test_every_setting_of_the_project_reaches_the_registration() -> None:
