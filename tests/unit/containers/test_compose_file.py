@@ -129,7 +129,7 @@ def test_blocks_name_other_places_where_they_are_given() -> None:
 def test_image_says_what_prefect_toml_says_and_nothing_changes_it(name: str, path: tuple[str, ...]) -> None:
     """The automation for silent runs is made by ``deploy``, from the same variable of the same image.
 
-    Terraform's server and the Helm chart's run the image too, and set none of these.
+    Terraform's server runs the image too, and sets none of these.
     """
     value = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
     for key in path:

@@ -17,7 +17,7 @@ import yaml
 from prefect_kubernetes.settings import KubernetesSettings
 
 from deployments.work_pools import POOLS
-from tests.servers.compose_file import PROJECT
+from tests.servers.compose_file import PROJECT, image_environment
 from tests.servers.helm_values import FOLDER, helm_values
 from tests.servers.kubernetes_api import VERSION
 
@@ -61,6 +61,14 @@ def test_servers_processes_agree_on_what_compose_has_them_agree_on() -> None:
     for name, value in expected.items():
         if "${" not in str(value):
             assert ours[name]["value"] == value
+
+
+def test_server_removes_what_the_images_does() -> None:
+    """It is Prefect's image, not this project's."""
+    ours = image_environment()
+    vacuum = [name for name in ours if name.startswith("PREFECT_SERVER_SERVICES_DB_VACUUM")]
+    assert len(vacuum) == 2
+    assert {name: server_variables()[name]["value"] for name in vacuum} == {name: ours[name] for name in vacuum}
 
 
 def test_no_secret_is_in_the_values_and_the_page_makes_each() -> None:
