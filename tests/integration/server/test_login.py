@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -45,3 +46,19 @@ def test_wrong_login_is_one_sentence(server: PrefectServer, command: str) -> Non
         "user:password, or for Prefect Cloud PREFECT_API_KEY to a key with the right to do this."
     ]
     assert "canary" not in done.stdout
+
+
+def test_missing_credentials_are_one_sentence(server: PrefectServer, tmp_path: Path) -> None:
+    given = {
+        "PREFECT_API_AUTH_STRING": LOGIN,
+        "TLC_LAKE_URL": "gs://tlc-lake",
+        "TLC_POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "TLC_LOCAL_DIR": str(tmp_path),
+        "CLOUDSDK_CONFIG": str(tmp_path),  # without anybody's own credentials
+    }
+    done = server.run("-m", "deployments.apply", environment=given)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    sentence = done.stderr.splitlines()[-1]  # after warnings of Google's libraries
+    assert sentence.startswith("there are no credentials for Google Cloud ")
+    assert sentence.endswith("or run: gcloud auth application-default login")
