@@ -24,9 +24,10 @@ from tests.servers.kubernetes_api import VERSION
 KEYS = json.loads(Path(__file__).with_name("chart_keys.json").read_text(encoding="utf-8"))
 PAGE = (PROJECT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 # What the chart itself gives the server's processes, or what is different on Kubernetes: the tables are made by the
-# chart's own job, and before it runs by the server.
+# chart's own job, and before it runs by the server. The formatter of logs as JSON is in this project's image.
 OF_THE_CHART = {
     "PREFECT_HOME",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER",
     "PREFECT_SERVER_API_AUTH_STRING",
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_SERVER_DATABASE_MIGRATE_ON_START",
