@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 from blocks.settings import SERVER_STARTUP_SECONDS, Settings, make_private
+from deployments.local.login import login_environment
 from deployments.server.declared import PROJECT
 
 __all__ = ["SERVER_STARTUP_SECONDS", "use_local_environment"]
@@ -113,4 +114,5 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
             "TLC_LOCAL_DIR": str(data),
             "TMPDIR": str(temporary_folder(folder)),
         }
+        | login_environment(folder)
     )

@@ -22,6 +22,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from blocks.embedded_postgres import postgres_process, start_postgres
 from deployments.local.environment import platform_environment
+from deployments.local.login import read_login
 from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import Processes
 from deployments.server.declared import PROJECT
@@ -106,7 +107,7 @@ class Platform:
         return done.stdout
 
     def client(self) -> SyncPrefectClient:
-        return SyncPrefectClient(self.api)
+        return SyncPrefectClient(self.api, auth_string=read_login(self.folder))
 
     def submit(self, deployment: str, **parameters: Any) -> FlowRun:
         with self.client() as client:
