@@ -54,6 +54,7 @@ class Platform:
     alerts: WebhookReceiver
     taken_port: int
     settings: dict[str, str] = field(default_factory=dict)  # of the user's, beside those of places
+    printed: str = ""  # by the make up that made it
 
     @property
     def processes(self) -> Processes:
@@ -68,6 +69,11 @@ class Platform:
     @property
     def api(self) -> str:
         return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def login(self) -> str | None:
+        """``user:password`` of the server."""
+        return read_login(self.folder)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -107,7 +113,7 @@ class Platform:
         return done.stdout
 
     def client(self) -> SyncPrefectClient:
-        return SyncPrefectClient(self.api, auth_string=read_login(self.folder))
+        return SyncPrefectClient(self.api, auth_string=self.login)
 
     def submit(self, deployment: str, **parameters: Any) -> FlowRun:
         with self.client() as client:
@@ -175,7 +181,7 @@ def platform_up(site: TripSite, alerts: WebhookReceiver, **settings: str) -> Ite
         somebody.listen()
         platform = Platform(folder, site, alerts, taken_port=somebody.getsockname()[1], settings=settings)
         try:
-            platform.make("up", f"PORT={platform.taken_port}")
+            platform.printed = platform.make("up", f"PORT={platform.taken_port}")
             yield platform
         finally:
             platform.make("down")
