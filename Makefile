@@ -108,8 +108,8 @@ bench: setup models  ## Measure loads, models and streams against their limits (
 	-$(RUN) -m tests.benchmarks.stream
 	-$(RUN) -m tests.benchmarks.platform
 
-up: setup  ## Prefect's server and UI, a worker, Postgres, all flows deployed. DEMO=1: with made-up months; PORT=…
-	@$(RUN) -m deployments.local.up $(if $(DEMO),--demo) $(if $(PORT),--port $(PORT))
+up: setup  ## Prefect's server and UI, a worker, Postgres, all flows deployed. DEMO=1: with made-up months; PORT=…; NOAUTH=1: no login
+	@$(RUN) -m deployments.local.up $(if $(DEMO),--demo) $(if $(PORT),--port $(PORT)) $(if $(NOAUTH),--no-auth)
 
 status: setup  ## What of it runs, since when, and where the logs are
 	@$(RUN) -m deployments.local.status

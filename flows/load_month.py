@@ -26,6 +26,7 @@ from flows.tlc.dataset import Source
 from flows.tlc.errors import MonthsFailed
 from flows.tlc.month import newest_month
 from flows.tlc.report import TARGETS
+from flows.ui.later import showing_later
 from flows.ui.months import publish_month
 
 
@@ -63,7 +64,7 @@ def load_month(
     Requires: the blocks of the targets and of the source (`python -m blocks.register`).
     """
     request = month_request(dataset, month or _newest(), source, drop_rules, new_columns)
-    with with_month_context(request), month_slot():
+    with with_month_context(request), month_slot(), showing_later():
         outcome = load_targets(request, LoadOptions(tuple(targets), layout, force))
     publish_month(outcome)
     if outcome.failed:

@@ -16,6 +16,7 @@ from pathlib import Path
 from blocks.postgres_access import PostgresFailed
 from blocks.settings import Settings, make_private
 from deployments.local.environment import demo_folder, keep_private, use_local_environment
+from deployments.local.login import login_environment
 from deployments.local.prefect_database import start_prefect_database
 from deployments.local.process import Processes
 from deployments.local.services import SERVER, SITE, api_url, site_url
@@ -62,7 +63,7 @@ def demo_environment(folder: Path, *, keeps_runs: bool) -> Iterator[None]:
     keep_private(demo)
     server, site = processes.running(SERVER), processes.running(SITE)
     if server and site:
-        os.environ |= {"PREFECT_API_URL": api_url(server)} | _sources(site_url(site))
+        os.environ |= {"PREFECT_API_URL": api_url(server)} | login_environment(folder) | _sources(site_url(site))
         yield
         return
     if keeps_runs:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks.settings import SERVER_STARTUP_SECONDS, Settings, make_private
+from deployments.local.login import login_environment
 from deployments.server.declared import PROJECT
 
 __all__ = ["SERVER_STARTUP_SECONDS", "use_local_environment"]
@@ -127,4 +128,5 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
             "TLC_LOCAL_DIR": str(data),
             "TMPDIR": str(temporary_folder(folder)),
         }
+        | login_environment(folder)
     )

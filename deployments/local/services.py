@@ -75,12 +75,17 @@ class Services:
         deadline = time.monotonic() + _WORKER_STARTUP_SECONDS
         while time.monotonic() < deadline:
             self._check(WORKER, note)
-            answer = httpx.post(f"{url}/work_pools/{pool}/workers/filter", json={}, timeout=30).raise_for_status()
+            with httpx.Client(timeout=30, auth=self._login(url)) as client:
+                answer = client.post(f"{url}/work_pools/{pool}/workers/filter", json={}).raise_for_status()
             heard = [worker["last_heartbeat_time"] for worker in answer.json() if worker["name"] == WORKER_NAME]
             if any(datetime.fromisoformat(when) >= note.started_at for when in heard if when):
                 return
             time.sleep(0.3)
         raise self._failure(WORKER, f"was not heard of within {_WORKER_STARTUP_SECONDS} s")
+
+    def _login(self, url: str) -> tuple[str, str] | None:
+        user, _, password = self.environment_at(url).get("PREFECT_API_AUTH_STRING", "").partition(":")
+        return (user, password) if user else None
 
     def _listening(
         self,

@@ -22,6 +22,7 @@ from blocks.settings import Settings, make_private
 from blocks.warehouse_url import duckdb_path, warehouse_url
 from deployments.local.connect import port_in_words
 from deployments.local.environment import demo_folder, keep_private, platform_environment
+from deployments.local.login import ensure_login, login_file, read_login
 from deployments.local.ports import port_number
 from deployments.local.process import Processes
 from deployments.local.services import SITE, WORKER_RUNS, ServiceFailed, Services
@@ -38,19 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--port", type=port_number, default=PREFECT_PORT, help="of the UI; another one if that is taken"
     )
     parser.add_argument("--demo", action="store_true", help="months come from a stand-in for the TLC site on loopback")
+    parser.add_argument("--no-auth", action="store_true", help="let Prefect's server ask nobody for a login")
     options = parser.parse_args(arguments)
     folder = Settings().local_dir.absolute()
     keep_private(folder)
     try:
         with FileLock(folder / "up.lock", timeout=0):
-            bring_up(folder, options.port, demo=options.demo)
+            bring_up(folder, options.port, demo=options.demo, auth=not options.no_auth)
     except Timeout:
         raise SystemExit("Another make up or make down is at work here. Wait for it.") from None
     except (ServiceFailed, PostgresFailed) as failure:
         raise SystemExit(str(failure)) from None
 
 
-def bring_up(folder: Path, port: int, *, demo: bool) -> None:
+def bring_up(folder: Path, port: int, *, demo: bool, auth: bool) -> None:
     """Start what does not run, apply what the checkout says, and wait until it is usable."""
     started = time.monotonic()
     processes = Processes(folder)
@@ -60,13 +62,26 @@ def bring_up(folder: Path, port: int, *, demo: bool) -> None:
     os.environ["TLC_LOCAL_DIR"] = str(data)
     for name in TARGETS if demo else ():
         os.environ.pop(name, None)  # made-up months replace no real ones
+    is_new = _choose_login(folder, auth=auth)
     services = Services(processes, data, lambda url: platform_environment(folder, url, data))
     _say("Starting what does not run: Prefect's server, Postgres, a worker (the first time: a minute) …")
     api = services.ensure_server(port, meanwhile=lambda: _start_the_others(services, data, demo=demo))
     os.environ |= platform_environment(folder, api, data)
     for line in _apply(services, api):
         _say(f"  {line}")
-    _say(what_next(api, folder / "log", time.monotonic() - started))
+    _say(what_next(api, folder, time.monotonic() - started, show_login=is_new))
+
+
+def _choose_login(folder: Path, *, auth: bool) -> bool:
+    """Have Prefect's server ask for a login, or for none; whether there is a new one."""
+    if auth:
+        return ensure_login(folder)
+    login_file(folder).unlink(missing_ok=True)
+    _say(
+        "WARNING: without a login, every user of this machine, and what your browser opens, can read the secrets of "
+        "Prefect's server and run commands as you."
+    )
+    return False
 
 
 def _start_the_others(services: Services, data: Path, *, demo: bool) -> None:
@@ -96,22 +111,25 @@ def _apply(services: Services, api: str) -> Iterator[str]:
     yield f"worker: {WORKER_RUNS} runs at once"
 
 
-def what_next(api: str, logs: Path, seconds: float) -> str:
-    """What a user may do now, for the terminal."""
+def what_next(api: str, folder: Path, seconds: float, *, show_login: bool = False) -> str:
+    """What a user may do now, for the terminal; ``show_login`` once, when it is new."""
     settings = Settings()
+    login, file = read_login(folder), login_file(folder)
+    says = f"\n  login    {login if show_login else f'in {file}'}" if login else ""
+    gives = f' PREFECT_API_AUTH_STRING="$(cat {shlex.quote(str(file))})"' if login else ""
     prefect = shlex.quote(str(Path(sys.executable).with_name("prefect")))
     python = shlex.quote(sys.executable)
     question = '"select dataset, month, rows_loaded from tlc.loads"'
     return f"""Ready after {seconds:.0f} s.
 
-  UI       {api.removesuffix("/api")}
+  UI       {api.removesuffix("/api")}{says}
   source   {plain_url(settings.source_url)}
   data     {settings.local_dir}
-  logs     {logs}
+  logs     {folder / "log"}
 
 Start a run in the UI (Deployments → ⋮ → Custom run), or here:
 
-  export PREFECT_API_URL={api}
+  export PREFECT_API_URL={api}{gives}
   {prefect} deployment run api-to-postgres/api-to-postgres --param dataset=green --param month=2024-05 --watch
 
 Ask what is loaded (or with --target warehouse or lake):

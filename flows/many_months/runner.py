@@ -24,9 +24,11 @@ from flows.many_months.month_run import stop_if_cancelled
 from flows.many_months.targets import LoadOptions, load_targets
 from flows.many_months.work_pool import check_deployed, load_month_elsewhere, why_months_wait
 from flows.parameters import RunOn
+from flows.tasks.codes import refreshing_codes_once
 from flows.tasks.plan import read_ledgers
 from flows.tlc.errors import ParameterError
 from flows.ui.cancellation import stopping_together
+from flows.ui.later import showing_later
 from flows.ui.report import ProgressBar
 
 # Seconds without a month's end after which a backfill on a work pool checks whether its months begin.
@@ -109,7 +111,7 @@ def load_planned(plans: Sequence[MonthPlan], options: LoadOptions, runner: Month
     ended: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
     waiting = iter(plans)
     under_way: dict[PrefectFuture[Any], MonthPlan] = {}
-    with runner.task_runner() as task_runner, stopping_together():
+    with showing_later(), refreshing_codes_once(), runner.task_runner() as task_runner, stopping_together():
         while True:
             while len(under_way) < runner.at_once and (plan := next(waiting, None)) is not None:
                 future = task_runner.submit(job, {"plan": plan, "options": options})

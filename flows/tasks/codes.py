@@ -7,7 +7,9 @@ lake has. No load of trips fails because of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import astuple
 
 from blocks.settings import Settings
@@ -20,15 +22,31 @@ from flows.tlc.codes import ZONES, CodeRows, schema_codes, version_of_zones, zon
 from flows.tlc.dataset import Source
 from flows.tlc.errors import NotTripFile
 from flows.tlc.locations import ZONES_PATH
-from flows.tlc.report import LoadReport
+from flows.tlc.report import LoadReport, Target
 from flows.ui.report import best_effort
 
 # A site that fails keeps a run that has its month waiting for seconds, not for a minute.
 _RETRY_POLICY = RetryPolicy(failures=2)
 
+# The targets whose tables are up to date, if the run under way looks at each but once.
+_refreshed: ContextVar[set[Target]] = ContextVar("refreshed")
+
+
+@contextmanager
+def refreshing_codes_once() -> Iterator[None]:
+    """Within, a target's tables of names are brought up to date with the first month that is loaded into it."""
+    token = _refreshed.set(set())
+    try:
+        yield
+    finally:
+        _refreshed.reset(token)
+
 
 def refresh_codes(report: LoadReport) -> None:
     """Bring the tables of names of the report's target up to date; a warning says why if that fails."""
+    refreshed = _refreshed.get(set())
+    if report.target in refreshed:
+        return
     with best_effort("The trips are there, the tables of zones and codes are as they were"):
         match report.target:
             case "postgres":
@@ -37,6 +55,8 @@ def refresh_codes(report: LoadReport) -> None:
                 _refresh_lake(report)
             case "bigquery":
                 open_warehouse().load_codes(open_lake())
+        if report.status == "loaded":
+            refreshed.add(report.target)
 
 
 def _refresh_postgres(report: LoadReport) -> None:

@@ -15,6 +15,7 @@ from flows.tlc.identity import MonthRequest
 from flows.tlc.report import LoadReport, Target
 from flows.tlc.urls import plain_url
 from flows.ui.events import emit_month_loaded, materializing
+from flows.ui.later import show
 from flows.ui.report import ProgressBar, best_effort, publish_report
 
 _PUBLISH: dict[str, Any] = {
@@ -50,6 +51,10 @@ def publish(report: LoadReport, place: str, key: str | None = None) -> None:
     ``key`` names the artifacts of what is no month of a dataset: the homework. If publishing fails, the load stays
     successful.
     """
+    show(_run_publish, report, place, key)
+
+
+def _run_publish(report: LoadReport, place: str, key: str | None) -> None:
     with best_effort("The load is done, but not shown in the UI"):
         is_new = report.status == "loaded" and key is None
         publish_task = materializing(_publish, report, **_PUBLISH) if is_new else task(_publish, **_PUBLISH)

@@ -13,6 +13,7 @@ from prefect.artifacts import create_image_artifact
 from flows.tlc.dataset import Dataset, dataset_info
 from flows.tlc.report import LoadReport
 from flows.ui.days_chart import draw_days
+from flows.ui.later import show
 from flows.ui.report import best_effort
 
 # The pictures that the run under way has already, if it wants one of a month.
@@ -31,6 +32,10 @@ def one_picture_a_month() -> Iterator[None]:
 
 def publish_days(report: LoadReport, rows_by_day: Mapping[date, int], key: str | None = None) -> None:
     """An image of the loaded rows by pickup date, if any was loaded; ``key`` names the load's artifacts."""
+    show(_publish, report, rows_by_day, key)
+
+
+def _publish(report: LoadReport, rows_by_day: Mapping[date, int], key: str | None) -> None:
     key = f"{key or f'{report.dataset}-{report.month}'}-days"
     drawn = _drawn.get(set())
     if key in drawn or report.status != "loaded" or not any(rows_by_day.values()):

@@ -45,9 +45,10 @@ class ProgressBar:
         self._due = time.monotonic() + PROGRESS_SECONDS
 
     def finish(self) -> None:
-        """Show that all is done."""
+        """Show that all is done, if anything was shown before."""
         self._tell(1.0)
-        self._show(100.0)
+        if self._artifact is not None:
+            self._show(100.0)
 
     def _tell(self, fraction: float) -> None:
         self._is_watched = self._is_watched and _could(lambda: tell_progress(self._description, fraction))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -98,8 +99,10 @@ class Ui:
 
 
 @contextmanager
-def ui_in_browser(executable: str, url: str, width: int = 1280, height: int = 1000) -> Iterator[Ui]:
-    """A browser of its own, with nothing remembered."""
+def ui_in_browser(
+    executable: str, url: str, login: str | None = None, width: int = 1280, height: int = 1000
+) -> Iterator[Ui]:
+    """A browser of its own, with nothing remembered but ``login`` (user:password), as if it had been given before."""
     # Chromium refuses its sandbox to root; it opens nothing but our own server.
     flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else [*FLAGS]
     with sync_playwright() as playwright:
@@ -110,6 +113,8 @@ def ui_in_browser(executable: str, url: str, width: int = 1280, height: int = 10
             locale="en-US",
             timezone_id="America/New_York",
         )
+        if login:
+            page.add_init_script(f"localStorage.setItem('prefect-password', btoa({json.dumps(login)}))")
         page.set_default_timeout(PAGE_SECONDS * 1000)
         expect.set_options(timeout=PAGE_SECONDS * 1000)
         yield Ui(page, url)

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from deployments.local.login import login_environment
 from deployments.local.process import Processes
 from deployments.server.declared import PROJECT
 from tests.servers.webhook_receiver import WebhookReceiver
@@ -53,7 +54,9 @@ class Shell:
 
     def ask(self, path: str, **wanted: Any) -> Any:
         """What Prefect's server has."""
-        return httpx.post(f"{self.environment['PREFECT_API_URL']}/{path}", json=wanted).raise_for_status().json()
+        user, _, password = self.environment["PREFECT_API_AUTH_STRING"].partition(":")
+        url = f"{self.environment['PREFECT_API_URL']}/{path}"
+        return httpx.post(url, json=wanted, auth=(user, password)).raise_for_status().json()
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,7 @@ def shell(receiver: WebhookReceiver) -> Iterator[Shell]:
         notes = [Processes(folder).note(name) for name in ("server", "site")]
         server, site = (f"http://127.0.0.1:{note.port}" for note in notes if note)
         environment |= {"PREFECT_API_URL": f"{server}/api", "TLC_SOURCE_URL": site, "TLC_MIRROR_URL": site}
+        environment |= login_environment(folder)
         yield shell
     finally:
         shell.run("make down")

@@ -22,6 +22,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from blocks.embedded_postgres import postgres_process, start_postgres
 from deployments.local.environment import platform_environment
+from deployments.local.login import read_login
 from deployments.local.prefect_database import prefect_database_folder
 from deployments.local.process import Processes
 from deployments.server.declared import PROJECT
@@ -53,6 +54,7 @@ class Platform:
     alerts: WebhookReceiver
     taken_port: int
     settings: dict[str, str] = field(default_factory=dict)  # of the user's, beside those of places
+    printed: str = ""  # by the make up that made it
 
     @property
     def processes(self) -> Processes:
@@ -67,6 +69,11 @@ class Platform:
     @property
     def api(self) -> str:
         return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def login(self) -> str | None:
+        """``user:password`` of the server."""
+        return read_login(self.folder)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -106,7 +113,7 @@ class Platform:
         return done.stdout
 
     def client(self) -> SyncPrefectClient:
-        return SyncPrefectClient(self.api)
+        return SyncPrefectClient(self.api, auth_string=self.login)
 
     def submit(self, deployment: str, **parameters: Any) -> FlowRun:
         with self.client() as client:
@@ -174,7 +181,7 @@ def platform_up(site: TripSite, alerts: WebhookReceiver, **settings: str) -> Ite
         somebody.listen()
         platform = Platform(folder, site, alerts, taken_port=somebody.getsockname()[1], settings=settings)
         try:
-            platform.make("up", f"PORT={platform.taken_port}")
+            platform.printed = platform.make("up", f"PORT={platform.taken_port}")
             yield platform
         finally:
             platform.make("down")

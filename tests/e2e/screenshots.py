@@ -34,7 +34,7 @@ def main() -> None:
         fake_tlc_site(Path(folder)) as site,
         closing(WebhookReceiver()) as alerts,
         platform_up(site, alerts) as platform,
-        ui_in_browser(chromium, platform.api.removesuffix("/api"), height=820) as ui,
+        ui_in_browser(chromium, platform.api.removesuffix("/api"), platform.login, height=820) as ui,
     ):
         for dataset in Dataset:
             targets = TARGETS if dataset is Dataset.green else ["postgres"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -26,7 +27,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def ui(chromium: str, platform: Platform) -> Iterator[Ui]:
-    with ui_in_browser(chromium, platform.api.removesuffix("/api")) as opened:
+    with ui_in_browser(chromium, platform.api.removesuffix("/api"), platform.login) as opened:
         yield opened
 
 
@@ -35,6 +36,19 @@ def runs_of(platform: Platform, deployment: str) -> int:
     with platform.client() as client:
         named = DeploymentFilter(name=DeploymentFilterName(any_=[deployment]))
         return len(client.read_flow_runs(deployment_filter=named))
+
+
+def test_who_has_no_login_sees_nothing_and_who_has_one_gets_in(chromium: str, platform: Platform) -> None:
+    assert platform.login
+    with ui_in_browser(chromium, platform.api.removesuffix("/api")) as stranger:
+        stranger.page.goto(stranger.url)
+        field = stranger.page.locator("input").first
+        field.fill("tlc:guessed")
+        field.press("Enter")
+        expect(stranger.page.get_by_text(re.compile("Authentication failed|Invalid")).first).to_be_visible()
+        field.fill(platform.login)
+        field.press("Enter")
+        expect(stranger.page.get_by_role("link", name="Deployments", exact=True)).to_be_visible()
 
 
 def test_form_explains_itself_and_offers_choices(ui: Ui) -> None:
@@ -85,7 +99,6 @@ def test_run_from_the_form_is_picked_up_and_shows_what_it_did(ui: Ui, platform: 
         expect(ui.page.get_by_text(tag, exact=True).first).to_be_visible()
     run = ui.page.url
     ui.page.get_by_role("tab", name="Artifacts", exact=True).click()
-    expect(ui.page.get_by_text("Loading green 2020-12 into Postgres").first).to_be_visible()  # the progress bar
 
     ui.open_artifact("green-2020-12-postgres")
     expect(ui.page.get_by_role("row", name=f"read {ROWS}", exact=True)).to_be_visible()

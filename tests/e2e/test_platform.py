@@ -119,6 +119,34 @@ def test_everything_is_deployed_and_answers(platform: Platform) -> None:
         assert {limit.name for limit in client.read_global_concurrency_limits(limit=200)} >= set(LIMITS)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Host": "evil.example", "Origin": "http://evil.example"}, {"Authorization": "Basic dGxjOmd1ZXNzZWQ="}],
+    ids=["no login", "a name that was made to mean 127.0.0.1", "a guessed login"],
+)
+def test_strangers_get_neither_secrets_nor_runs(platform: Platform, headers: dict[str, str]) -> None:
+    """Other users of the machine, and pages of other sites: both reach the port."""
+    with httpx.Client(base_url=platform.api, headers=headers, timeout=30) as stranger:
+        asked = [
+            stranger.post("/block_documents/filter", json={"include_secrets": True}),
+            stranger.post("/flows/", content=b'{"name": "planted"}'),  # without a Content-Type no browser asks first
+            stranger.get("/deployments/name/api-to-postgres/api-to-postgres"),
+        ]
+    assert [answer.status_code for answer in asked] == [401] * 3
+    with platform.client() as client:
+        assert "planted" not in {flow.name for flow in client.read_flows()}
+
+
+def test_login_is_shown_once_and_is_in_no_log_or_note(platform: Platform) -> None:
+    assert platform.login
+    password = platform.login.partition(":")[2]
+    assert platform.printed.count(platform.login) == 1
+    kept = [file for place in ("log", "run") for file in (platform.folder / place).iterdir()]
+    assert [file.name for file in kept if password in file.read_text(errors="replace")] == []
+    shown = [" ".join(process.cmdline()) for process in psutil.process_iter() if process.is_running()]
+    assert [command for command in shown if password in command] == []
+
+
 def test_run_by_hand_says_how_it_ended(twenty_runs: TwentyRuns) -> None:
     assert "Flow run finished successfully in 'Completed'." in twenty_runs.by_hand
 

@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 from prefect.client.orchestration import get_client
 
+from deployments.tlc_site.site import TripSite
 from flows import (
     api_to_gcs,
     api_to_postgres,
@@ -21,6 +22,8 @@ from flows import (
     load_month,
     reconcile,
 )
+from flows.tlc.locations import ZONES_PATH
+from flows.tlc.month import Month
 from flows.ui.progress import watched_by
 
 KEY = "green-2020-12-days"
@@ -76,6 +79,24 @@ def test_month_in_all_targets_leaves_one_picture_first_and_its_summary_last(envi
     keys = [artifact["key"] for artifact in sorted(left, key=lambda artifact: artifact["created"])]
     legs = [f"green-2020-12-{target}" for target in ("postgres", "gcs", "bigquery")]
     assert [key for key in keys if key] == [KEY, *legs, "green-2020-12"]  # progress has no key
+
+
+def test_backfill_leaves_two_artifacts_a_month_and_asks_for_the_zones_once(
+    environment: Path, year: list[Month], site: TripSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month costs the server two requests beside its events; what is shown is complete when the run ends."""
+    monkeypatch.setattr("flows.ui.report.PROGRESS_SECONDS", 3600.0)  # no load is long enough for a bar
+    months = [str(month) for month in year[:3]]
+    state = backfill(
+        "green", start_month=months[0], end_month=months[-1], targets=["postgres"], max_parallel=1, return_state=True
+    )
+    with get_client(sync_client=True) as client:
+        chosen = {"flow_runs": {"id": {"any_": [str(state.state_details.flow_run_id)]}}}
+        left = client.request("POST", "/artifacts/filter", json=chosen).json()
+    keys = [artifact["key"] for artifact in sorted(left, key=lambda artifact: artifact["created"])]
+    of_months = [f"green-{month}-{what}" for month in months for what in ("days", "postgres")]
+    assert keys == ["backfill-green-plan", *of_months, "backfill-green"]
+    assert [request.method for request in site.requests if request.path == ZONES_PATH] == ["HEAD", "GET"]
 
 
 def test_homework_has_one_of_all_its_months(environment: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import psycopg2
+from prefect.settings import get_current_settings
 
 from blocks.register import load_block
 from blocks.settings import Settings
@@ -52,6 +53,7 @@ def main() -> None:
 
 def _run(spans: list[tuple[Dataset, Month, Month]], options: argparse.Namespace) -> dict[str, Any]:
     ((dataset, first, last),) = spans
+    requests = _counted_requests()
     started = time.perf_counter()
     report = backfill(
         dataset=dataset,
@@ -61,7 +63,21 @@ def _run(spans: list[tuple[Dataset, Month, Month]], options: argparse.Namespace)
         max_parallel=options.at_once,
         run_on=options.run_on,
     )
-    return {"seconds": time.perf_counter() - started, "months": len(report.months_of("loaded"))}
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "months": len(report.months_of("loaded")), "requests": len(requests)}
+
+
+def _counted_requests() -> list[str]:
+    """The list to which every request of this process to Prefect's server is added from now on, but for events."""
+    api, send, requests = str(get_current_settings().api.url), httpx.Client.send, list[str]()
+
+    def counting(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        if str(request.url).startswith(api):
+            requests.append(f"{request.method} {request.url.path}")
+        return send(client, request, **options)
+
+    httpx.Client.send = counting  # type: ignore[method-assign] # for the measurement
+    return requests
 
 
 def _bare(spans: list[tuple[Dataset, Month, Month]], _options: argparse.Namespace) -> dict[str, Any]:
