@@ -144,13 +144,12 @@ class Composed:
     def connect(self, service: str) -> psycopg2.extensions.connection:
         """A connection to a Postgres service, with the file's user, password and database."""
         settings = self.services[service]["environment"]
-        return psycopg2.connect(
-            host="127.0.0.1",
-            port=self.port[f"{service}:5432"],
-            user=settings["POSTGRES_USER"],
-            password=settings["POSTGRES_PASSWORD"],
-            dbname=settings["POSTGRES_DB"],
-        )
+        return psycopg2.connect(self.url(service, settings["POSTGRES_USER"], settings["POSTGRES_PASSWORD"]))
+
+    def url(self, service: str, user: str, password: str) -> str:
+        """Of the database of a Postgres service, for one of its users."""
+        database = self.services[service]["environment"]["POSTGRES_DB"]
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port[f'{service}:5432']}/{database}"
 
     def _is_own(self, service: str) -> bool:
         return bool(self.services[service]["image"].startswith(described.OWN_IMAGE))

@@ -52,7 +52,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows.__main__": {"flows.cli"},
     "flows": {*FLOW, *LEGS, *MANY, *STREAM, "flows.green_taxi_etl"},
     "blocks": {"flows.tlc"},
-    "deployments": {"flows", *LEGS, *STREAM, *FLOW, "flows.load.lake", "flows.load.warehouse", "blocks"},
+    "deployments": {
+        "flows", *LEGS, *STREAM, *FLOW, "flows.load.lake", "flows.load.postgres", "flows.load.warehouse", "blocks",
+    },
 }  # fmt: skip
 
 

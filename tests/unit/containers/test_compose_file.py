@@ -10,7 +10,14 @@ import pytest
 
 from blocks.settings import Settings
 from deployments.work_pools import DEFAULT_POOL, POOLS
-from tests.servers.compose_file import OWN_IMAGE, PROJECT, MissingVariable, image_environment, read_compose
+from tests.servers.compose_file import (
+    OWN_IMAGE,
+    PROJECT,
+    MissingVariable,
+    image_command,
+    image_environment,
+    read_compose,
+)
 
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
 EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
@@ -41,7 +48,8 @@ def test_no_secret_is_in_the_file() -> None:
 
 
 def test_ports_are_published_on_loopback_unless_told_otherwise() -> None:
-    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    """But the ports of the proxy, which is there for others."""
+    published = [port for name, service in SERVICES.items() if name != "tls" for port in service.get("ports", [])]
     assert len(published) == 2
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
 
@@ -67,11 +75,68 @@ def test_every_process_of_the_server_asks_for_the_password_and_encrypts_with_the
         assert settings["PREFECT_SERVER_API_AUTH_STRING"] == settings["PREFECT_SERVER_ENCRYPTION_KEY"] == "canary"
 
 
-def test_own_containers_can_change_nothing_but_their_volume() -> None:
-    for name, service in OWN.items():
-        assert service["read_only"], name
-        assert service["cap_drop"] == ["ALL"], name
-        assert service["security_opt"] == ["no-new-privileges:true"], name
+def test_exactly_one_service_builds_the_image_and_nobody_pulls_it() -> None:
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["migrate"]
+    assert {name for name, service in SERVICES.items() if service.get("pull_policy") == "never"} == OWN.keys()
+
+
+def test_the_image_is_built_before_anything_of_it_starts() -> None:
+    def needed(name: str) -> set[str]:
+        direct = SERVICES[name].get("depends_on", {})
+        return {*direct, *(further for other in direct for further in needed(other))}
+
+    assert [name for name in OWN if name != "migrate" and "migrate" not in needed(name)] == []
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_containers_can_change_nothing_but_their_volumes_and_take_no_more_than_their_share(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is (name != "kafka")
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "tls" else [])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert [place for place in service.get("tmpfs", []) if place.startswith("/tmp") and ":size=" not in place] == []
+
+
+def test_databases_do_not_run_as_root() -> None:
+    users = {name: SERVICES[name].get("user") for name in ("data-postgres", "prefect-postgres", "redis")}
+    assert users == {"data-postgres": "postgres", "prefect-postgres": "postgres", "redis": "redis"}
+
+
+@pytest.mark.parametrize("name", ["server", "services", "worker"])
+def test_what_hangs_is_ended_by_the_process_number_that_it_noted(name: str) -> None:
+    """Docker itself restarts only what ended."""
+    noted = f"/tmp/prefect/{name}.pid"
+    assert OWN[name]["command"].startswith(f"sh deployments/containers/main.sh {noted} ")
+    assert noted in OWN[name]["healthcheck"]["test"]
+    assert OWN[name]["restart"] == "unless-stopped"
+
+
+def test_worker_that_waits_for_its_server_is_not_restarted() -> None:
+    check = OWN["worker"]["healthcheck"]["test"]
+    server = OWN["server"]["healthcheck"]["test"]
+    assert check[check.index("--unless-lost") + 1] == server[4].replace("127.0.0.1", "server")
+    own = image_command("HEALTHCHECK")
+    assert check[1 : 1 + len(own)] == own
+
+
+def test_flows_have_the_loaders_password_only_and_neither_the_owners_nor_the_readers() -> None:
+    given = GIVEN | {name: name for name in REQUIRED}
+    told = {
+        name: str(service["environment"]) for name, service in read_compose(given)["services"].items() if name in OWN
+    }
+    for secret in ("TLC_DB_ADMIN_PASSWORD", "TLC_DB_READ_PASSWORD"):
+        assert [name for name, text in told.items() if f":{secret}@" in text or f"'{secret}'}}" in text] == ["roles"]
+
+
+def test_proxy_has_the_address_that_browsers_have_and_other_pages_may_not_ask() -> None:
+    services = read_compose(GIVEN | {"PREFECT_UI_URL": "https://prefect.example.org"})["services"]
+    assert services["tls"]["environment"] == {"PREFECT_UI_URL": "https://prefect.example.org"}
+    assert services["server"]["environment"]["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "https://prefect.example.org"
+    caddyfile = (PROJECT / "deployments/containers/Caddyfile").read_text(encoding="utf-8")
+    assert re.sub("(?m)^#.*\n", "", caddyfile) == "{$PREFECT_UI_URL} {\n\treverse_proxy server:4200\n}\n"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +150,10 @@ def test_own_containers_can_change_nothing_but_their_volume() -> None:
 )
 def test_own_containers_write_in_memory_or_in_a_volume(name: str, folders: list[str]) -> None:
     """The rest of their file system is read-only."""
-    places = [*OWN[name]["tmpfs"], *(volume.split(":")[1] for volume in OWN[name].get("volumes", []))]
+    places = [
+        *(place.split(":")[0] for place in OWN[name]["tmpfs"]),
+        *(volume.split(":")[1] for volume in OWN[name].get("volumes", [])),
+    ]
     settings = image_environment() | OWN[name]["environment"]
     paths = [Path(settings[folder]) for folder in folders]
     assert [path for path in paths if not any(path.is_relative_to(place) for place in places)] == []
