@@ -28,7 +28,7 @@ SECRETS = {
 
 
 # Six Prefect processes one after the other: a minute of CPU, and more on a busy machine.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")

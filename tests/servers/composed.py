@@ -26,7 +26,7 @@ import psycopg2
 from tests.servers import compose_file as described
 from tests.servers.third_party import POSTGRES_USER, make_cluster, programs_path
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 POLL_SECONDS = 0.5
 CONTAINER = os.environ.get("TLC_TEST_CONTAINER")
 ADDRESSES = ("data-postgres:5432", "prefect-postgres:5432", "redis:6379", "server:4200", "worker:8080")
