@@ -67,7 +67,7 @@ is "$(answer --json '{}' --user "$login" https://localhost/api/flows/filter)" 20
 echo "--- a worker that hangs is restarted"
 worker=$(compose ps --quiet worker)
 # shellcheck disable=SC2016 # the container's shell reads the file
-inside worker sh -c 'kill -STOP "$(cat /tmp/prefect/worker.pid)" && touch -d "1 hour ago" /tmp/prefect/worker.failing'
+inside worker sh -c 'kill -STOP "$(cat /tmp/prefect/main/worker.pid)" && touch -d "1 hour ago" /tmp/prefect/main/worker.failing'
 for _ in $(seq 60); do
     [ "$(docker inspect --format '{{.RestartCount}}' "$worker")" = 0 ] || break
     sleep 5

@@ -71,7 +71,7 @@ def test_flows_load_as_a_role_that_cannot_change_the_ledger(composed: Composed) 
 @pytest.mark.parametrize("service", ["server", "services", "worker"])
 def test_health_checks_know_the_process_to_end(composed: Composed, service: str) -> None:
     composed.wait(service)
-    noted = composed.folder / "prefect" / f"{service}.pid"
+    noted = composed.folder / "prefect" / "main" / f"{service}.pid"
     command = Path(f"/proc/{noted.read_text().strip()}/cmdline").read_bytes().split(b"\0")
     assert [Path(word.decode()).name for word in command[1:3]] == [
         "prefect",

@@ -171,7 +171,9 @@ class Composed:
         if CONTAINER and self._is_own(service):
             given = [f"--env={name}={value}" for name, value in settings.items() if name != "PATH"]
             volume = f"--volume={self.folder}:{self.folder}"
-            return ["buildah", "run", "--isolation=chroot", *given, volume, CONTAINER, "--", *command]
+            # Buildah would look for TMPDIR itself, before the worker has made it.
+            buildah = ["env", "--unset=TMPDIR", "buildah", "run", "--isolation=chroot"]
+            return [*buildah, *given, volume, CONTAINER, "--", *command]
         program = shutil.which(command[0], path=settings["PATH"])
         assert program, f"{service}: there is no {command[0]}"
         return [program, *command[1:]]

@@ -111,7 +111,7 @@ def test_databases_do_not_run_as_root() -> None:
 @pytest.mark.parametrize("name", ["server", "services", "worker"])
 def test_what_hangs_is_ended_by_the_process_number_that_it_noted(name: str) -> None:
     """Docker itself restarts only what ended."""
-    noted = f"/tmp/prefect/{name}.pid"
+    noted = f"/tmp/prefect/main/{name}.pid"
     assert OWN[name]["command"].startswith(f"sh deployments/containers/main.sh {noted} ")
     assert noted in OWN[name]["healthcheck"]["test"]
     assert OWN[name]["restart"] == "unless-stopped"
