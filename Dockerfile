@@ -31,14 +31,17 @@ LABEL org.opencontainers.image.title="nyc-taxi-flows" org.opencontainers.image.l
 # Downloads, and a lake or a warehouse in files, are below /data: mount a volume there. Nothing else is written, but /tmp.
 RUN useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin tlc
 COPY --from=build /app /app
-# Runs outlive a restart of the server of four minutes (by default of one). Heartbeats are those of prefect.toml, which
-# counts in its own folder only. The server copies its UI before it serves it: by default among the packages, which are
-# root's.
+# Runs outlive a restart of the server of four minutes (by default of one). Heartbeats and what the server removes are
+# those of prefect.toml, which counts in its own folder only. The server copies its UI before it serves it: by default
+# among the packages, which are root's. Of logs as JSON, the formatter is ours.
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PREFECT_HOME=/data/prefect \
     PREFECT_CLIENT_MAX_RETRIES=7 \
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30 \
+    PREFECT_LOGGING_FORMATTERS_JSON_CLASS=deployments.containers.json_log.JsonLines \
+    PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED=events,flow_runs \
+    PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD=31536000 \
     PREFECT_SERVER_ANALYTICS_ENABLED=false \
     PREFECT_SERVER_UI_STATIC_DIRECTORY=/tmp/prefect-ui \
     TLC_LOCAL_DIR=/data \

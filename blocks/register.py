@@ -14,6 +14,7 @@ from prefect.filesystems import LocalFileSystem
 
 from blocks.alerts import alert_webhook
 from blocks.embedded_postgres import start_postgres
+from blocks.failures import told_in_one_sentence
 from blocks.lake_url import BUCKET, FOLDER, folder_block, lake_kind
 from blocks.names import ALERTS, EVENTS, GCP, LAKE, MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
 from blocks.saved import cached_block, data_once_a_run, may_be_saved, saved_names
@@ -204,11 +205,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--defaults", action="store_true", help="save the default, too, over a block whose variable is not set"
     )
-    kept = [] if parser.parse_args(arguments).defaults else chosen_before()
-    for name in kept:
-        print(f"{name} stays as it is: {variables_of(name)} is not set (--defaults saves the default)")  # noqa: T201
-    for name in register_blocks(leave_out=kept):
-        print(name)  # noqa: T201 - the command's output
+    defaults = parser.parse_args(arguments).defaults
+    with told_in_one_sentence():
+        kept = [] if defaults else chosen_before()
+        for name in kept:
+            print(f"{name} stays as it is: {variables_of(name)} is not set (--defaults saves the default)")  # noqa: T201
+        for name in register_blocks(leave_out=kept):
+            print(name)  # noqa: T201 - the command's output
 
 
 if __name__ == "__main__":

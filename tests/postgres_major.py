@@ -30,6 +30,7 @@ TESTS = (
     "tests/flows/test_api_to_postgres.py",
     "tests/flows/test_faults_postgres.py",
     "tests/flows/test_green_taxi_etl.py",
+    "tests/flows/test_restore.py",
 )
 
 

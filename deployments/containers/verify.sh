@@ -58,6 +58,27 @@ inside python -c 'import flows, blocks.register; print("flows:", *flows.__all__)
 inside sh -c 'du -sh --exclude=/proc --exclude=/sys / 2>/dev/null | cut -f1; du -sh /app | cut -f1' | paste -sd' ' |
     sed 's/^/size, all and the project: /'
 
+echo "--- metrics, dashboard and alert rules, by Prometheus' own tool"
+(cd "$work" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb prometheus)
+promtool=$work/prometheus/usr/bin/promtool
+"$promtool" check config deployments/prometheus/prometheus.yml
+.venv/bin/python - <<'PAGE' | "$promtool" check metrics
+from prometheus_client import CollectorRegistry, generate_latest
+from deployments.metrics.collector import PartsCollector
+from deployments.metrics.samples import METRICS
+registry = CollectorRegistry()
+registry.register(PartsCollector([], [metric.sample(1, *metric.labels) for metric in METRICS]))
+print(generate_latest(registry).decode(), end="")
+PAGE
+.venv/bin/python - >"$work/dashboard.json" <<'RULES'
+import json
+panels = json.load(open("deployments/grafana/dashboard.json"))["panels"]
+expressions = [target["expr"] for panel in panels for target in panel["targets"]]
+rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(expressions)]
+print(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+RULES
+"$promtool" check rules "$work/dashboard.json"
+
 echo "--- the composed system, with Debian's Postgres and Redis"
 TLC_TEST_CONTAINER=$container TLC_TEST_SERVICES_PATH=$(echo /usr/lib/postgresql/*/bin):/usr/bin \
     .venv/bin/python -m pytest -q tests/e2e/test_compose_processes.py

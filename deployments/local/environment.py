@@ -6,7 +6,9 @@ import os
 import shlex
 import sys
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from blocks.settings import SERVER_STARTUP_SECONDS, Settings, make_private
 from deployments.server.declared import PROJECT
@@ -20,6 +22,7 @@ def use_local_environment(folder: Path) -> None:
         del os.environ[name]
     os.environ |= {
         "PREFECT_HOME": str(prefect_home(folder)),
+        "PREFECT_PLUGINS_ENABLED": "false",  # a notebook's event loop has no room for them, and nothing here needs one
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(SERVER_STARTUP_SECONDS),
         "TLC_LOCAL_DIR": str(folder),
@@ -45,10 +48,20 @@ def temporary_folder(folder: Path) -> Path:
     return folder / "tmp"
 
 
-def _heartbeat_seconds() -> int:
-    """Of this checkout's prefect.toml, which services that run in another folder do not read."""
+def _prefect_toml() -> dict[str, str]:
+    """This checkout's prefect.toml as variables: services that run in another folder do not read the file."""
     settings = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
-    return int(settings["flows"]["heartbeat_frequency"])
+    return dict(_variables("PREFECT", {section: settings[section] for section in ("flows", "server")}))
+
+
+def _variables(prefix: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Prefect's variable for each setting: its path in capitals."""
+    for key, value in settings.items():
+        name = f"{prefix}_{key.upper()}"
+        if isinstance(value, dict):
+            yield from _variables(name, value)
+        else:
+            yield name, str(value)
 
 
 # Variables that point to the user's own Prefect, or are about other servers than this one.
@@ -84,7 +97,8 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
     return (
         {
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # how soon a run is picked up
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(_heartbeat_seconds()),
+            "PREFECT_PLUGINS_ENABLED": "false",  # they are for `prefect deploy` by hand, and cost each run time
+            **_prefect_toml(),
             # A run that waits for one of the worker's two places is not late yet.
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",
             "TLC_ALERT_LATE_MINUTES": "5",  # after those 300 seconds: ten minutes in all, as elsewhere

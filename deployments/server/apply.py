@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from blocks.failures import told_in_one_sentence
 from blocks.limits import ensure_limits
 from blocks.register import chosen_before, register_blocks
 from deployments.server.automations import apply_automations
@@ -21,7 +22,6 @@ from deployments.server.form_rules import add_form_rules
 from deployments.server.schedules import remove_undeclared_schedules
 from deployments.server.unreachable_targets import (
     BLOCKS,
-    NothingToLoadInto,
     leave_out,
     places_of_this_machine,
     unreachable_targets,
@@ -61,7 +61,7 @@ def _deploy(pool: str, log: Path | None) -> None:
     with ExitStack() as held:
         if pool != DEFAULT_POOL:
             file = held.enter_context(NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8"))
-            file.write(declared_for_pool(pool))
+            file.write(declared_for_pool(pool, POOLS[pool].job_variables))
             file.flush()
             command += ["--prefect-file", file.name]
         output = held.enter_context(log.open("ab")) if log else None
@@ -72,11 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Apply, and print what is there."""
     parser = argparse.ArgumentParser(prog="python -m deployments.apply", description=__doc__)
     parser.add_argument("--pool", choices=POOLS, default=DEFAULT_POOL, help="where the deployments' runs go")
-    try:
+    with told_in_one_sentence():
         for line in apply(parser.parse_args(arguments).pool):
             print(line, flush=True)  # noqa: T201 - the command's output
-    except NothingToLoadInto as error:
-        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from prefect.events.schemas.automations import Automation
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
+from blocks.failures import told_in_one_sentence
 from blocks.names import ALERTS
 from blocks.settings import Settings
 from blocks.unfinished_runs import watch_unfinished_runs
@@ -139,7 +140,8 @@ def _start_waiting_for_a_month(client: SyncPrefectClient) -> None:
 
 def main(say: Callable[[str], None] = print) -> None:
     """Apply, and say what was done."""
-    applied = apply_automations()
+    with told_in_one_sentence():
+        applied = apply_automations()
     for done in ("created", "updated", "left", "removed"):
         for name in getattr(applied, done):
             say(f"{done:8} {name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ def declared_deployments() -> dict[str, dict[str, Any]]:
     return {deployment["name"]: deployment for deployment in _read()["deployments"]}
 
 
-def declared_for_pool(pool: str) -> str:
-    """The text of the file with another work pool, which ``prefect deploy --all`` would not take as an option."""
+def declared_for_pool(pool: str, job_variables: Callable[[str], dict[str, str]]) -> str:
+    """The text of the file with another work pool, which ``prefect deploy --all`` would not take as an option.
+
+    ``job_variables`` says what a deployment's runs have instead of the pool's defaults.
+    """
     file = _read()
     for deployment in file["deployments"]:
-        deployment["work_pool"] = {"name": pool}
+        deployment["work_pool"] = {"name": pool, "job_variables": job_variables(deployment["name"])}
     return yaml.safe_dump(file)
 
 

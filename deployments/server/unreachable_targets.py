@@ -22,7 +22,7 @@ from flows.tlc.report import TARGETS, Target
 BLOCKS: dict[Target, str] = {"postgres": POSTGRES, "gcs": LAKE, "bigquery": WAREHOUSE}
 
 
-class NothingToLoadInto(Exception):
+class NothingToLoadInto(ValueError):
     """The pool's runs reach none of the targets. The message says what to set."""
 
 

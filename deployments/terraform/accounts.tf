@@ -3,13 +3,13 @@
 resource "google_service_account" "flow" {
   account_id   = "tlc-flow"
   display_name = "NYC taxi flows: a flow run"
-  depends_on   = [google_project_service.apis]
+  depends_on   = [time_sleep.apis]
 }
 
 resource "google_service_account" "worker" {
   account_id   = "tlc-worker"
   display_name = "NYC taxi flows: the worker that starts flow runs"
-  depends_on   = [google_project_service.apis]
+  depends_on   = [time_sleep.apis]
 }
 
 # ---- A flow run: reads and writes the data, nothing else ----
@@ -57,7 +57,7 @@ resource "google_project_iam_custom_role" "job_starter" {
     "run.jobs.runWithOverrides",
     "run.operations.get",
   ]
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_project_iam_member" "worker_jobs" {
@@ -86,4 +86,16 @@ resource "google_secret_manager_secret_iam_member" "prefect_credential" {
   secret_id = google_secret_manager_secret.prefect_credential.id
   role      = "roles/secretmanager.secretAccessor"
   member    = each.value
+}
+
+# ---- A right counts two minutes or so after it is given: a service that starts before cannot read its secrets ----
+
+resource "time_sleep" "grants" {
+  create_duration = "120s"
+  triggers = merge(
+    { worker_image = google_artifact_registry_repository_iam_member.worker_image.id },
+    { for account, right in google_secret_manager_secret_iam_member.prefect_credential : "${account}_credential" => right.id },
+    { for name, right in google_secret_manager_secret_iam_member.server : name => right.id },
+    { for right in google_project_iam_member.server_postgres : "server_postgres" => right.id },
+  )
 }

@@ -39,7 +39,7 @@ resource "google_storage_bucket" "lake" {
     }
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_bigquery_dataset" "warehouse" {
@@ -49,7 +49,7 @@ resource "google_bigquery_dataset" "warehouse" {
   location                   = var.location
   delete_contents_on_destroy = !var.keep_data
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 # dbt makes datasets that are missing, which takes a right on the whole project: with these, a flow run needs none.
@@ -61,5 +61,5 @@ resource "google_bigquery_dataset" "models" {
   location                   = var.location
   delete_contents_on_destroy = !var.keep_data
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }

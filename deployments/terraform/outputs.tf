@@ -8,7 +8,7 @@ output "environment" {
       TLC_GCP_REGION                    = "'${var.region}'"
       TLC_GCP_RUN_MEMORY                = "'${var.job_memory}'"
       TLC_GCP_RUN_SERVICE_ACCOUNT       = "'${google_service_account.flow.email}'"
-      TLC_IMAGE                         = "'${local.image}'"
+      TLC_IMAGE                         = "'${data.google_artifact_registry_docker_image.flows.self_link}'"
       TLC_LAKE_URL                      = "'gs://${google_storage_bucket.lake.name}'"
       TLC_PROJECT_DIR                   = "/app"
       TLC_WAREHOUSE_URL                 = "'bigquery://${var.project}/${google_bigquery_dataset.warehouse.dataset_id}?location=${var.location}'"
@@ -27,8 +27,13 @@ output "environment" {
 }
 
 output "image" {
-  description = "Where the image is to be pushed, and is taken from."
-  value       = local.image
+  description = "Where the image is to be pushed."
+  value       = "${local.repository}/${local.image_name}"
+}
+
+output "postgres_instance" {
+  description = "The Cloud SQL instance, for roles.sh and cloud-sql-proxy, with var.postgres."
+  value       = local.postgres_instance
 }
 
 output "registry" {
@@ -42,6 +47,6 @@ output "server_url" {
 }
 
 output "worker" {
-  description = "The worker's service, for gcloud run services logs read."
+  description = "The worker's service, for gcloud run services logs read --region=…."
   value       = google_cloud_run_v2_service.worker.name
 }

@@ -1,8 +1,14 @@
 # Cloud SQL, where var.postgres asks for it: for the trips and, with var.server, for Prefect's own database.
 
 locals {
-  # One database and user for each purpose.
-  databases = var.postgres ? toset(var.server ? ["tlc", "prefect"] : ["tlc"]) : toset([])
+  # Who logs in where. tlc is a flow run, tlc_reader a person who only reads, as in the compose file.
+  logins = merge(
+    var.postgres ? {
+      tlc        = { database = "tlc", scheme = "postgresql" }
+      tlc_reader = { database = "tlc", scheme = "postgresql" }
+    } : {},
+    var.postgres && var.server ? { prefect = { database = "prefect", scheme = "postgresql+asyncpg" } } : {},
+  )
 }
 
 resource "google_sql_database_instance" "postgres" {
@@ -92,51 +98,52 @@ resource "google_sql_database_instance" "postgres" {
     }
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 # Databases and users end with the instance: Postgres drops no user that owns tables, and no database that is in use.
 resource "google_sql_database" "databases" {
-  for_each        = local.databases
+  for_each        = toset(values(local.logins)[*].database)
   name            = each.key
   instance        = one(google_sql_database_instance.postgres[*].name)
   deletion_policy = "ABANDON"
 }
 
 ephemeral "random_password" "database" {
-  for_each = local.databases
+  for_each = local.logins
   length   = 42
   special  = false # it stands in a URL
 }
 
-resource "google_sql_user" "users" {
-  for_each            = local.databases
-  name                = each.key
-  instance            = one(google_sql_database_instance.postgres[*].name)
-  password_wo         = ephemeral.random_password.database[each.key].result
+# The server's user alone. A user that is made here owns every database (it is a member of cloudsqlsuperuser), which a
+# flow run must not: roles.sh makes the others.
+resource "google_sql_user" "prefect" {
+  count               = var.server ? 1 : 0
+  name                = "prefect"
+  instance            = google_sql_database_instance.postgres[0].name
+  password_wo         = ephemeral.random_password.database["prefect"].result
   password_wo_version = var.secrets_version
   deletion_policy     = "ABANDON"
 }
 
 # The URLs, over the socket that Cloud Run and the Cloud SQL proxy make.
 resource "google_secret_manager_secret" "database_url" {
-  for_each  = local.databases
-  secret_id = "${each.key}-postgres-url"
+  for_each  = local.logins
+  secret_id = "${replace(each.key, "_", "-")}-postgres-url"
   replication {
     auto {}
   }
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 locals {
-  postgres_socket = var.postgres ? "/cloudsql/${one(google_sql_database_instance.postgres[*].connection_name)}" : null
-  url_schemes     = { tlc = "postgresql", prefect = "postgresql+asyncpg" }
+  postgres_instance = one(google_sql_database_instance.postgres[*].connection_name)
 }
 
 resource "google_secret_manager_secret_version" "database_url" {
-  for_each               = local.databases
+  for_each               = local.logins
   secret                 = google_secret_manager_secret.database_url[each.key].id
-  secret_data_wo         = "${local.url_schemes[each.key]}://${each.key}:${ephemeral.random_password.database[each.key].result}@/${each.key}?host=${local.postgres_socket}"
+  secret_data_wo         = "${each.value.scheme}://${each.key}:${ephemeral.random_password.database[each.key].result}@/${each.value.database}?host=/cloudsql/${local.postgres_instance}"
   secret_data_wo_version = var.secrets_version
 }
 

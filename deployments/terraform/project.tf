@@ -10,6 +10,7 @@ locals {
       "storage.googleapis.com",
     ],
     var.postgres ? ["sqladmin.googleapis.com"] : [],
+    var.budget == null ? [] : ["billingbudgets.googleapis.com"],
   ))
 }
 
@@ -19,6 +20,12 @@ resource "google_project_service" "apis" {
 
   # Others in the project may use them.
   disable_on_destroy = false
+}
+
+# An API answers a minute or so after it is enabled.
+resource "time_sleep" "apis" {
+  create_duration = "60s"
+  triggers        = { for name, api in google_project_service.apis : name => api.id }
 }
 
 data "google_project" "this" {
@@ -32,26 +39,35 @@ resource "google_artifact_registry_repository" "images" {
   format        = "DOCKER"
   location      = var.region
 
+  # The last five images: each is up to three versions here (an index, the image, how it was built).
   cleanup_policies {
     id     = "keep-the-last-ones"
     action = "KEEP"
     most_recent_versions {
-      keep_count = 5
+      keep_count = 15
     }
   }
+  # Tags too, of which every image has one: so they are not immutable, for Google deletes no image with such a tag.
   cleanup_policies {
-    id     = "delete-what-has-no-tag"
+    id     = "delete-old-ones"
     action = "DELETE"
     condition {
-      tag_state  = "UNTAGGED"
+      tag_state  = "ANY"
       older_than = "2592000s"
     }
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 locals {
   repository = "${var.region}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.images.repository_id}"
-  image      = "${local.repository}/nyc-taxi-flows:${var.image_tag}"
+  image_name = "nyc-taxi-flows:${var.image_tag}"
+}
+
+# What runs is named by its digest: a tag that is pushed anew changes nothing before the next apply, which shows it.
+data "google_artifact_registry_docker_image" "flows" {
+  location      = google_artifact_registry_repository.images.location
+  repository_id = google_artifact_registry_repository.images.repository_id
+  image_name    = local.image_name
 }

@@ -16,7 +16,7 @@ resource "google_service_account" "server" {
   count        = var.server ? 1 : 0
   account_id   = "tlc-server"
   display_name = "NYC taxi flows: the Prefect server"
-  depends_on   = [google_project_service.apis]
+  depends_on   = [time_sleep.apis]
 }
 
 # Blocks are encrypted with it. 32 bytes; url-safe, as 43 letters and digits and the padding are.
@@ -32,7 +32,7 @@ resource "google_secret_manager_secret" "encryption_key" {
   replication {
     auto {}
   }
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_secret_manager_secret_version" "encryption_key" {
@@ -64,10 +64,17 @@ resource "google_cloud_run_v2_service" "server" {
   ingress             = "INGRESS_TRAFFIC_ALL"
   deletion_protection = var.keep_data
 
+  # Prefect's clients show user and password, not an identity of Google: the server itself asks everybody for them
+  # (PREFECT_SERVER_API_AUTH_STRING). An organization may forbid the other way, a grant to allUsers.
+  invoker_iam_disabled = true
+
   template {
     annotations     = local.secrets_annotation
     service_account = google_service_account.server[0].email
     timeout         = "3600s" # the stream of events is one long request
+
+    # Each stream is a request that stays open: as many as Cloud Run allows, since there is no second instance.
+    max_instance_request_concurrency = 1000
 
     # Its scheduler works without being asked, and there must not be two.
     scaling {
@@ -83,7 +90,7 @@ resource "google_cloud_run_v2_service" "server" {
     }
 
     containers {
-      image   = local.image
+      image   = data.google_artifact_registry_docker_image.flows.self_link
       command = ["prefect", "server", "start", "--host", "0.0.0.0", "--port", "4200"]
 
       ports {
@@ -148,21 +155,11 @@ resource "google_cloud_run_v2_service" "server" {
   }
 
   depends_on = [
-    google_secret_manager_secret_iam_member.server,
+    time_sleep.grants,
     google_secret_manager_secret_version.encryption_key,
     google_secret_manager_secret_version.prefect_credential,
     google_secret_manager_secret_version.database_url,
     google_sql_database.databases,
-    google_sql_user.users,
+    google_sql_user.prefect,
   ]
-}
-
-# Prefect's clients show user and password, not an identity of Google: the server itself asks for them.
-resource "google_cloud_run_v2_service_iam_member" "server_is_open" {
-  #checkov:skip=CKV_GCP_102:the server asks everybody for user and password (PREFECT_SERVER_API_AUTH_STRING)
-  count    = var.server ? 1 : 0
-  location = google_cloud_run_v2_service.server[0].location
-  name     = google_cloud_run_v2_service.server[0].name
-  role     = "roles/run.invoker"
-  member   = "allUsers"
 }

@@ -17,6 +17,16 @@ variable "region" {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
     error_message = "Give a region, as in us-east4 or europe-west1, not a zone."
   }
+
+  # London and Zurich are outside of the multi-region EU.
+  validation {
+    condition = (
+      var.location == "US" ? startswith(var.region, "us-") :
+      var.location == "EU" ? startswith(var.region, "europe-") && !contains(["europe-west2", "europe-west6"], var.region) :
+      var.region == var.location
+    )
+    error_message = "${var.region} is not in ${var.location}: give a region us-… for the location US, europe-… (not europe-west2 or europe-west6) for EU, else the location itself."
+  }
 }
 
 variable "location" {
@@ -83,9 +93,8 @@ variable "keep_data" {
 }
 
 variable "image_tag" {
-  description = "The tag of the image nyc-taxi-flows in this configuration's registry: docs/google-cloud.md says how it gets there."
+  description = "The tag of the image nyc-taxi-flows in this configuration's registry, another for each version: docs/google-cloud.md says how it gets there."
   type        = string
-  default     = "latest"
 }
 
 variable "prefect_api_url" {
@@ -111,8 +120,8 @@ variable "prefect_credential" {
   ephemeral   = true
 
   validation {
-    condition     = can(regex("^(pn[a-z]_.+|[^:]+:.{16,})$", var.prefect_credential))
-    error_message = "Give user:password with a password of at least 16 characters, or an API key of Prefect Cloud."
+    condition     = can(regex(local.is_prefect_cloud ? "^pn[a-z]_[0-9A-Za-z]{20,}$" : "^[^:]+:.{16,}$", var.prefect_credential))
+    error_message = local.is_prefect_cloud ? "Prefect Cloud takes an API key, as in pnu_ and 36 letters and digits." : "A server of one's own takes user:password, with a password of at least 16 characters."
   }
 }
 
@@ -181,5 +190,16 @@ variable "server" {
   validation {
     condition     = !var.server || var.postgres
     error_message = "The server keeps its database in Cloud SQL: set postgres = true too."
+  }
+}
+
+variable "budget" {
+  description = "Mail the billing account's administrators when the project's costs of a month reach half of the amount, nine tenths, all of it. The amount is in the account's currency. None: no mail."
+  type        = object({ billing_account = string, amount = number })
+  default     = null
+
+  validation {
+    condition     = var.budget == null ? true : can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account)) && var.budget.amount >= 1
+    error_message = "Give the billing account's id, as in 012345-6789AB-CDEF01 (gcloud billing accounts list), and an amount of 1 or more."
   }
 }

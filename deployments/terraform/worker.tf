@@ -17,7 +17,7 @@ resource "google_cloud_run_v2_service" "worker" {
     }
 
     containers {
-      image = local.image
+      image = data.google_artifact_registry_docker_image.flows.self_link
 
       ports {
         container_port = 8080
@@ -81,7 +81,6 @@ resource "google_cloud_run_v2_service" "worker" {
   depends_on = [
     google_cloud_run_v2_service.server,
     google_secret_manager_secret_version.prefect_credential,
-    google_secret_manager_secret_iam_member.prefect_credential,
-    google_artifact_registry_repository_iam_member.worker_image,
+    time_sleep.grants,
   ]
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from blocks.failures import told_in_one_sentence
 from deployments.work_pools import DEFAULT_POOL, POOLS, ensure_work_pool
 
 
@@ -14,8 +15,9 @@ def main() -> None:
     names = parser.parse_args().names or [DEFAULT_POOL]
     if unknown := [name for name in names if name not in POOLS]:
         parser.error(f"there is no pool {unknown[0]!r}: choose from {', '.join(POOLS)}")
-    for name in names:
-        print(ensure_work_pool(name))  # noqa: T201 - the command's output
+    with told_in_one_sentence():
+        for name in names:
+            print(ensure_work_pool(name))  # noqa: T201 - the command's output
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from flows.tlc.report import Target
 from flows.tlc.totals import Totals
 from flows.ui.report import best_effort
 
+_DIFFERS = "differs"
+
 
 @task(name="publish-reconciliation", cache_policy=NO_CACHE, persist_result=False)
 def publish_reconciliation(report: ReconcileReport) -> None:
@@ -23,7 +26,9 @@ def publish_reconciliation(report: ReconcileReport) -> None:
     key = f"reconcile-{report.dataset}"
     with best_effort("The comparison is not shown in the UI"):
         create_table_artifact(
-            table=comparison_rows(report), key=f"{key}-months", description=f"{report.dataset}: {report.sentence}"
+            table=comparison_rows(report),
+            key=months_key(report.dataset),
+            description=f"{report.dataset}: {report.sentence}",
         )
         create_markdown_artifact(markdown=_summary(report), key=key, description=f"{report.dataset} in all places")
     log = get_run_logger()
@@ -43,6 +48,17 @@ def publish_reconciliation(report: ReconcileReport) -> None:
     )
 
 
+def months_key(dataset: str) -> str:
+    """The key of the table artifact that a dataset's reconciliation leaves."""
+    return f"reconcile-{dataset}-months"
+
+
+def count_differing(table: str) -> tuple[int, int]:
+    """How many months such a table has, given as the artifact's JSON, and how many of them differ."""
+    months = json.loads(table)
+    return len(months), sum(month[""] == _DIFFERS for month in months)
+
+
 def comparison_rows(report: ReconcileReport) -> list[dict[str, Any]]:
     """The comparison as people read it: a row a month, a column a place, then the sums that they were compared with."""
     return [_row(month, report.targets) for month in report.months]
@@ -52,7 +68,7 @@ def _row(month: MonthComparison, targets: list[Target]) -> dict[str, Any]:
     known = month.reference
     return {
         "month": month.month,
-        "": "differs" if month.differences else "equal",
+        "": _DIFFERS if month.differences else "equal",
         "source": "" if month.source_rows is None else f"{month.source_rows:,}",
         **{target: _rows_in(target, month.places) for target in targets},
         "sum of totals": _number(known.amounts if known else None),

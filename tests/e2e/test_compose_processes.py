@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 from deployments.tlc_site.site import TripSite
+from tests.servers.compose_commands import compose_lines, run_line
 from tests.servers.composed import Composed
 from tests.servers.postgres_process import OPEN
 
@@ -27,7 +28,7 @@ SECRETS = {
 }
 
 
-# Six Prefect processes one after the other: a minute of CPU, and more on a busy machine.
+# Six Prefect processes one after the other, twice: two minutes of CPU, and more on a busy machine.
 pytestmark = pytest.mark.timeout(1200)
 
 
@@ -123,6 +124,11 @@ def test_background_services_schedule_and_keep_events(composed: Composed) -> Non
     assert "prefect.flow-run.Completed" in {event["event"] for event in events}
 
 
+def test_background_services_look_for_redis_nowhere_else(composed: Composed) -> None:
+    """Each of their parts has settings of its own, whose default is this machine's."""
+    assert "localhost:6379" not in (composed.folder / "services.log").read_text(encoding="utf-8")
+
+
 def test_silent_runs_are_told_by_three_of_the_images_heartbeats(composed: Composed) -> None:
     beat = float(composed.setting("worker", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"))
     assert 3 * beat in {automation["trigger"].get("within") for automation in ask(composed, "automations/filter", {})}
@@ -141,3 +147,40 @@ def test_neither_database_nor_log_has_a_secret_in_plain_text(composed: Composed)
     assert {"server.log", "services.log", "worker.log", "deploy.log"} <= written.keys()
     told = [(name, secret) for name, text in written.items() for secret in SECRETS.values() if secret in text]
     assert told == []
+
+
+LEDGER = "select load_id, dataset, month, rows_loaded, status, flow_run_id, loaded_at from tlc.loads order by 1"
+RUNS = "select id::text from flow_run where state_type = 'COMPLETED'"
+
+
+def rows(composed: Composed, service: str, statement: str) -> list[tuple]:
+    with closing(composed.connect(service)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def call(composed: Composed, expression: str) -> str:
+    """What an expression with a flow is, evaluated as a user would in the image, with the server's blocks."""
+    return composed.run("worker", "python", "-c", f"import flows; print({expression})").splitlines()[-1]
+
+
+def test_a_backup_is_restored_by_the_lines_of_the_page(composed: Composed, tmp_path: Path) -> None:
+    """Into databases made anew and an empty volume: all is as it was, the blocks can be read, and runs are taken."""
+    call(composed, "flows.load_month(dataset='green', month='2020-12', force=True)")
+    for line in compose_lines("docs/backup.md", "### Back up"):
+        run_line(composed, line, tmp_path)
+    ledger, runs = rows(composed, "data-postgres", LEDGER), set(rows(composed, "prefect-postgres", RUNS))
+    assert {(run,) for *_, run, _ in ledger} <= runs
+
+    call(composed, "flows.load_month(dataset='green', month='2023-12')")
+    for line in compose_lines("docs/backup.md", "### Restore"):
+        run_line(composed, line, tmp_path)
+
+    assert rows(composed, "data-postgres", LEDGER) == ledger
+    assert runs <= set(rows(composed, "prefect-postgres", RUNS))
+    assert "2020-12 is the same in" in call(composed, "flows.reconcile(dataset='green').sentence")
+    assert call(composed, "flows.api_to_postgres(dataset='green', month='2020-12').status") == "unchanged"
+
+    run = "prefect deployment run load-month/load-month -p dataset=green -p month=2023-12 --watch"
+    composed.run("deploy", *run.split(), log="worker")
+    assert rows(composed, "data-postgres", "select count(*) from tlc.green_trips") == [(83_130 + 64_215,)]

@@ -26,7 +26,7 @@ import psycopg2
 from tests.servers import compose_file as described
 from tests.servers.third_party import POSTGRES_USER, make_cluster, programs_path
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 300  # other tests run at the same time
 POLL_SECONDS = 0.5
 CONTAINER = os.environ.get("TLC_TEST_CONTAINER")
 ADDRESSES = ("data-postgres:5432", "prefect-postgres:5432", "redis:6379", "server:4200", "worker:8080")
@@ -81,7 +81,7 @@ class Composed:
         for needed, rule in self.services[service].get("depends_on", {}).items():
             self.start(needed)
             self.wait(needed, rule["condition"])
-        if self._is_postgres(service):
+        if self._is_postgres(service) and not (self.folder / service).exists():
             make_cluster(self.folder / service, self.services[service]["environment"], self._programs)
         with (self.folder / f"{service}.log").open("wb") as log:
             self.processes[service] = subprocess.Popen(
@@ -108,6 +108,32 @@ class Composed:
         told = f"{done.stdout}{done.stderr}{self.log(log) if log else ''}"
         assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{told}"
         return done.stdout
+
+    def pipe(self, service: str, command: str, given: bytes | None = None) -> bytes:
+        """What a shell's command writes, with ``given`` to read; its failure is an AssertionError."""
+        done = subprocess.run(
+            self._placed(service, ["sh", "-c", self._here(command)]),
+            **self._surroundings(service),
+            check=False,
+            input=given,
+            capture_output=True,
+        )
+        assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stderr.decode()}"
+        return done.stdout
+
+    def stop(self, service: str) -> None:
+        """End a service as ``docker compose stop`` does."""
+        process = self.processes.pop(service)
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_SECONDS)
+
+    def up(self, *services: str) -> None:
+        """Start the services, or all that this was made for, and again what ran once; then wait until they are well."""
+        for service in [name for name, process in self.processes.items() if process.poll() is not None]:
+            del self.processes[service]
+        for service in services or self._wanted:
+            self.start(service)
+            self.wait(service)
 
     def wait(self, service: str, condition: str = "service_healthy") -> None:
         """Wait for a condition of ``depends_on``."""
@@ -203,7 +229,10 @@ class Composed:
             settings = described.image_environment() | settings
         here = {
             "PATH": f"{Path(sys.executable).parent if own else self._programs}:{os.environ['PATH']}",
+            # A container's own socket asks for no password.
+            "PGHOST": "127.0.0.1",
             "PGPORT": str(self.port.get(f"{service}:5432", "")),
+            "PGPASSWORD": settings.get("POSTGRES_PASSWORD", ""),
             "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
             "PREFECT_WORKER_WEBSERVER_PORT": str(self.port["worker:8080"]),
         }

@@ -20,9 +20,10 @@ POSTGRES_USER = 65534 if os.getuid() == 0 else None
 # The wheel has no redis-cli.
 _REDIS_CLI = """#!{python}
 import os, sys, redis
-assert sys.argv[1] == "-p" and sys.argv[3:] == ["ping"], sys.argv
-answer = redis.Redis(port=int(sys.argv[2]), password=os.environ["REDISCLI_AUTH"]).ping()
-print("PONG" if answer else "no answer")
+assert sys.argv[1] == "-p" and len(sys.argv) == 4, sys.argv
+said = {{"ping": "PONG", "flushall": "OK"}}[sys.argv[3]]
+answer = redis.Redis(port=int(sys.argv[2]), password=os.environ["REDISCLI_AUTH"]).execute_command(sys.argv[3])
+print(said if answer else "no answer")
 """
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for Terraform's Google and random providers, which are not in a package registry.
+"""A stand-in for Terraform's providers (Google, random, time), which are not in a package registry.
 
 It answers Terraform's plugin protocol (version 6) with the schema of ``google.json``, so that ``terraform validate``
 checks names, types and references as with the real ones, and ``terraform test`` can plan with mocked values. Whether
@@ -33,11 +33,28 @@ _RANDOM: Described = {
         }
     }
 }
+# time_sleep of hashicorp/time 0.13.
+_TIME: Described = {
+    "resource": {
+        "time_sleep": {
+            "attributes": {
+                "create_duration": {"type": "string"},
+                "destroy_duration": {"type": "string"},
+                "triggers": {"type": ["map", "string"]},
+                "id": {"type": "string", "computed": True},
+            },
+            "blocks": {},
+        }
+    }
+}
+# The configuration of Google's provider: what is used of it.
 _PROVIDER: Described = {
     "attributes": {
         "project": {"type": "string"},
         "region": {"type": "string"},
         "default_labels": {"type": ["map", "string"]},
+        "billing_project": {"type": "string"},
+        "user_project_override": {"type": "bool"},
     },
     "blocks": {},
 }
@@ -48,10 +65,10 @@ _KINDS = {"resource": 2, "data": 3, "ephemeral": 8}
 
 @contextmanager
 def running_providers() -> Iterator[dict[str, str]]:
-    """Both providers, on ports of loopback (a socket's path may be too long); how Terraform finds them."""
+    """The providers, on ports of loopback (a socket's path may be too long); how Terraform finds them."""
     google = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     servers, found = [], {}
-    for name, schema in (("google", google), ("random", _RANDOM)):
+    for name, schema in (("google", google), ("random", _RANDOM), ("time", _TIME)):
         server, address = _server(schema_response(_PROVIDER if name == "google" else {}, schema))
         servers.append(server)
         found[f"registry.terraform.io/hashicorp/{name}"] = {

@@ -75,4 +75,4 @@ def test_a_wrong_reference_is_seen(terraform: Terraform) -> None:
 def test_each_configuration_plans_what_it_should(terraform: Terraform) -> None:
     done = terraform("test")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Success! 10 passed" in done.stdout
+    assert "Success! 21 passed" in done.stdout

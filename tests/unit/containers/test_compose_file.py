@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from blocks.settings import Settings
+from deployments.containers.json_log import JsonLines
 from deployments.tlc_site.synthetic.months import write_parquet
 from deployments.work_pools import DEFAULT_POOL, POOLS
 from flows.tlc.dataset import Dataset
@@ -23,6 +26,7 @@ from tests.servers.compose_file import (
 )
 
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
+CLOUD_TEXT = (PROJECT / "docker-compose.prefect-cloud.yml").read_text(encoding="utf-8")
 EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
 REQUIRED = re.findall(r"^([A-Z_]+)=$", EXAMPLE, re.MULTILINE)
 GIVEN = dict.fromkeys(REQUIRED, "canary")
@@ -39,7 +43,7 @@ def test_a_secret_that_is_not_given_is_asked_for_by_name(name: str) -> None:
 def test_example_has_every_variable_and_no_other() -> None:
     named = set(re.findall(r"^#?([A-Z_]+)=", EXAMPLE, re.MULTILINE))
     passed_on = re.findall(r"^ +([A-Z_]+):(?: +#.*)?$", TEXT, re.MULTILINE)
-    assert named == {*re.findall(r"\$\{(\w+)", TEXT), *passed_on}
+    assert named == {*re.findall(r"\$\{(\w+)", TEXT + CLOUD_TEXT), *passed_on}
 
 
 def test_no_secret_is_in_the_file() -> None:
@@ -53,7 +57,7 @@ def test_no_secret_is_in_the_file() -> None:
 def test_ports_are_published_on_loopback_unless_told_otherwise() -> None:
     """But the ports of the proxy, which is there for others."""
     published = [port for name, service in SERVICES.items() if name != "tls" for port in service.get("ports", [])]
-    assert len(published) == 2
+    assert len(published) == 5
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
 
 
@@ -79,22 +83,14 @@ def test_every_process_of_the_server_asks_for_the_password_and_encrypts_with_the
 
 
 def test_exactly_one_service_builds_the_image_and_nobody_pulls_it() -> None:
-    assert [name for name, service in SERVICES.items() if "build" in service] == ["migrate"]
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["roles"]
     assert {name for name, service in SERVICES.items() if service.get("pull_policy") == "never"} == OWN.keys()
-
-
-def test_the_image_is_built_before_anything_of_it_starts() -> None:
-    def needed(name: str) -> set[str]:
-        direct = SERVICES[name].get("depends_on", {})
-        return {*direct, *(further for other in direct for further in needed(other))}
-
-    assert [name for name in OWN if name != "migrate" and "migrate" not in needed(name)] == []
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_containers_can_change_nothing_but_their_volumes_and_take_no_more_than_their_share(name: str) -> None:
     service = SERVICES[name]
-    assert service["read_only"] is (name != "kafka")
+    assert service["read_only"] is (name not in ("kafka", "grafana"))
     assert service["cap_drop"] == ["ALL"]
     assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "tls" else [])
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -185,12 +181,25 @@ def test_blocks_name_other_places_where_they_are_given() -> None:
     assert of_the_file == "postgresql://tlc:canary@data-postgres:5432/tlc"
 
 
-def test_runs_of_the_image_beat_as_those_of_the_checkout_and_nothing_changes_it() -> None:
-    """The automation for silent runs is made by ``deploy``, from the same variable of the same image."""
-    name = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
-    checkout = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
-    assert image_environment()[name] == str(checkout["flows"]["heartbeat_frequency"])
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", ("flows", "heartbeat_frequency")),
+        ("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", ("server", "services", "db_vacuum", "enabled")),
+        ("PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", ("server", "services", "db_vacuum", "retention_period")),
+    ],
+)
+def test_image_says_what_prefect_toml_says_and_nothing_changes_it(name: str, path: tuple[str, ...]) -> None:
+    """The automation for silent runs is made by ``deploy``, from the same variable of the same image.
+
+    Terraform's server and the Helm chart's run the image too, and set none of these.
+    """
+    value = tomllib.loads((PROJECT / "prefect.toml").read_text(encoding="utf-8"))
+    for key in path:
+        value = value[key]
+    assert image_environment()[name] == str(value)
     assert [service for service, described in OWN.items() if name in described["environment"]] == []
+    assert name not in (PROJECT / "deployments" / "terraform" / "server.tf").read_text(encoding="utf-8")
 
 
 def test_every_setting_of_the_project_reaches_the_registration() -> None:
@@ -198,11 +207,62 @@ def test_every_setting_of_the_project_reaches_the_registration() -> None:
     assert settings - image_environment().keys() - SERVICES["deploy"]["environment"].keys() == set()
 
 
+@pytest.mark.parametrize("name", ["metrics", "prometheus", "grafana"])
+def test_metrics_are_opt_in_limited_and_on_loopback_whatever_is_set(name: str) -> None:
+    """Exporter and Prometheus ask nobody for a password."""
+    service = read_compose(GIVEN | {"TLC_BIND_ADDRESS": "0.0.0.0"})["services"][name]
+    assert service["profiles"] == ["metrics"]
+    assert [port for port in service["ports"] if not port.startswith("127.0.0.1:")] == []
+    assert service["mem_limit"]
+    assert service["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize(("password", "code"), [("", 1), ("letters", 0)])
+def test_grafana_starts_with_no_password_that_everybody_knows(password: str, code: int, tmp_path: Path) -> None:
+    """Its entrypoint, run here: what it would start is a script of this test's."""
+    started = tmp_path / "run.sh"
+    started.write_text("#!/bin/sh\n")
+    started.chmod(0o755)
+    service = read_compose(GIVEN | {"GRAFANA_PASSWORD": password})["services"]["grafana"]
+    command = [word.replace("/run.sh", str(started)) for word in service["entrypoint"]]
+    done = subprocess.run(command, env=service["environment"], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stdout == ("" if password else "set GRAFANA_PASSWORD in .env\n")
+
+
+def test_logs_are_json_for_every_process_if_asked_for() -> None:
+    """The formatter's class is the image's, whichever is chosen."""
+    name = "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"
+    for given, format_ in ((GIVEN, "standard"), (GIVEN | {"LOG_FORMAT": "json"}, "json")):
+        services = read_compose(given)["services"]
+        found = {one: services[one]["environment"].get(name) for one in OWN}
+        assert found == dict.fromkeys(OWN, format_) | {"gcs-bucket": None, "roles": None}
+    module, _, cls = image_environment()["PREFECT_LOGGING_FORMATTERS_JSON_CLASS"].rpartition(".")
+    assert getattr(importlib.import_module(module), cls) is JsonLines
+
+
 def test_image_has_the_uv_of_the_makefile() -> None:
     in_makefile = re.findall(r"uv==([\d.]+)", (PROJECT / "Makefile").read_text(encoding="utf-8"))
     in_image = re.findall(r"ARG UV_VERSION=([\d.]+)", (PROJECT / "Dockerfile").read_text(encoding="utf-8"))
     assert in_makefile == in_image
     assert len(in_image) == 1
+
+
+def test_prefect_cloud_takes_the_place_of_the_server_and_its_stores() -> None:
+    """What is left out is what has the server's secrets or is in its network; nothing else waits for any of it."""
+    key = {"PREFECT_API_URL": "https://api.prefect.cloud/api/accounts/a/workspaces/w", "PREFECT_API_KEY": "pnu_canary"}
+    with pytest.raises(MissingVariable, match=r"^PREFECT_API_KEY: set it to "):
+        read_compose(key | {"PREFECT_API_KEY": ""}, CLOUD_TEXT)
+    over = read_compose(key, CLOUD_TEXT)["services"]
+    left_out = {name for name, service in over.items() if service.get("profiles") == ["own-server"]}
+    of_the_server = {name for name, service in SERVICES.items() if "control" in service["networks"]}
+    assert left_out == {name for name in of_the_server if "profiles" not in SERVICES[name]}
+    for name, service in SERVICES.items():
+        needed = service.get("depends_on", {}) | over.get(name, {}).get("depends_on", {})
+        if name not in left_out and "profiles" not in service:
+            assert [each for each in left_out & needed.keys() if needed[each].get("required", True)] == [], name
+    for name in [name for name, service in OWN.items() if "PREFECT_API_URL" in service["environment"]]:
+        assert over[name]["environment"] == key | {"PREFECT_API_AUTH_STRING": ""}, name
 
 
 def test_the_check_on_docker_knows_how_many_rows_its_month_has(tmp_path: Path) -> None:

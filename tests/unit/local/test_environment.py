@@ -69,6 +69,15 @@ def test_no_page_of_another_origin_may_ask_the_api(tmp_path: Path) -> None:
     assert platform_environment(tmp_path, API)["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == API.removesuffix("/api")
 
 
+def test_prefects_database_is_cleared_as_prefect_toml_says(tmp_path: Path) -> None:
+    vacuum = "PREFECT_SERVER_SERVICES_DB_VACUUM"
+    environment = platform_environment(tmp_path, API)
+    assert environment[f"{vacuum}_ENABLED"] == "events,flow_runs"
+    there = get_current_settings().server.services.db_vacuum
+    assert there.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
+    assert there.retention_period.total_seconds() == float(environment[f"{vacuum}_RETENTION_PERIOD"])
+
+
 def test_runs_of_the_platform_beat_as_those_of_the_checkout(tmp_path: Path) -> None:
     assert platform_environment(tmp_path, API)["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
     assert get_current_settings().flows.heartbeat_frequency == 30  # from prefect.toml, in the checkout

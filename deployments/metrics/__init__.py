@@ -1,0 +1,1 @@
+"""What operators watch, as Prometheus metrics: ``python -m deployments.metrics``. docs/metrics.md has them all."""
