@@ -79,7 +79,10 @@ lint: setup  ## Lint, format check, strict types, generated documents
 	$(RUN) -m flows.cli.docs --check
 	$(RUN) -m flows.dbt.docs --check
 	.venv/bin/hadolint Dockerfile
-	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.prefect-cloud.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.prefect-cloud.yml \
+		deployments/containers/check.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@.ci/audit --if-reachable
 
 audit: setup  ## Known vulnerabilities in the locked dependencies; needs the internet

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The image and the compose file without a Docker engine, on Debian 12 as root: `deployments/containers/verify.sh`.
 # Builds the image on a Debian of debootstrap's making that stands in for python:3.11-slim-bookworm, and starts the whole
-# compose file with it: the project's services in the image, as its user, by Buildah; Postgres and Redis of Debian.
+# compose file with it: the project's services in the image, as its user, by Buildah; Postgres, Redis, Caddy of Debian.
 # Needs some minutes and 3 GB; leaves the packages, and the images in Buildah's storage.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -18,12 +18,13 @@ trap finish EXIT
 
 echo "--- packages"
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq buildah debootstrap docker-compose postgresql redis-server >"$work/apt.log"
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq buildah caddy debootstrap docker-compose postgresql redis-server shellcheck >"$work/apt.log"
 make --silent setup
 
 echo "--- compose file: $(docker-compose --version)"
 sed -E 's/^([A-Z_]+)=$/\1=letters/' .env.example >"$work/env"
 docker-compose --env-file "$work/env" config -q
+shellcheck deployments/containers/*.sh
 
 if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
     echo "--- base image, by debootstrap"
@@ -81,4 +82,6 @@ RULES
 echo "--- the composed system, with Debian's Postgres and Redis"
 TLC_TEST_CONTAINER=$container TLC_TEST_SERVICES_PATH=$(echo /usr/lib/postgresql/*/bin):/usr/bin \
     .venv/bin/python -m pytest -q tests/e2e/test_compose_processes.py
+echo "--- the proxy, with Debian's Caddy"
+.venv/bin/python -m pytest -q tests/e2e/test_tls_proxy.py
 echo "--- all of it works"

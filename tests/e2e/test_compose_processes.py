@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg2
 import pytest
 
 from deployments.tlc_site.site import TripSite
@@ -21,12 +22,14 @@ SECRETS = {
     "PREFECT_ENCRYPTION_KEY": "mSN5cNN2qnWe0Q5JVVBpQu1Zo2PFVS9PTFBWLwH5lD8=",
     "PREFECT_DB_PASSWORD": "canaryofprefect",
     "REDIS_PASSWORD": "canaryofredis",
+    "TLC_DB_ADMIN_PASSWORD": "canaryoftheowner",
     "TLC_DB_PASSWORD": "canaryofthedata",
+    "TLC_DB_READ_PASSWORD": "canaryofthereaders",
 }
 
 
 # Six Prefect processes one after the other, twice: two minutes of CPU, and more on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,32 @@ def test_a_run_submitted_to_the_server_is_loaded_by_the_worker(composed: Compose
         assert cursor.fetchall() == [(83_130, "loaded")]
         cursor.execute("select count(*) from tlc.green_trips")
         assert cursor.fetchone() == (83_130,)
+
+
+def test_flows_load_as_a_role_that_cannot_change_the_ledger(composed: Composed) -> None:
+    loader = composed.url("data-postgres", "tlc", SECRETS["TLC_DB_PASSWORD"])
+    with closing(psycopg2.connect(loader)) as connection, connection.cursor() as cursor:
+        cursor.execute("select tableowner from pg_tables where tablename = 'green_trips'")
+        assert cursor.fetchone() == ("tlc",)
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("alter table tlc.loads disable trigger all")
+
+
+@pytest.mark.parametrize("service", ["server", "services", "worker"])
+def test_health_checks_know_the_process_to_end(composed: Composed, service: str) -> None:
+    composed.wait(service)
+    noted = composed.folder / "prefect" / "main" / f"{service}.pid"
+    command = Path(f"/proc/{noted.read_text().strip()}/cmdline").read_bytes().split(b"\0")
+    assert [Path(word.decode()).name for word in command[1:3]] == [
+        "prefect",
+        "worker" if service == "worker" else "server",
+    ]
+
+
+def test_what_runs_put_aside_is_on_the_volume_and_private(composed: Composed) -> None:
+    folder = Path(composed.setting("worker", "TMPDIR"))
+    assert folder == composed.folder / "data" / "tmp"
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_same_image_runs_a_flow_by_hand(composed: Composed) -> None:

@@ -170,13 +170,12 @@ class Composed:
     def connect(self, service: str) -> psycopg2.extensions.connection:
         """A connection to a Postgres service, with the file's user, password and database."""
         settings = self.services[service]["environment"]
-        return psycopg2.connect(
-            host="127.0.0.1",
-            port=self.port[f"{service}:5432"],
-            user=settings["POSTGRES_USER"],
-            password=settings["POSTGRES_PASSWORD"],
-            dbname=settings["POSTGRES_DB"],
-        )
+        return psycopg2.connect(self.url(service, settings["POSTGRES_USER"], settings["POSTGRES_PASSWORD"]))
+
+    def url(self, service: str, user: str, password: str) -> str:
+        """Of the database of a Postgres service, for one of its users."""
+        database = self.services[service]["environment"]["POSTGRES_DB"]
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port[f'{service}:5432']}/{database}"
 
     def _is_own(self, service: str) -> bool:
         return bool(self.services[service]["image"].startswith(described.OWN_IMAGE))
@@ -198,7 +197,9 @@ class Composed:
         if CONTAINER and self._is_own(service):
             given = [f"--env={name}={value}" for name, value in settings.items() if name != "PATH"]
             volume = f"--volume={self.folder}:{self.folder}"
-            return ["buildah", "run", "--isolation=chroot", *given, volume, CONTAINER, "--", *command]
+            # Buildah would look for TMPDIR itself, before the worker has made it.
+            buildah = ["env", "--unset=TMPDIR", "buildah", "run", "--isolation=chroot"]
+            return [*buildah, *given, volume, CONTAINER, "--", *command]
         program = shutil.which(command[0], path=settings["PATH"])
         assert program, f"{service}: there is no {command[0]}"
         return [program, *command[1:]]

@@ -30,10 +30,11 @@ def open_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running_postgres(folder: Path, path: str, name: str) -> Iterator[str]:
-    """``name:name@127.0.0.1:port/name``: a user and its empty database on a server of the programs in ``path``."""
+def running_postgres(folder: Path, path: str, name: str, user: str | None = None) -> Iterator[str]:
+    """``user:user@127.0.0.1:port/name``: a superuser and its empty database on a server of the programs in ``path``."""
+    user = user or name
     port = free_port()
-    make_cluster(folder / "data", {"POSTGRES_USER": name, "POSTGRES_PASSWORD": name, "POSTGRES_DB": name}, path)
+    make_cluster(folder / "data", {"POSTGRES_USER": user, "POSTGRES_PASSWORD": user, "POSTGRES_DB": name}, path)
     program = shutil.which("postgres", path=path)
     assert program
     options = ["-D", folder / "data", "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder / "data"]
@@ -43,7 +44,7 @@ def running_postgres(folder: Path, path: str, name: str) -> Iterator[str]:
             [program, *options], user=POSTGRES_USER, cwd=folder, stdout=log, stderr=subprocess.STDOUT
         ) as server,
     ):
-        place = f"{name}:{name}@127.0.0.1:{port}/{name}"
+        place = f"{user}:{user}@127.0.0.1:{port}/{name}"
         try:
             _wait_for(f"postgresql://{place}")
             yield place

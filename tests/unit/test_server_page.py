@@ -31,7 +31,7 @@ def test_every_secret_is_made_as_compose_and_the_server_take_it(tmp_path: Path) 
     user, _, secrets["PREFECT_AUTH"] = secrets["PREFECT_AUTH"].partition(":")
     assert user == "tlc"
     assert [name for name, secret in secrets.items() if not re.fullmatch("[0-9a-f]{48}", secret)] == []
-    assert len(set(secrets.values())) == len(secrets) == 4
+    assert len(set(secrets.values())) == len(secrets) == 6
 
 
 def test_nobody_else_may_read_them(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import psycopg2.extensions
@@ -57,17 +56,27 @@ def ensure_tables(connection: psycopg2.extensions.connection, dataset: Dataset, 
     """
     with connection.cursor() as cursor:
         if not _exists(cursor, trips_table(dataset)):
-            advisory_lock(cursor, "tables")  # two first loads at once
-            ensure_schema(cursor, SCHEMA)
-            if not _exists(cursor, "loads"):  # "if not exists" would lock what another load is writing to
-                cursor.execute(_create_shared_tables(), ())
+            _make_shared_tables(cursor)
             if not _exists(cursor, trips_table(dataset)):
                 cursor.execute(_create_trips(schema_of(dataset)))
-        existing = existing_columns(cursor, LEDGER_TABLE)
-        connection.commit()
-        if lacking := [column for column in LEDGER if column.name not in existing]:
-            _widen_ledger(cursor, lacking, waiting)
-            connection.commit()
+        _widen_ledger(connection, cursor, waiting)
+
+
+def ensure_ledger(connection: psycopg2.extensions.connection) -> None:
+    """Make the shared tables if they are missing, the ledger with the columns of this version; commits.
+
+    For its owner, if that is not who loads: whoever loads needs no more than to select and insert then.
+    """
+    with connection.cursor() as cursor:
+        _make_shared_tables(cursor)
+        _widen_ledger(connection, cursor, LockTimeouts())
+
+
+def _make_shared_tables(cursor: psycopg2.extensions.cursor) -> None:
+    advisory_lock(cursor, "tables")  # two first loads at once
+    ensure_schema(cursor, SCHEMA)
+    if not _exists(cursor, LEDGER_TABLE):  # "if not exists" would lock what another load is writing to
+        cursor.execute(_create_shared_tables(), ())
 
 
 def _create_shared_tables() -> sql.Composed:
@@ -84,13 +93,21 @@ def _ledger_type(column: LedgerColumn) -> str:
     return column.postgres + _GENERATED.get(column.name, "")
 
 
-def _widen_ledger(cursor: psycopg2.extensions.cursor, columns: Sequence[LedgerColumn], waiting: LockTimeouts) -> None:
-    """Add the columns that the ledger of an older version lacks."""
+def _widen_ledger(
+    connection: psycopg2.extensions.connection, cursor: psycopg2.extensions.cursor, waiting: LockTimeouts
+) -> None:
+    """Commit, and add the columns that the ledger of an older version lacks."""
+    existing = existing_columns(cursor, LEDGER_TABLE)
+    connection.commit()
+    lacking = [column for column in LEDGER if column.name not in existing]
+    if not lacking:
+        return
     table = table_name(LEDGER_TABLE)
     with holding_locks(cursor, table, waiting):
-        for column in columns:
+        for column in lacking:
             definition = column_definition(column.name, column.postgres, False)
             cursor.execute(sql.SQL("alter table {} add column if not exists {}").format(table, definition))
+    connection.commit()
 
 
 def fetch_value(cursor: psycopg2.extensions.cursor) -> Any:

@@ -12,8 +12,18 @@ import pytest
 
 from blocks.settings import Settings
 from deployments.containers.json_log import JsonLines
+from deployments.tlc_site.synthetic.months import write_parquet
 from deployments.work_pools import DEFAULT_POOL, POOLS
-from tests.servers.compose_file import OWN_IMAGE, PROJECT, MissingVariable, image_environment, read_compose
+from flows.tlc.dataset import Dataset
+from flows.tlc.month import Month
+from tests.servers.compose_file import (
+    OWN_IMAGE,
+    PROJECT,
+    MissingVariable,
+    image_command,
+    image_environment,
+    read_compose,
+)
 
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
 CLOUD_TEXT = (PROJECT / "docker-compose.prefect-cloud.yml").read_text(encoding="utf-8")
@@ -45,7 +55,8 @@ def test_no_secret_is_in_the_file() -> None:
 
 
 def test_ports_are_published_on_loopback_unless_told_otherwise() -> None:
-    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    """But the ports of the proxy, which is there for others."""
+    published = [port for name, service in SERVICES.items() if name != "tls" for port in service.get("ports", [])]
     assert len(published) == 5
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
 
@@ -71,11 +82,60 @@ def test_every_process_of_the_server_asks_for_the_password_and_encrypts_with_the
         assert settings["PREFECT_SERVER_API_AUTH_STRING"] == settings["PREFECT_SERVER_ENCRYPTION_KEY"] == "canary"
 
 
-def test_own_containers_can_change_nothing_but_their_volume() -> None:
-    for name, service in OWN.items():
-        assert service["read_only"], name
-        assert service["cap_drop"] == ["ALL"], name
-        assert service["security_opt"] == ["no-new-privileges:true"], name
+def test_exactly_one_service_builds_the_image_and_nobody_pulls_it() -> None:
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["roles"]
+    assert {name for name, service in SERVICES.items() if service.get("pull_policy") == "never"} == OWN.keys()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_containers_can_change_nothing_but_their_volumes_and_take_no_more_than_their_share(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is (name not in ("kafka", "grafana"))
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "tls" else [])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert [place for place in service.get("tmpfs", []) if place.startswith("/tmp") and ":size=" not in place] == []
+
+
+def test_databases_do_not_run_as_root() -> None:
+    users = {name: SERVICES[name].get("user") for name in ("data-postgres", "prefect-postgres", "redis")}
+    assert users == {"data-postgres": "postgres", "prefect-postgres": "postgres", "redis": "redis"}
+
+
+@pytest.mark.parametrize("name", ["server", "services", "worker"])
+def test_what_hangs_is_ended_by_the_process_number_that_it_noted(name: str) -> None:
+    """Docker itself restarts only what ended."""
+    noted = f"/tmp/prefect/main/{name}.pid"
+    assert OWN[name]["command"].startswith(f"sh deployments/containers/main.sh {noted} ")
+    assert noted in OWN[name]["healthcheck"]["test"]
+    assert OWN[name]["restart"] == "unless-stopped"
+
+
+def test_worker_that_waits_for_its_server_is_not_restarted() -> None:
+    check = OWN["worker"]["healthcheck"]["test"]
+    server = OWN["server"]["healthcheck"]["test"]
+    assert check[check.index("--unless-lost") + 1] == server[4].replace("127.0.0.1", "server")
+    own = image_command("HEALTHCHECK")
+    assert check[1 : 1 + len(own)] == own
+
+
+def test_flows_have_the_loaders_password_only_and_neither_the_owners_nor_the_readers() -> None:
+    given = GIVEN | {name: name for name in REQUIRED}
+    told = {
+        name: str(service["environment"]) for name, service in read_compose(given)["services"].items() if name in OWN
+    }
+    for secret in ("TLC_DB_ADMIN_PASSWORD", "TLC_DB_READ_PASSWORD"):
+        assert [name for name, text in told.items() if f":{secret}@" in text or f"'{secret}'}}" in text] == ["roles"]
+
+
+def test_proxy_has_the_address_that_browsers_have_and_other_pages_may_not_ask() -> None:
+    services = read_compose(GIVEN | {"PREFECT_UI_URL": "https://prefect.example.org"})["services"]
+    assert services["tls"]["environment"] == {"PREFECT_UI_URL": "https://prefect.example.org"}
+    assert services["server"]["environment"]["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "https://prefect.example.org"
+    caddyfile = (PROJECT / "deployments/containers/Caddyfile").read_text(encoding="utf-8")
+    assert caddyfile.endswith("\n{$PREFECT_UI_URL} {\n\treverse_proxy server:4200\n}\n")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +149,10 @@ def test_own_containers_can_change_nothing_but_their_volume() -> None:
 )
 def test_own_containers_write_in_memory_or_in_a_volume(name: str, folders: list[str]) -> None:
     """The rest of their file system is read-only."""
-    places = [*OWN[name]["tmpfs"], *(volume.split(":")[1] for volume in OWN[name].get("volumes", []))]
+    places = [
+        *(place.split(":")[0] for place in OWN[name]["tmpfs"]),
+        *(volume.split(":")[1] for volume in OWN[name].get("volumes", [])),
+    ]
     settings = image_environment() | OWN[name]["environment"]
     paths = [Path(settings[folder]) for folder in folders]
     assert [path for path in paths if not any(path.is_relative_to(place) for place in places)] == []
@@ -173,7 +236,7 @@ def test_logs_are_json_for_every_process_if_asked_for() -> None:
     for given, format_ in ((GIVEN, "standard"), (GIVEN | {"LOG_FORMAT": "json"}, "json")):
         services = read_compose(given)["services"]
         found = {one: services[one]["environment"].get(name) for one in OWN}
-        assert found == dict.fromkeys(OWN, format_) | {"gcs-bucket": None}
+        assert found == dict.fromkeys(OWN, format_) | {"gcs-bucket": None, "roles": None}
     module, _, cls = image_environment()["PREFECT_LOGGING_FORMATTERS_JSON_CLASS"].rpartition(".")
     assert getattr(importlib.import_module(module), cls) is JsonLines
 
@@ -200,3 +263,9 @@ def test_prefect_cloud_takes_the_place_of_the_server_and_its_stores() -> None:
             assert [each for each in left_out & needed.keys() if needed[each].get("required", True)] == [], name
     for name in [name for name, service in OWN.items() if "PREFECT_API_URL" in service["environment"]]:
         assert over[name]["environment"] == key | {"PREFECT_API_AUTH_STRING": ""}, name
+
+
+def test_the_check_on_docker_knows_how_many_rows_its_month_has(tmp_path: Path) -> None:
+    script = (PROJECT / "deployments/containers/compose_check.sh").read_text(encoding="utf-8")
+    rows = write_parquet(Dataset.green, Month(2020, 12), tmp_path / "month.parquet")
+    assert f"'postgres|{rows}|0'" in script

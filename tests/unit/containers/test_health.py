@@ -34,14 +34,14 @@ def server():
 
 
 def test_healthy_is_silent(server: str) -> None:
-    main(f"{server}/health")
+    main([f"{server}/health"])
 
 
 def test_unhealthy_and_gone_end_with_the_reason(server: str) -> None:
     with pytest.raises(SystemExit, match="503"):
-        main(f"{server}/else")
+        main([f"{server}/else"])
     with pytest.raises(SystemExit, match="refused"):
-        main("http://127.0.0.1:9/health")
+        main(["http://127.0.0.1:9/health"])
 
 
 @pytest.mark.parametrize(("given", "missing"), [({}, "PREFECT_API_URL"), ({"PREFECT_API_URL": "x"}, "WORK_POOL")])

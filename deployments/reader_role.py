@@ -1,22 +1,20 @@
-"""The role as which DBeaver and its like read an embedded Postgres."""
+"""The role as which people and their programs read a Postgres."""
 
 from __future__ import annotations
 
-from contextlib import closing
-
-import psycopg2
+import psycopg2.extensions
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
-from blocks.postgres_reader import ROLE, Reader
+from blocks.postgres_reader import ROLE
 
 
-def make_reader(url: str, reader: Reader) -> None:
-    """Give the role its password and the right to read every table and view, those to come included."""
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+def make_reader(connection: psycopg2.extensions.connection, password: str) -> None:
+    """Give the role its password and the right to read every table and view, those to come included; commits."""
+    with connection, connection.cursor() as cursor:
         _make_role(cursor)
         # The server is sent a hash: no log of it can have the password.
-        hashed = encrypt_password(reader.password, ROLE, connection, "scram-sha-256")
+        hashed = encrypt_password(password, ROLE, connection, "scram-sha-256")
         cursor.execute(sql.SQL("alter role {} login password %s").format(sql.Identifier(ROLE)), (hashed,))
 
 
