@@ -13,6 +13,8 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 OWN_IMAGE = "nyc-taxi-flows:"
+# What .env has to give: the secrets.
+REQUIRED = re.findall(r"^([A-Z_]+)=$", (PROJECT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
 # $$, ${NAME}, ${NAME:-default}, ${NAME:?sentence}; a default may have variables in it, which have none themselves.
 _VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>(?:\$\{[^}]*\}|[^}])*))?\})")
 

@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL
 from sqlalchemy.engine import make_url
 
 from deployments.server.declared import PROJECT
-from tests.servers.compose_file import image_environment, read_compose
+from tests.servers.compose_file import REQUIRED, image_environment, read_compose
 
 CLASS = "PREFECT_LOGGING_FORMATTERS_JSON_CLASS"
 FORMATTER = "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"
@@ -24,8 +24,7 @@ FORMATTER = "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"
 
 def json_settings() -> dict[str, str]:
     """As the compose file's worker has them with LOG_FORMAT=json."""
-    secrets = ("PREFECT_AUTH", "PREFECT_ENCRYPTION_KEY", "PREFECT_DB_PASSWORD", "REDIS_PASSWORD", "TLC_DB_PASSWORD")
-    given = dict.fromkeys(secrets, "canary") | {"LOG_FORMAT": "json"}
+    given = dict.fromkeys(REQUIRED, "canary") | {"LOG_FORMAT": "json"}
     worker = read_compose(given)["services"]["worker"]
     return {CLASS: image_environment()[CLASS], FORMATTER: worker["environment"][FORMATTER]}
 

@@ -19,6 +19,7 @@ from flows.tlc.month import Month
 from tests.servers.compose_file import (
     OWN_IMAGE,
     PROJECT,
+    REQUIRED,
     MissingVariable,
     image_command,
     image_environment,
@@ -28,7 +29,6 @@ from tests.servers.compose_file import (
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
 CLOUD_TEXT = (PROJECT / "docker-compose.prefect-cloud.yml").read_text(encoding="utf-8")
 EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
-REQUIRED = re.findall(r"^([A-Z_]+)=$", EXAMPLE, re.MULTILINE)
 GIVEN = dict.fromkeys(REQUIRED, "canary")
 SERVICES = read_compose(GIVEN)["services"]
 OWN = {name: service for name, service in SERVICES.items() if service["image"].startswith(OWN_IMAGE)}

@@ -86,8 +86,7 @@ def test_page_has_every_part_with_its_time() -> None:
 
 
 def test_services_find_each_other() -> None:
-    services = read_compose(dict.fromkeys(["PREFECT_AUTH", "PREFECT_DB_PASSWORD", "REDIS_PASSWORD", "TLC_DB_PASSWORD",
-                                           "PREFECT_ENCRYPTION_KEY"], "canary"))["services"]  # fmt: skip
+    services = read_compose(dict.fromkeys(REQUIRED, "canary"))["services"]
     scraped = yaml.safe_load((PROJECT / "deployments/prometheus/prometheus.yml").read_text(encoding="utf-8"))
     (target,) = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
     host, _, port = target.partition(":")
