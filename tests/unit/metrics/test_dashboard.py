@@ -11,7 +11,7 @@ import yaml
 
 from deployments.metrics.parts import PARTS
 from deployments.metrics.samples import METRICS
-from tests.servers.compose_file import PROJECT, read_compose
+from tests.servers.compose_file import PROJECT, REQUIRED, read_compose
 
 LABELS = {metric.name: set(metric.labels) for metric in METRICS}
 DASHBOARD = json.loads((PROJECT / "deployments/grafana/dashboard.json").read_text(encoding="utf-8"))
