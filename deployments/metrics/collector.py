@@ -1,15 +1,18 @@
 """The page's values: kept for a while, read in the background, and never older than they may be.
 
-A page waits for at most ``WAIT_SECONDS``. A part that has not answered by then, or has failed, is ``tlc_up`` 0, and
-none of its metrics are there. It is read on in its thread, of which there is one at most.
+A part is read anew after half of the time that its values count, so that a slow one leaves no gap: an alert that waits
+would begin to wait again. A page waits for at most ``WAIT_SECONDS`` for a part that has no values. If it has not
+answered by then, or has failed for that long, it is ``tlc_up`` 0, and none of its metrics are there. It is read on in
+its thread, of which there is one at most.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -25,8 +28,14 @@ _LOG = logging.getLogger(__name__)
 class PartsCollector(Collector):
     """The samples of ``parts``, and ``always``, at each scrape."""
 
-    def __init__(self, parts: Sequence[Part], always: Sequence[Sample] = (), wait: float = WAIT_SECONDS):
-        self._readers = [_Reader(part) for part in parts]
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        always: Sequence[Sample] = (),
+        wait: float = WAIT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._readers = [_Reader(part, clock) for part in parts]
         self._always = list(always)
         self._wait = wait
 
@@ -44,30 +53,35 @@ class PartsCollector(Collector):
 class _Reader:
     """Reads one part, and keeps its values."""
 
-    def __init__(self, part: Part):
+    def __init__(self, part: Part, clock: Callable[[], float]):
         self._part = part
+        self._clock = clock
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._kept: list[Sample] = []
-        self._until = 0.0
+        self._read_at = -math.inf
         self._said = ""
 
     def start(self) -> None:
-        """Read in the background, unless the values still count or are being read."""
+        """Read in the background, unless the values are young or are being read."""
         with self._lock:
-            if time.monotonic() < self._until or (self._thread and self._thread.is_alive()):
+            if self._age() < self._part.seconds / 2 or (self._thread and self._thread.is_alive()):
                 return
             self._thread = threading.Thread(target=self._read, name=f"read {self._part.name}", daemon=True)
             self._thread.start()
 
     def samples(self, deadline: float) -> list[Sample]:
         """The values, and that the part is up; or that it is not."""
-        if self._thread:
+        if self._thread and self._age() >= self._part.seconds:
             self._thread.join(max(0.0, deadline - time.monotonic()))
-        is_up = time.monotonic() < self._until
+        is_up = self._age() < self._part.seconds
         return [UP.sample(is_up, self._part.name), *(self._kept if is_up else ())]
 
+    def _age(self) -> float:
+        return self._clock() - self._read_at
+
     def _read(self) -> None:
+        begun = self._clock()
         try:
             read = self._part.read()
         except Exception as error:  # whatever it is, the other parts are shown
@@ -75,7 +89,7 @@ class _Reader:
             return
         self._say("")
         self._kept = [READ_AT.sample(time.time(), self._part.name), *read]
-        self._until = time.monotonic() + self._part.seconds
+        self._read_at = begun
 
     def _say(self, error: str) -> None:
         """Log why the part cannot be read, once as long as it is the same."""

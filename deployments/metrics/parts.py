@@ -43,11 +43,11 @@ _BUILT = f"select max(built_at) as built_at from $marts.{MODEL_BUILDS}"  # noqa:
 
 @dataclass(frozen=True)
 class Part:
-    """What is read together, and for how many seconds its values count before they are read anew."""
+    """What is read together, and for how many seconds its values count."""
 
     name: str
     read: Callable[[], list[Sample]]
-    seconds: float = 30
+    seconds: float = 60
 
 
 def read_postgres() -> list[Sample]:
@@ -134,12 +134,12 @@ def read_disk() -> list[Sample]:
 
 # Rarely: the lake's manifests are as many requests as months, BigQuery bills each query, and no load gets at a DuckDB
 # file that is open here.
-_RARELY = 900
+_RARELY = 1800
 PARTS = (
     Part("postgres", read_postgres),
     Part("lake", read_lake, _RARELY),
     Part("warehouse", read_warehouse, _RARELY),
     Part("runs", read_runs),
-    Part("reconcile", read_reconciliations, 300),
+    Part("reconcile", read_reconciliations, 600),
     Part("disk", read_disk),
 )

@@ -50,23 +50,57 @@ def late(number: int, deployment: str = "backfill") -> dict[tuple[str, ...], flo
     return {("tlc_late_runs", deployment): float(number)}
 
 
-def test_values_count_as_long_as_the_part_says() -> None:
-    source = Source()
-    kept = PartsCollector([Part("runs", source, 600)])
-    assert page(kept) == page(kept) == UP | late(1)
+class Clock:
+    """Stands until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ended(part: str = "runs") -> None:
+    """Wait until what is being read is read."""
+    for thread in threading.enumerate():
+        if thread.name == f"read {part}":
+            thread.join(30)
+
+
+def test_values_are_read_anew_after_half_of_the_time_that_they_count() -> None:
+    source, clock = Source(), Clock()
+    collector = PartsCollector([Part("runs", source, 60)], clock=clock)
+    assert page(collector) == page(collector) == UP | late(1)
+    clock.now += 29
+    assert page(collector) == UP | late(1)
     assert source.reads == 1
-    anew = PartsCollector([Part("runs", source, 0.05)])
-    assert page(anew) == UP | late(2)
-    time.sleep(0.05)  # the values' own time
-    assert page(anew) == UP | late(3)
+    clock.now += 1
+    page(collector)
+    ended()
+    assert page(collector) == UP | late(2)
+    assert source.reads == 2
+
+
+def test_a_slow_part_leaves_no_gap_between_two_readings_and_nothing_old_stays() -> None:
+    source, clock = Source(), Clock()
+    collector = PartsCollector([Part("runs", source, 60)], wait=0.05, clock=clock)
+    assert page(collector) == UP | late(1)
+    source.answers.clear()
+    clock.now += 59
+    assert page(collector) == UP | late(1)  # while it is read anew
+    clock.now += 1
+    assert page(collector) == DOWN
+    source.answers.set()
+    ended()
+    assert page(collector) == UP | late(2)
 
 
 def test_a_part_that_fails_leaves_its_values_out_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    source, other = Source(), Source("report")
-    collector = PartsCollector([Part("runs", source, 0.05), Part("disk", other, 600)])
+    source, other, clock = Source(), Source("report"), Clock()
+    collector = PartsCollector([Part("runs", source, 60), Part("disk", other, 600)], clock=clock)
     assert page(collector)[("tlc_up", "runs")] == 1
     source.error = ConnectionError("nobody\nanswers")
-    time.sleep(0.05)
+    clock.now += 60
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             assert page(collector) == DOWN | {("tlc_up", "disk"): 1.0} | late(1, "report")
@@ -87,8 +121,6 @@ def test_a_part_that_hangs_keeps_no_page_waiting_and_is_read_by_one_thread() -> 
     assert source.asked.is_set()
     assert source.reads == 1
     source.answers.set()
-    for thread in threading.enumerate():
-        if thread.name == "read runs":
-            thread.join(30)
+    ended()
     assert page(collector) == UP | late(1)
     assert source.reads == 1
