@@ -7,7 +7,7 @@ work=$(mktemp -d)
 compose() {
     docker compose --project-name tlc-check --env-file "$work/.env" --project-directory . \
         --file docker-compose.yml --file deployments/containers/check.yml \
-        --profile tls --profile gcs-emulator --profile events "$@"
+        --profile tls --profile gcs-emulator --profile events --profile metrics "$@"
 }
 finish() {
     code=$?
@@ -19,7 +19,15 @@ finish() {
 inside() { compose exec -T "$@"; }
 trips() { inside data-postgres psql --no-psqlrc -qAt -U tlc -c "$1"; }
 is() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1'"; return 1; }; }
-refused() { ! "$@" >"$work/refused" 2>&1 || { echo "not refused: $*"; return 1; }; }
+# Fails, and says so in these words: what ended for another reason was not refused.
+refused() {
+    words=$1 && shift
+    ! "$@" >"$work/refused" 2>&1 || { echo "not refused: $*"; return 1; }
+    grep -q "$words" "$work/refused" || { echo "refused, but not with '$words': $*"; cat "$work/refused"; return 1; }
+}
+unknown() {
+    inside worker sh -c "getent hosts server && ! getent hosts $1" || { echo "not refused: the worker finds $1"; return 1; }
+}
 
 echo "--- .env, by the lines of docs/server.md"
 cp .env.example "$work"
@@ -31,6 +39,7 @@ TLC_LAKE_URL=gs://tlc-lake
 STORAGE_EMULATOR_HOST=http://gcs:4443
 PREFECT_UI_URL=https://localhost
 PREFECT_PORT=14200
+GRAFANA_PASSWORD=of-this-check
 TLC_DB_PORT=15432
 END
 login=$(sed -n 's/^PREFECT_AUTH=//p' "$work/.env")
@@ -48,11 +57,11 @@ is "$(trips 'select (select count(*) from tlc.green_trips) - rows_loaded from tl
 is "$(trips "select count(*) from tlc.zones")" 265
 
 echo "--- what is refused"
-refused inside worker touch /app/x
-refused inside worker getent hosts redis
-refused inside worker getent hosts prefect-postgres
-refused trips 'alter table tlc.loads disable trigger all'
-refused trips "copy tlc.zones to program 'cat'"
+refused 'Read-only file system' inside worker touch /app/x
+unknown redis
+unknown prefect-postgres
+refused 'must be owner' trips 'alter table tlc.loads disable trigger all'
+refused 'permission denied' trips "copy tlc.zones to program 'cat'"
 is "$(inside worker id -u)" 10001
 is "$(inside redis id -un)" redis
 is "$(inside data-postgres id -un)" postgres
@@ -63,6 +72,12 @@ answer() { curl --silent --insecure --output /dev/null --write-out '%{http_code}
 is "$(answer https://localhost/api/health)" 200
 is "$(answer --json '{}' https://localhost/api/flows/filter)" 401
 is "$(answer --json '{}' --user "$login" https://localhost/api/flows/filter)" 200
+
+echo "--- metrics"
+metrics=http://127.0.0.1
+curl --silent --fail $metrics:9464/metrics | grep -q 'tlc_up{part="postgres"} 1.0'
+curl --silent --fail $metrics:9090/api/v1/targets | grep -q '"health":"up"'
+curl --silent --fail --user admin:of-this-check $metrics:3000/api/search | grep -q dash-db
 
 echo "--- a worker that hangs is restarted"
 worker=$(compose ps --quiet worker)

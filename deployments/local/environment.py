@@ -86,6 +86,11 @@ def prefect_home(data: Path) -> Path:
     return data / "platform"
 
 
+def _names_of_this_machine(url: str) -> str:
+    """The UI's address by number and by name: whoever types the other one has the same server."""
+    return f"{url},{url.replace('127.0.0.1', 'localhost')}"
+
+
 def platform_environment(folder: Path, api_url: str, data: Path | None = None) -> dict[str, str]:
     """The environment of every service of the platform and of its commands: the user's, with these changes.
 
@@ -124,7 +129,7 @@ def platform_environment(folder: Path, api_url: str, data: Path | None = None) -
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_UI_API_URL": api_url,
             # The UI is of the same origin. Without this, a page of any other site could ask the API for the secrets.
-            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": api_url.removesuffix("/api"),
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": _names_of_this_machine(api_url.removesuffix("/api")),
             "TLC_LOCAL_DIR": str(data),
             "TMPDIR": str(temporary_folder(folder)),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import httpx
@@ -22,26 +23,36 @@ def make_missing_pools(words: Sequence[str]) -> None:
     """
     try:
         with get_client(sync_client=True) as client:
-            for name in pools_named_in(prefect_file(words)):
+            for name in pools_needed(words):
                 if said := _make_if_missing(client, name):
                     print(said, file=sys.stderr)  # noqa: T201 - for the person at the terminal
     except (httpx.HTTPError, RuntimeError, ValueError):
         return
 
 
-def prefect_file(words: Sequence[str]) -> Path:
-    """The file that ``prefect deploy`` reads."""
+def pools_needed(words: Sequence[str]) -> list[str]:
+    """The work pools of what this ``prefect deploy`` deploys: the one that it is given, or those that its file has."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--prefect-file", type=Path, nargs="?", default=Path("prefect.yaml"))
-    file: Path | None = parser.parse_known_args(words)[0].prefect_file
-    return file or Path()
+    parser.add_argument("--prefect-file", type=Path, nargs="?", const=Path(), default=Path("prefect.yaml"))
+    parser.add_argument("--pool", "-p")
+    parser.add_argument("--name", "-n", action="append", default=[])
+    given = parser.parse_known_args(words)[0]
+    return [given.pool] if given.pool else pools_named_in(given.prefect_file, given.name)
 
 
-def pools_named_in(file: Path) -> list[str]:
-    """The work pools that the file's deployments name, each once; none if it is no such file."""
+def pools_named_in(file: Path, wanted: Sequence[str] = ()) -> list[str]:
+    """The work pools that the file's deployments name, each once; none if it is no such file.
+
+    ``wanted`` are names of deployments, as ``name``, ``flow/name`` or a pattern of these; none: all of them.
+    """
+    patterns = [name.rpartition("/")[2] for name in wanted] or ["*"]
     try:
         deployments = yaml.safe_load(file.read_text(encoding="utf-8"))["deployments"]
-        names = [(deployment.get("work_pool") or {}).get("name") for deployment in deployments]
+        names = [
+            (deployment.get("work_pool") or {}).get("name")
+            for deployment in deployments
+            if any(fnmatchcase(str(deployment.get("name")), pattern) for pattern in patterns)
+        ]
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
         return []
     # Templates of names are Prefect's to fill.

@@ -41,12 +41,12 @@ def test_nobody_else_may_read_them(tmp_path: Path) -> None:
 
 def test_an_upgrade_sets_the_images_tag_to_the_commit(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "backup.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^sed .*TLC_IMAGE_TAG.*$", page, flags=re.MULTILINE)
+    (lines,) = re.findall(r"^grep .*TLC_IMAGE_TAG.*\n.*mv .*$", page, flags=re.MULTILINE)
     who = ["-c", "user.name=-", "-c", "user.email=-"]
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     subprocess.run(["git", *who, "commit", "--quiet", "--allow-empty", "-m", "-"], cwd=tmp_path, check=True)
     (tmp_path / ".env").write_text("PREFECT_AUTH=tlc:canary\nTLC_IMAGE_TAG=old\n", encoding="utf-8")
-    subprocess.run(["sh", "-euc", line], cwd=tmp_path, check=True)
+    subprocess.run(["sh", "-euc", lines], cwd=tmp_path, check=True)
     said = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True
     )

@@ -89,7 +89,9 @@ def test_what_hangs_for_long_is_ended_and_what_does_not_end_is_killed(site: Site
         assert process.wait(10) == -signal.SIGKILL
 
 
-def test_what_hangs_for_long_is_asked_to_end_first(site: Site, noted: Path) -> None:
+@pytest.mark.parametrize("server", [200, 401], ids=["a server that answers", "Prefect Cloud, asked without a key"])
+def test_what_hangs_for_long_is_asked_to_end_first(site: Site, noted: Path, server: int) -> None:
+    site.status["/server"] = server
     with started(noted, "sh", "-c", "echo started; read -r _") as process:
         check(site, noted)
         fails_since(noted, AFTER_SECONDS + 1)

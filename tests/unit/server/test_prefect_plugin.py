@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployments.server.declared import PROJECT
-from deployments.server.missing_pools import pools_named_in, prefect_file
+from deployments.server.missing_pools import pools_named_in, pools_needed
 from deployments.server.prefect_plugin import is_deploy
 from deployments.work_pools import DEFAULT_POOL
 
@@ -45,10 +45,28 @@ def test_acts_on_nothing_else(line: str) -> None:
     assert not is_deploy(line.split())
 
 
-def test_file_is_the_one_that_deploy_reads() -> None:
-    assert prefect_file(["prefect", "deploy", "--all"]) == Path("prefect.yaml")
-    assert prefect_file(["deploy", "--prefect-file", "other.yaml", "--all"]) == Path("other.yaml")
-    assert prefect_file(["deploy", "--prefect-file=other.yaml"]) == Path("other.yaml")
+@pytest.mark.parametrize(
+    ("words", "pools"),
+    [
+        ("--all", ["tlc-process"]),
+        ("--prefect-file other.yaml --all", ["one", "two"]),
+        ("--prefect-file=other.yaml --name b", ["two"]),
+        ("--prefect-file other.yaml -n a/a -n nothing", ["one"]),
+        ("--prefect-file other.yaml -n *", ["one", "two"]),
+        ("--prefect-file", []),
+        ("-n api-to-gcs --pool tlc-docker", ["tlc-docker"]),
+        ("flows/reconcile.py:reconcile -n mine -p tlc-docker", ["tlc-docker"]),
+        ("flows/reconcile.py:reconcile -n mine", []),
+    ],
+)
+def test_pools_are_those_of_what_is_deployed(
+    words: str, pools: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prefect.yaml").write_text((PROJECT / "prefect.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    named = "{name: a, work_pool: {name: one}}, {name: b, work_pool: {name: two}}"
+    Path("other.yaml").write_text(f"deployments: [{named}]", encoding="utf-8")
+    assert pools_needed(["prefect", "deploy", *words.split()]) == pools
 
 
 def test_pools_of_the_project(tmp_path: Path) -> None:
