@@ -109,7 +109,7 @@ def test_what_hangs_is_ended_by_the_process_number_that_it_noted(name: str) -> N
     """Docker itself restarts only what ended."""
     noted = f"/tmp/prefect/main/{name}.pid"
     assert OWN[name]["command"].startswith(f"sh deployments/containers/main.sh {noted} ")
-    assert f"--restart {noted} " in " ".join([*OWN[name]["healthcheck"]["test"], ""])
+    assert f" {noted} " in " ".join([*OWN[name]["healthcheck"]["test"], ""])
     assert OWN[name]["restart"] == "unless-stopped"
 
 
