@@ -148,7 +148,7 @@ def _fit_times(values: Values, column: Column) -> Fitted:
     if not pt.is_timestamp(values.type) or values.type.tz is not None:
         return _nothing(values, column)
     if values.type.unit == "ns":
-        return values.cast(column.arrow, safe=False), []
+        return _cut_to_microseconds(values), []
     unit = _MICROSECONDS[values.type.unit]
     if _are_within_years(values, unit):
         return values.cast(column.arrow), []
@@ -156,6 +156,14 @@ def _fit_times(values: Values, column: Column) -> Fitted:
     beyond = pc.or_(pc.less(moments, -(-_FIRST_TIME // unit)), pc.greater(moments, _LAST_TIME // unit))
     kept = pc.if_else(beyond, pa.scalar(None, values.type), values)
     return kept.cast(column.arrow), pc.indices_nonzero(beyond).to_pylist()
+
+
+def _cut_to_microseconds(values: Values) -> Values:
+    """Times in nanoseconds without their fractions. Arrow's cast makes times before 1970 later ones instead."""
+    counts = values.view(pa.int64())
+    rounded = pc.divide(counts, 1_000)
+    is_later = pc.greater(pc.multiply(rounded, 1_000), counts)
+    return pc.subtract(rounded, is_later.cast(pa.int64())).view(pa.timestamp("us"))
 
 
 def _are_within_years(times: Values, unit: int) -> bool:
@@ -188,7 +196,10 @@ def _fit_written(values: Values, column: Column) -> Fitted:
 
 def _nothing(values: Values, column: Column) -> Fitted:
     """No value fits: a list, a time with a zone, a number for a time (Arrow would count it from 1970)."""
-    return pa.nulls(len(values), column.arrow), pc.indices_nonzero(values.is_valid()).to_pylist()
+    unfit = values.is_valid()
+    if pt.is_floating(values.type):
+        unfit = pc.and_(unfit, pc.invert(pc.is_nan(values)))
+    return pa.nulls(len(values), column.arrow), pc.indices_nonzero(unfit).to_pylist()
 
 
 _FIT_TYPED: dict[str, Callable[[Values, Column], Fitted]] = {

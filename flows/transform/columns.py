@@ -92,7 +92,8 @@ def check_complete(
     if required:
         raise MissingColumn(
             f"the file has no {required.name} (nor {', '.join(required.source_names)}), without which no trip can be "
-            f"loaded; it has {', '.join(column_names)}.{_like_another(schema, month, column_names)}"
+            f"loaded; it has {', '.join(column_names)}.{_like_another(schema, month, column_names)} Look at what the "
+            "source delivers there."
         )
     lacks = (
         f"the file has no {_listed([column.name for column in missing])}, which {schema.dataset} files of {month} have"

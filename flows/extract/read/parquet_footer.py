@@ -31,10 +31,10 @@ def read_footer(
 ) -> Totals | None:
     """Rows, first and last pickup by the file's own footer, whatever the rows hold; sums are None.
 
-    Pickups are None if the file has no statistics of them, or has them as text. None in all if the server tells
-    no length, encodes the file or gives no ranges: then nothing is known without a download. Raises SourceUnavailable,
-    SourceBlocked, SourceChanged if the source has another version than ``file`` by now, NotTripFile if it is no
-    Parquet.
+    Pickups are None if the file has no statistics of them, or has them as text or beyond the years 1 to 9999. None in
+    all if the server tells no length, encodes the file or gives no ranges: then nothing is known without a download.
+    Raises SourceUnavailable, SourceBlocked, SourceChanged if the source has another version than ``file`` by now,
+    NotTripFile if it is no Parquet.
     """
     retry_policy = retry_policy or RetryPolicy()
     if file.length is None:
@@ -115,10 +115,16 @@ def _pickups(metadata: Any, schema: Schema) -> tuple[datetime | None, datetime |
     firsts, lasts = [], []
     for index in range(metadata.num_row_groups):
         statistics = _pickup_statistics(metadata.row_group(index), schema)
-        if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, datetime):
+        if statistics is None or not statistics.has_min_max:
             return None, None
-        firsts.append(_plain(statistics.min))
-        lasts.append(_plain(statistics.max))
+        try:
+            first, last = statistics.min, statistics.max
+        except (OverflowError, ValueError):  # of a time that Python does not have
+            return None, None
+        if not isinstance(first, datetime):
+            return None, None
+        firsts.append(_plain(first))
+        lasts.append(_plain(last))
     return min(firsts, default=None), max(lasts, default=None)
 
 

@@ -78,6 +78,20 @@ def test_nanoseconds_are_cut() -> None:
     )
 
 
+def test_nanoseconds_before_1970_are_cut_and_not_made_later() -> None:
+    last = datetime(1969, 12, 31, 23, 59, 59, 999_999)
+    assert_fits(pa.array([-1, -1_000, None], pa.timestamp("ns")), TIME, [last, last, None], [])
+    assert_fits(pa.array(["1969-12-31 23:59:59.999999999"]), TIME, [last], [])
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()], ids=str)
+def test_a_column_of_times_that_are_all_missing_may_be_of_numbers(kind) -> None:
+    nothing = pa.array([NAN, None, NAN], pa.float64(), from_pandas=False).cast(kind)
+    for column in (TIME, DAYS, SMALL, AMOUNT, TEXT):
+        assert_fits(nothing, column, [None, None, None], [])
+    assert_fits(pa.array([NAN, 1.0], from_pandas=False), TIME, [None, None], [1])
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [

@@ -75,6 +75,13 @@ def test_nanoseconds_are_times_too(client, site: TripSite) -> None:
     assert totals == Totals(2, None, None, datetime(2020, 1, 1, 0, 0, 0, 123_456), datetime(2020, 1, 1, 0, 1, 40))
 
 
+@pytest.mark.parametrize("seconds", [253_402_300_800, -62_135_596_801], ids=["year 10000", "year 0"])
+def test_times_that_python_does_not_have_are_not_told(client, site: TripSite, seconds: int) -> None:
+    moments = pa.array([seconds * 1_000_000, 0], pa.timestamp("us"))
+    site.put(PATH, in_parquet(pa.table({"lpep_pickup_datetime": moments})))
+    assert read(client, site) == Totals(2)
+
+
 def test_a_long_footer_takes_a_second_request_and_all_row_groups_count(client, site: TripSite) -> None:
     table = make_month(Dataset.green, Month(2020, 12), 3_000)
     site.put(PATH, in_parquet(table, row_group_size=50))
