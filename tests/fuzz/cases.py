@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -127,6 +127,8 @@ def _from_duckdb(value: Any) -> Any:
             raise ValueError("a time that may have been rounded")
         return Stamp((plain - oracle.EPOCH) // timedelta(microseconds=1), "us", value.tzinfo and "UTC")
     if hasattr(value, "toordinal"):
+        if value in (date.min, date.max):  # or a date that Python does not have
+            raise ValueError("a date that may be an infinite one")
         return Day((value - oracle.EPOCH.date()).days)
     if hasattr(value, "hour"):
         return oracle.Like(bool)

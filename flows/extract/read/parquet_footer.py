@@ -51,9 +51,9 @@ def read_footer(
             return None
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
-    except (pa.ArrowException, OSError) as error:  # Arrow's word for a footer that it cannot parse
+        first, last = _pickups(metadata, schema)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # a footer that nobody can parse, or its names
         raise _no_parquet(file, str(error).splitlines()[0]) from error
-    first, last = _pickups(metadata, schema)
     return Totals(metadata.num_rows, first_pickup=first, last_pickup=last)
 
 
@@ -119,7 +119,7 @@ def _pickups(metadata: Any, schema: Schema) -> tuple[datetime | None, datetime |
             return None, None
         try:
             first, last = statistics.min, statistics.max
-        except (OverflowError, ValueError):  # of a time that Python does not have
+        except OverflowError:  # of a time that Python does not have
             return None, None
         if not isinstance(first, datetime):
             return None, None

@@ -151,6 +151,14 @@ def test_what_is_no_parquet_is_said(client, site: TripSite, content: bytes) -> N
         read(client, site)
 
 
+def test_names_that_are_no_text_are_no_parquet(client, site: TripSite) -> None:
+    moments = pa.array([0], pa.timestamp("us"))
+    content = in_parquet(pa.table({"lpep_pickup_datetime": moments}), store_schema=False)
+    site.put(PATH, content.replace(b"lpep_pickup", b"lpep\x96pickup"))
+    with pytest.raises(NotTripFile, match=r"is no Parquet file: .*utf-8"):
+        read(client, site)
+
+
 def in_parquet(table: pa.Table, **options) -> bytes:
     written = io.BytesIO()
     pq.write_table(table, written, **options)
