@@ -5,9 +5,8 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # ---- the environment, at the versions of uv.lock ----
 FROM ${PYTHON_IMAGE} AS build
-# The same uv as in the Makefile.
-ARG UV_VERSION=0.13.9
-RUN pip install --no-cache-dir "uv==${UV_VERSION}"
+COPY uv-requirements.txt /tmp/
+RUN pip install --no-cache-dir --require-hashes -r /tmp/uv-requirements.txt
 # Bytecode is compiled here: the user of the running image cannot write it, and each flow run is a new process.
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1
 WORKDIR /app

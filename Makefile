@@ -26,7 +26,7 @@ $(UV):
 	@mkdir -p .local && chmod 700 .local
 	@echo "Installing uv, which installs the rest …"
 	@"$(PYTHON)" -m venv $(TOOLS)
-	@$(TOOLS)/bin/python -m pip install --quiet uv==0.13.9
+	@$(TOOLS)/bin/python -m pip install --quiet --require-hashes -r uv-requirements.txt
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	@echo "Installing some 200 packages at their locked versions into .venv: half a minute to three, once …"

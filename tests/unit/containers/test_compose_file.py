@@ -29,6 +29,7 @@ from tests.servers.compose_file import (
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
 CLOUD_TEXT = (PROJECT / "docker-compose.prefect-cloud.yml").read_text(encoding="utf-8")
 EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
+UV_FILE = "uv-requirements.txt"
 GIVEN = dict.fromkeys(REQUIRED, "canary")
 SERVICES = read_compose(GIVEN)["services"]
 OWN = {name: service for name, service in SERVICES.items() if service["image"].startswith(OWN_IMAGE)}
@@ -243,11 +244,21 @@ def test_logs_are_json_for_every_process_if_asked_for() -> None:
     assert getattr(importlib.import_module(module), cls) is JsonLines
 
 
-def test_image_has_the_uv_of_the_makefile() -> None:
-    in_makefile = re.findall(r"uv==([\d.]+)", (PROJECT / "Makefile").read_text(encoding="utf-8"))
-    in_image = re.findall(r"ARG UV_VERSION=([\d.]+)", (PROJECT / "Dockerfile").read_text(encoding="utf-8"))
-    assert in_makefile == in_image
-    assert len(in_image) == 1
+@pytest.mark.parametrize("file", ["Makefile", "Dockerfile"])
+def test_pip_installs_uv_alone_by_the_same_file_of_hashes(file: str) -> None:
+    """uv then installs the rest by the hashes of its lock."""
+    installed = re.findall(r"\bpip3? install (.*)", (PROJECT / file).read_text(encoding="utf-8"))
+    assert len(installed) == 1
+    assert re.search(rf"--require-hashes -r (/tmp/)?{UV_FILE}$", installed[0])
+    assert f"!{UV_FILE}" in (PROJECT / ".dockerignore").read_text(encoding="utf-8").split()
+
+
+def test_uv_has_a_version_and_the_hash_of_each_of_its_files() -> None:
+    text = (PROJECT / UV_FILE).read_text(encoding="utf-8")
+    required = [line for line in text.splitlines() if not line.startswith("#")]
+    assert re.fullmatch(r"uv==[\d.]+ \\", required[0])
+    assert all(re.fullmatch(r" {4}--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in required[1:])
+    assert len(required) > 10, "a file for each system"
 
 
 def test_prefect_cloud_takes_the_place_of_the_server_and_its_stores() -> None:
