@@ -121,7 +121,7 @@ RunOnChoice = Annotated[
 DaskAddress = Annotated[
     str | None,
     optional_text("an address"),
-    help_text("The Dask scheduler, as tcp://host:port; for run_on=dask alone."),
+    help_text("The Dask scheduler, as tcp://host:port, for run_on=dask alone; in a deployment's run only its own."),
 ]
 PlanOnly = Annotated[bool, help_text("Say what there is to do, and do nothing.")]
 FirstMonth = Annotated[

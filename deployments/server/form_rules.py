@@ -1,4 +1,4 @@
-"""Rules of two parameters together in the deployments' forms: a month that the source can never have makes no run.
+"""What the deployments' forms refuse beyond single parameters: unknown ones, and months that the source can never have.
 
 A flow's parameters become a schema one by one, so that ``prefect deploy`` cannot say this. That the last month is not
 before the first no schema can say: such a run fails at once, with a sentence.
@@ -20,25 +20,26 @@ _MONTHS = ("month", "start_month", "end_month")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2099  # of what a form takes as a month
 
 
-def add_form_rules() -> list[str]:
-    """Add them to each deployment of a flow that takes months of a source; returns the deployments' names."""
-    changed = []
+def add_form_rules() -> None:
+    """Add them to each deployment."""
     with get_client(sync_client=True) as client:
         for name in declared_deployments():
             deployment = client.read_deployment_by_name(f"{name}/{name}")
-            schema = deployment.parameter_openapi_schema or {}
-            if {"dataset", "source"} <= set(schema.get("properties", {})):
-                wanted = with_form_rules(schema)
-                client.update_deployment(deployment.id, DeploymentUpdate(parameter_openapi_schema=wanted))
-                changed.append(name)
-    return changed
+            wanted = with_form_rules(deployment.parameter_openapi_schema or {})
+            client.update_deployment(deployment.id, DeploymentUpdate(parameter_openapi_schema=wanted))
 
 
 def with_form_rules(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a flow's parameters, with a rule for each dataset and source."""
-    months = [name for name in _MONTHS if name in schema["properties"]]
-    default = schema["properties"]["source"].get("default")
-    rules = [
+    """The schema of a flow's parameters that takes no others, with a rule for each dataset and source it may have."""
+    properties = schema.get("properties", {})
+    rules = {"allOf": _month_rules(properties)} if {"dataset", "source"} <= set(properties) else {}
+    return {**schema, **rules, "additionalProperties": False}
+
+
+def _month_rules(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    months = [name for name in _MONTHS if name in properties]
+    default = properties["source"].get("default")
+    return [
         {
             "if": {
                 "properties": {"dataset": {"const": str(dataset)}, "source": {"const": str(source)}},
@@ -49,7 +50,6 @@ def with_form_rules(schema: dict[str, Any]) -> dict[str, Any]:
         for dataset in Dataset
         for source in Source
     ]
-    return {**schema, "allOf": rules}
 
 
 def _span_rule(dataset: Dataset, source: Source) -> dict[str, Any]:

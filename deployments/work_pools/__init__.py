@@ -1,6 +1,8 @@
 """The work pools, each from a checked-in template: ``python -m deployments.work_pools [name …]`` makes them.
 
 The templates are Prefect's own (``prefect work-pool get-default-base-job-template``) with this project's defaults.
+The server gets them with these defaults in place of the variables: whoever starts a run would else choose its command,
+image, environment or volumes, and so what the worker's account does.
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ from typing import Any
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
+from prefect.utilities.templating import apply_values
+
+# Variables of the template for Kubernetes: request and limit.
+_MEMORY = ("memory_request", "memory_limit")
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,26 @@ class Pool:
     # Deployment → memory of its runs that differs from the template's, if the pool's runs have a memory of their own.
     memory: dict[str, str] = field(default_factory=dict)
 
+    def base_job_template(self) -> dict[str, Any]:
+        """What the server gets: ``template``, of whose variables deployments and runs may set their memory alone."""
+        template = self.template()
+        properties = template["variables"]["properties"]
+        left = _MEMORY if self.memory else ()
+        fixed = {
+            name: variable["default"] for name, variable in properties.items() if variable.get("default") is not None
+        }
+        values = fixed | {name: f"{{{{ {name} }}}}" for name in left}
+        return {
+            "job_configuration": apply_values(template["job_configuration"], values),
+            "variables": {
+                "type": "object",
+                "properties": {name: properties[name] for name in left},
+                "additionalProperties": False,
+            },
+        }
+
     def template(self) -> dict[str, Any]:
-        """The base job template, with the defaults that the environment sets."""
+        """The checked-in template, with the defaults that the environment sets."""
         file = files(__name__).joinpath(f"{self.type}.json")
         template: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         for variable, name in self.from_environment.items():
@@ -40,7 +64,7 @@ class Pool:
     def job_variables(self, deployment: str) -> dict[str, str]:
         """What the deployment's runs have instead of the template's defaults: request and limit of memory."""
         memory = self.memory.get(deployment)
-        return {"memory_request": memory, "memory_limit": memory} if memory else {}
+        return dict.fromkeys(_MEMORY, memory) if memory else {}
 
 
 DEFAULT_POOL = "tlc-process"
@@ -85,7 +109,7 @@ def ensure_work_pool(name: str = DEFAULT_POOL) -> str:
             create_work_pool(client, name)
         else:
             client.update_work_pool(
-                name, WorkPoolUpdate(description=pool.description, base_job_template=pool.template())
+                name, WorkPoolUpdate(description=pool.description, base_job_template=pool.base_job_template())
             )
     return name
 
@@ -94,5 +118,7 @@ def create_work_pool(client: SyncPrefectClient, name: str) -> None:
     """Make the pool, which is not there. Raises ObjectAlreadyExists if it is."""
     pool = POOLS[name]
     client.create_work_pool(
-        WorkPoolCreate(name=name, type=pool.type, description=pool.description, base_job_template=pool.template())
+        WorkPoolCreate(
+            name=name, type=pool.type, description=pool.description, base_job_template=pool.base_job_template()
+        )
     )

@@ -24,7 +24,12 @@ class Wanted:
     everything: bool
 
     def __post_init__(self) -> None:
-        """Raise ParameterError if a name that is selected is none: dbt builds the others, and says that all is well."""
+        """Raise ParameterError if a word is an option of dbt, such as another project's folder, or a name that is none.
+
+        Of several names dbt would build the others, and say that all is well.
+        """
+        if options := [word for word in self.select if word.startswith("-")]:
+            raise ParameterError(f"{options[0]} selects no model: it is an option of dbt.")
         names = [word.strip("+") for word in self.select if _NAME.fullmatch(word)]
         if unknown := [name for name in names if name not in selectable_names()]:
             raise ParameterError(

@@ -12,9 +12,10 @@ from uuid import UUID
 import httpx
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -62,6 +63,23 @@ class MonthRunner:
         return DaskTaskRunner(address=self.dask_address)
 
 
+def check_scheduler(runner: MonthRunner) -> None:
+    """Raise ParameterError if this run of a deployment is to use another Dask scheduler than the deployment names.
+
+    This process runs what its scheduler sends: whoever may start runs, and no more, must not choose it.
+    """
+    own = deployment.get_id()
+    if own is None:
+        return
+    with get_client(sync_client=True) as client:
+        named = client.read_deployment(UUID(own)).parameters.get("dask_address")
+    if runner.dask_address != named:
+        raise ParameterError(
+            f"a deployment's run uses the Dask scheduler that the deployment names ({named or 'none'}), not "
+            f"{runner.dask_address}: set dask_address in the deployment's own parameters, in prefect.yaml."
+        )
+
+
 @task(
     name="load-month",
     task_run_name="{plan.request.dataset} {plan.request.month}",
@@ -86,6 +104,8 @@ def load_all(plans: Sequence[MonthPlan], options: LoadOptions, runner: MonthRunn
     in_pool = runner.run_on == "work_pool"
     if in_pool:
         check_deployed()
+    if runner.run_on == "dask":
+        check_scheduler(runner)
     before = read_ledgers(dataset, options.targets) if in_pool else {}
     bar = ProgressBar(f"Months of {dataset} that are done")
     outcomes: list[MonthOutcome] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -310,3 +311,23 @@ def test_dask_cluster_loads_the_months(environment: Path, database, year) -> Non
     assert report.months_of("loaded") == ["2018-11", "2018-12", "2019-01", "2019-02"]
     assert [report.rows_loaded for report in report.reports] == [ROWS] * 8
     assert database.query(COUNTS) == [(month, ROWS) for month in report.months_of("loaded")]
+
+
+def test_run_of_a_deployment_connects_to_no_scheduler_that_its_starter_names(
+    environment: Path, database, year, deployed, tmp_path
+) -> None:
+    """Its process would run what the scheduler sends."""
+    with socket.create_server(("127.0.0.1", 0)) as scheduler, get_client(sync_client=True) as client:
+        scheduler.setblocking(False)
+        address = f"tcp://127.0.0.1:{scheduler.getsockname()[1]}"
+        deployment = client.read_deployment_by_name("backfill/backfill").id
+        span = WHOLE_YEAR | {"end_month": str(year[1]), "run_on": "dask", "dask_address": address}
+        run = client.create_flow_run_from_deployment(deployment, parameters=span)
+        with workers(deployed, ["one"], tmp_path):
+            wait_until(lambda: client.read_flow_run(run.id).state_name in ("Failed", "Completed", "Crashed"), "its end")
+        state = client.read_flow_run(run.id).state
+        assert state is not None
+        assert f"the Dask scheduler that the deployment names (none), not {address}" in str(state.message)
+        with pytest.raises(BlockingIOError):
+            scheduler.accept()
+    assert loaded_months(database) == []

@@ -59,7 +59,7 @@ def test_deploy_makes_the_pool_that_is_missing_and_no_other_command_does(server:
     assert {one["name"] for one in asked(server, "deployments")} == set(declared_deployments())
     (pool,) = asked(server, "work_pools")
     assert (pool["name"], pool["type"]) == (DEFAULT_POOL, "process")
-    assert pool["base_job_template"] == POOLS[DEFAULT_POOL].template()
+    assert pool["base_job_template"] == POOLS[DEFAULT_POOL].base_job_template()
 
 
 @pytest.mark.timeout(300)
@@ -67,7 +67,7 @@ def test_template_that_somebody_changed_stays(server: PrefectServer, tmp_path: P
     server.run("-m", "deployments.work_pools")
     pool = f"{server.api_url}/work_pools/{DEFAULT_POOL}"
     template = httpx.get(pool).json()["base_job_template"]
-    template["variables"]["properties"]["stream_output"]["default"] = False
+    template["job_configuration"]["stream_output"] = False
     httpx.patch(pool, json={"base_job_template": template}).raise_for_status()
 
     done = server.run(*DEPLOY, "--all", "--prefect-file", file_that_names(DEFAULT_POOL, tmp_path))

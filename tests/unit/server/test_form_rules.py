@@ -13,6 +13,15 @@ from flows.tlc.dataset import Dataset, Source, dataset_info
 WITH_SOURCE = ["api_to_postgres", "api_to_gcs", "load_month", "backfill"]
 
 
+@pytest.mark.parametrize("flow", flows.__all__)
+def test_unknown_parameter_is_refused_by_name_and_known_ones_are_taken(flow: str) -> None:
+    schema = with_form_rules(parameter_schema(getattr(flows, flow).fn).model_dump())
+    defaults = {name: one["default"] for name, one in schema["properties"].items() if "default" in one}
+    assert validate(defaults, schema, ignore_required=True) == []
+    (error,) = validate(defaults | {"evil": 1}, schema, ignore_required=True)
+    assert error.message == "Additional properties are not allowed ('evil' was unexpected)"
+
+
 def refused(flow: str, **given: object) -> list[str]:
     schema = with_form_rules(parameter_schema(getattr(flows, flow).fn).model_dump())
     return [error.message for error in validate(given, schema)]

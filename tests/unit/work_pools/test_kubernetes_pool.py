@@ -28,7 +28,7 @@ def job(deployment: str = "load-month") -> dict[str, Any]:
     asks_nobody = PrefectClient("http://127.0.0.1:1/api")  # the template names no block
     configuration = asyncio.run(
         KubernetesWorkerJobConfiguration.from_template_and_values(
-            POOL.template(), POOL.job_variables(deployment), client=asks_nobody
+            POOL.base_job_template(), POOL.job_variables(deployment), client=asks_nobody
         )
     )
     configuration.prepare_for_flow_run(FlowRun(id=uuid4(), flow_id=uuid4(), name="blue-whale"))
@@ -60,9 +60,11 @@ def test_job_differs_from_prefects_own_where_we_mean_it() -> None:
     ours = POOL.template()["job_configuration"]
     theirs = KubernetesWorker.get_default_base_job_template()["job_configuration"]
     added = dict(leaves(ours))
-    for place, value in leaves(theirs):
-        assert added.pop(place) == value, place
+    expected = dict(leaves(theirs))
     spec = ("job_manifest", "spec", "template", "spec")
+    assert expected.pop((*spec, "containers", 0, "env")) == "{{ env }}"
+    for place, value in expected.items():
+        assert added.pop(place) == value, place
     assert {place[4:] for place in added if place[:4] == spec} == {
         ("automountServiceAccountToken",),
         ("securityContext", "fsGroup"),
@@ -76,6 +78,7 @@ def test_job_differs_from_prefects_own_where_we_mean_it() -> None:
         ("volumes", 1, "emptyDir", "sizeLimit"),
         ("containers", 0, "resources", "limits", "ephemeral-storage"),
         ("containers", 0, "resources", "requests", "ephemeral-storage"),
+        *(("containers", 0, "env", number, key) for number in (0, 1) for key in ("name", "value")),
         ("containers", 0, "securityContext", "allowPrivilegeEscalation"),
         ("containers", 0, "securityContext", "capabilities", "drop", 0),
         ("containers", 0, "securityContext", "readOnlyRootFilesystem"),
@@ -84,7 +87,7 @@ def test_job_differs_from_prefects_own_where_we_mean_it() -> None:
         ("containers", 0, "volumeMounts", 1, "mountPath"),
         ("containers", 0, "volumeMounts", 1, "name"),
     }
-    assert len(added) == 19
+    assert len(added) == 23
 
 
 def leaves(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -118,8 +121,9 @@ def test_container_has_no_more_rights_than_that_of_the_compose_file() -> None:
 def test_downloads_and_temporary_files_fit_their_volumes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pod that writes more is evicted: the download is refused before, in a sentence."""
     spec = pod()
-    for name, value in POOL.template()["variables"]["properties"]["env"]["default"].items():
-        monkeypatch.setenv(name, value)
+    for variable in spec["containers"][0]["env"]:
+        if variable["name"].startswith("TLC_"):
+            monkeypatch.setenv(variable["name"], variable["value"])
     sizes = {volume["name"]: mib(volume["emptyDir"]["sizeLimit"]) for volume in spec["volumes"]}
     given = Settings()
     assert given.cache_bytes / 1024**2 + given.file_gib * 1024 < sizes["data"]

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import prefect
 import pytest
-from prefect.workers.process import ProcessWorker
+from prefect.client.orchestration import PrefectClient
+from prefect.utilities.schema_tools.validation import validate
+from prefect.workers.base import BaseJobConfiguration
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from prefect_gcp.workers.cloud_run_v2 import CloudRunWorkerV2
-from prefect_kubernetes.worker import KubernetesWorker
+from prefect_kubernetes.worker import KubernetesWorker, KubernetesWorkerJobConfiguration
+from pydantic import ConfigDict
 
 from blocks.settings import Settings
 from deployments.local.environment import platform_environment
+from deployments.server.declared import declared_deployments
 from deployments.work_pools import DEFAULT_POOL, POOLS
 
 SHIPPED = Path(prefect.__file__).parent / "server/api/collections_data/views/aggregate-worker-metadata.json"
+
+
+class AnyJobConfiguration(BaseJobConfiguration):
+    """All of what the template comes to, without the Docker worker's package and Cloud Run's credentials."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+CONFIGURATIONS: dict[str, type[BaseJobConfiguration]] = {
+    "process": ProcessJobConfiguration,
+    "docker": AnyJobConfiguration,
+    "cloud-run-v2": AnyJobConfiguration,
+    "kubernetes": KubernetesWorkerJobConfiguration,
+}
 
 
 def of_prefect(kind: str) -> dict:
@@ -41,7 +62,55 @@ def test_template_is_prefects_own_but_for_defaults(name: str, monkeypatch: pytes
             variable.pop("default", None)
     if POOLS[name].type == "kubernetes":  # what it adds: test_kubernetes_pool.py
         assert ours.pop("job_configuration") != theirs.pop("job_configuration")
+    if POOLS[name].type == "cloud-run-v2":
+        (container,) = ours["job_configuration"]["job_body"]["template"]["template"]["containers"]
+        assert container.pop("env")
+        container["env"] = []
     assert ours == theirs
+
+
+def configuration(name: str, template: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """What the pool's worker makes of a template and the job variables of deployment and run, by its own code."""
+    asks_nobody = PrefectClient("http://127.0.0.1:1/api")  # the templates name no block
+    made = CONFIGURATIONS[POOLS[name].type].from_template_and_values(template, values, client=asks_nobody)
+    return asyncio.run(made).model_dump()
+
+
+def hostile(properties: dict[str, Any]) -> dict[str, Any]:
+    """A value for each variable of the template, and in Prefect's other way to write a variable that is in another."""
+    own = {"env": {"PYTHONPATH": "/tmp/evil"}, "labels": {"a": "evil"}, "volumes": ["/:/host"], "privileged": True}
+    return dict.fromkeys(properties, "evil") | {k: v for k, v in own.items() if k in properties} | {"env.A": "evil"}
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_defaults_make_the_same_job_as_prefects_template(name: str) -> None:
+    pool = POOLS[name]
+    assert configuration(name, pool.base_job_template(), {}) == configuration(name, pool.template(), {})
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_job_variables_of_a_run_change_nothing_but_memory(name: str) -> None:
+    """Prefect's worker takes what its server did not check: in the API are ways around the check."""
+    pool = POOLS[name]
+    template = pool.base_job_template()
+    allowed = template["variables"]["properties"]
+    assert set(allowed) == ({"memory_request", "memory_limit"} if name == "tlc-kubernetes" else set())
+    given = {
+        key: value for key, value in hostile(pool.template()["variables"]["properties"]).items() if key not in allowed
+    }
+    assert {"command", "env"} < set(given)
+    assert configuration(name, template, given) == configuration(name, template, {})
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_server_refuses_job_variables_by_name(name: str) -> None:
+    pool = POOLS[name]
+    variables = pool.base_job_template()["variables"]
+    for variable in pool.template()["variables"]["properties"].keys() - variables["properties"].keys():
+        (error,) = validate({variable: "evil"}, variables)
+        assert error.message == f"Additional properties are not allowed ('{variable}' was unexpected)"
+    for deployment in declared_deployments():
+        assert validate(pool.job_variables(deployment), variables) == []
 
 
 def test_cloud_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,8 +140,10 @@ def test_no_placeholder_of_a_template_lacks_its_variable() -> None:
 
 def test_cloud_run_job_keeps_few_downloads_and_may_take_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its disk is its memory."""
-    properties = POOLS["tlc-cloud-run"].template()["variables"]["properties"]
-    for name, value in properties["env"]["default"].items():
-        monkeypatch.setenv(name, value)
+    template = POOLS["tlc-cloud-run"].template()
+    properties = template["variables"]["properties"]
+    (container,) = template["job_configuration"]["job_body"]["template"]["template"]["containers"]
+    for variable in container["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
     assert Settings().cache_bytes == 1024**3
     assert properties["timeout"]["default"] == 86400 <= properties["timeout"]["maximum"]
