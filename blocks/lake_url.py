@@ -15,10 +15,17 @@ FOLDER: LakeKind = "folder"
 
 
 def lake_kind(url: str) -> LakeKind:
-    """Whether the lake is in a bucket or in a folder; raises ParameterError if the URL is of neither form."""
-    if bucket_and_prefix(url)[0]:
+    """Whether the lake is in a bucket or in a folder; raises ParameterError if the URL is of neither form.
+
+    Nor if it has a ``..``: what a link makes of it differs from what a name is, and objects' names keep it as it is.
+    """
+    bucket, prefix = bucket_and_prefix(url)
+    path = url_to_path(url)
+    if ".." in (bucket, *prefix.split("/"), *(path.parts if path else ())):
+        raise ParameterError(f"TLC_LAKE_URL={url}: write the place without '..', so that it has one name.")
+    if bucket:
         return BUCKET
-    if url_to_path(url) is not None:
+    if path is not None:
         return FOLDER
     raise ParameterError(f"TLC_LAKE_URL={url}: write gs://bucket, gs://bucket/prefix or file:///path.")
 

@@ -9,10 +9,12 @@ from urllib.parse import quote, urlencode
 
 import sqlalchemy
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from blocks.embedded_postgres import embedded_socket, start_postgres
+from flows.tlc.errors import ParameterError
 
 # A server that is gone, or takes nothing more of what it is sent, is noticed within three minutes: TCP alone would wait
 # for a quarter of an hour, for hours, or for ever.
@@ -25,6 +27,11 @@ CONNECT_ARGS = {
     "application_name": "nyc-taxi-flows",
 }
 READ_ONLY = "-c default_transaction_read_only=on"
+_NO_URL = (
+    "TLC_POSTGRES_URL is no URL: write postgresql://user:password@host:port/database, and in user and password "
+    "%40 for @, %25 for %, %3A for : and %2F for /."
+)
+_LINE_ENDS = "\0\r\n"
 # libpq's parameters, and the variables that it and every program on it takes them from.
 _LIBPQ = {
     "host": "PGHOST",
@@ -48,15 +55,21 @@ _LIBPQ = {
 
 
 def postgres_connector(url: str) -> SqlAlchemyConnector:
-    """The block for a ``postgresql://`` URL. Its parts are kept apart, so that no repr shows the password."""
-    parts = make_url(url)
+    """The block for a ``postgresql://`` URL. Its parts are kept apart, so that no repr shows the password.
+
+    Raises ParameterError, which does not show it either, if the URL has no such parts.
+    """
+    parts = _parts(url)
     query = {key: value if isinstance(value, str) else value[-1] for key, value in parts.query.items()}
     user, password = query.pop("user", None), query.pop("password", None)  # libpq's other place for them
+    user, password = parts.username or user, parts.password or password
+    if set(_LINE_ENDS) & set(f"{user}{password}"):
+        raise ParameterError("TLC_POSTGRES_URL: user and password can have no line break, as in libpq's password file.")
     return SqlAlchemyConnector(
         connection_info=ConnectionComponents(
             driver=SyncDriver.POSTGRESQL_PSYCOPG2,
-            username=parts.username or user,
-            password=parts.password or password,
+            username=user,
+            password=password,
             host=parts.host,
             port=parts.port,
             database=parts.database,
@@ -64,6 +77,16 @@ def postgres_connector(url: str) -> SqlAlchemyConnector:
         ),
         connect_args={name: value for name, value in CONNECT_ARGS.items() if name not in query},
     )
+
+
+def _parts(url: str) -> URL:
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):  # whose text may have a part of the password
+        raise ParameterError(_NO_URL) from None
+    if "@" in (parts.host or ""):  # it, and what follows it, would be shown as the host
+        raise ParameterError(_NO_URL)
+    return parts
 
 
 @contextmanager

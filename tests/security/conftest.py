@@ -21,8 +21,10 @@ from tests.security.remains import of_api, of_duckdb, of_files, of_postgres, of_
 from tests.servers.prefect_process import PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
-PASSWORD = "pw-canary-8c2e"
-WRONG_PASSWORD = "wrong-canary-51d0"
+# Each has a part before and one after what a URL, a shell, SQL, JSON or a file of passwords may end at.
+SPECIAL = "@:/?#[]%&= +'\"\\$`{}|<>^~;,!*()é"
+PASSWORD = f"pw-canary-8c2e{SPECIAL}end-canary-f71a"
+WRONG_PASSWORD = f"wrong-canary-51d0{SPECIAL}wrong-end-canary-9d3b"
 SIGNATURE = "sig-canary-77ab"
 LOGIN = "login-canary-0e6d"
 
@@ -120,8 +122,10 @@ def left(
     found += [("what the runs said", said.encode()), ("alerts", "\n".join(receiver.texts).encode())]
     private_key = json.loads(key_file.read_text())["private_key"]
     canaries = {
-        "password": PASSWORD,
-        "refused password": WRONG_PASSWORD,
+        "password": PASSWORD.partition(SPECIAL)[0],
+        "password's end": PASSWORD.partition(SPECIAL)[2],
+        "refused password": WRONG_PASSWORD.partition(SPECIAL)[0],
+        "refused password's end": WRONG_PASSWORD.partition(SPECIAL)[2],
         "signature": SIGNATURE,
         "login at the source": LOGIN,
         "webhook": WebhookReceiver.SECRET.rpartition("/")[2],

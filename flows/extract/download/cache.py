@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -77,9 +78,19 @@ class CacheSlot:
             logger.info("waiting for another process or thread that has %s", self.path.name)
             lock.acquire()
         try:
+            self._remove_links()
             yield
         finally:
             lock.release()
+
+    def _remove_links(self) -> None:
+        """Nothing here is a link: by one, somebody else who may write here would have us write to another file."""
+        if self.path.parent.is_symlink():
+            raise OSError(errno.ELOOP, f"{self.path.parent} is a link")
+        for path in (self.path, self.part):
+            for own in (path, note_path(path), _unfinished_note(path)):
+                if own.is_symlink():
+                    own.unlink()
 
     def identity_of(self, file: SourceFile) -> str | None:
         """The identity of the whole file here if it is surely the version ``file``; None if there is none such."""
@@ -115,6 +126,10 @@ def note_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def _unfinished_note(path: Path) -> Path:
+    return note_path(path).with_suffix(".tmp")
+
+
 def read_version(path: Path) -> Version | None:
     """What is written down about ``path``; None if nothing is, or nothing readable."""
     try:
@@ -127,7 +142,7 @@ def read_version(path: Path) -> Version | None:
 def write_version(path: Path, version: Version) -> None:
     """Write down which version ``path`` is, whole or not at all; of the URL, only what is no secret."""
     shown = replace(version, file=replace(version.file, url=version.file.where))
-    unfinished = note_path(path).with_suffix(".tmp")
+    unfinished = _unfinished_note(path)
     unfinished.write_text(json.dumps(asdict(shown)), encoding="utf-8")
     unfinished.replace(note_path(path))
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from traceback import format_exception
+from urllib.parse import quote
+
 import pytest
+from psycopg2 import OperationalError
+from psycopg2.extensions import parse_dsn
 from pydantic import SecretStr
 
 from blocks.alerts import alert_webhook
+from blocks.postgres import postgres_connection, postgres_connector, read_only_uri
 from blocks.trip_data_source import TripDataSource
+from flows.tlc.errors import ParameterError
 
 
 def test_webhook_keeps_its_url_to_itself() -> None:
@@ -40,3 +47,36 @@ def test_source_asks_with_its_secret_and_shows_itself_without(base: str, shown: 
 def test_source_without_http_is_refused() -> None:
     with pytest.raises(ValueError, match="base_url"):
         TripDataSource(base_url="ftp://host")
+
+
+SPECIAL = "@:/?#[]%&= +'\"\\$`{}|<>^~;,!*()é\t"
+
+
+@pytest.mark.parametrize("character", SPECIAL)
+def test_password_with_any_character_arrives_and_is_in_no_text(character: str) -> None:
+    password = f"canary{character}canary"
+    connector = postgres_connector(f"postgresql://me:{quote(password, safe='')}@127.0.0.1:1/trips")
+    assert connector.connection_info.password.get_secret_value() == password
+    assert parse_dsn(read_only_uri(connector))["password"] == password
+    assert "canary" not in repr(connector) + str(connector) + str(connector.model_dump()) + connector.model_dump_json()
+    with pytest.raises(OperationalError) as refused, postgres_connection(connector):
+        pass
+    assert "canary" not in "".join(format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:canary@canary@host/trips",
+        "postgresql://me:a@host:canary/trips",
+        "me:canary@host/trips",
+        "canary",
+        "postgresql://me:canary%0Acanary@host/trips",
+        "postgresql://me:canary%00@host/trips",
+        "postgresql://host/trips?user=me&password=canary%0Acanary",
+    ],
+)
+def test_postgres_url_that_is_none_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(ParameterError, match=r"^TLC_POSTGRES_URL") as refused:
+        postgres_connector(url)
+    assert "canary" not in "".join(format_exception(refused.value))
