@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -24,9 +25,14 @@ def local_folder() -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder unless it is there, and let nobody but its owner enter it, whatever the umask."""
+    """Make the folder unless it is there, and let nobody but its owner enter it, whatever the umask.
+
+    A folder of root's stays as it is for others: a volume that is mounted for a container's user. One of anybody else
+    raises PermissionError.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if stat.S_IMODE(folder.stat().st_mode) != _OWNER_ONLY:
+    status = folder.stat()
+    if stat.S_IMODE(status.st_mode) != _OWNER_ONLY and (status.st_uid or not os.geteuid()):
         folder.chmod(_OWNER_ONLY)
 
 

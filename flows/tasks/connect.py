@@ -17,7 +17,7 @@ from prefect.filesystems import LocalFileSystem
 
 from blocks.names import MIRROR_SOURCE, POSTGRES, TLC_SOURCE, WAREHOUSE
 from blocks.register import load_block, load_duckdb_file, load_lake
-from blocks.settings import Settings
+from blocks.settings import Settings, make_private
 from blocks.trip_data_source import TripDataSource
 from flows.tlc.dataset import Source
 from flows.tlc.identity import MonthRequest
@@ -73,7 +73,7 @@ def open_lake() -> Lake:
     if isinstance(block, LocalFileSystem):
         from flows.load.lake.folder import FolderLake  # noqa: PLC0415
 
-        return FolderLake(_folder_of(block))
+        return FolderLake(_private_if_local(_folder_of(block)))
     from blocks.lake import storage_client  # noqa: PLC0415 - Google's libraries take a second
     from flows.load.lake.gcs import GcsLake  # noqa: PLC0415
 
@@ -90,12 +90,20 @@ def _folder_of(block: LocalFileSystem) -> Path:
     return Path(block.basepath or "").expanduser()
 
 
+def _private_if_local(path: Path) -> Path:
+    """The path; if it is in the local folder, nobody but its owner can enter that, whatever the umask."""
+    local = Settings().local_dir.absolute()
+    if path.is_relative_to(local):
+        make_private(local)
+    return path
+
+
 def open_warehouse() -> Warehouse:
     """The warehouse of the block ``tlc-warehouse``; connects to nothing yet. Raises TargetError without credentials."""
     if (file := load_duckdb_file()) is not None:
         from flows.load.duckdb.month import DuckDbWarehouse  # noqa: PLC0415
 
-        return DuckDbWarehouse(file)
+        return DuckDbWarehouse(_private_if_local(file))
     return open_bigquery()
 
 

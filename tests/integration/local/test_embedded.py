@@ -199,7 +199,7 @@ def _told_to_another_user(url: str, folder: Path) -> str:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user")
+@pytest.mark.skipif(os.getuid() != 0, reason="NOT ROOT: only root may become another user")
 def test_another_user_is_kept_out(folder: Path) -> None:
     """By the folders, and were these open, by the server itself."""
     data = folder.parent / ("long" * 40) / "pg"
