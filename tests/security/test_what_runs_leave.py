@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from uuid import UUID
 
 import httpx
 import pytest
 
+from deployments.tlc_site.site import TripSite
+from tests.security.conftest import PASSWORD, WRONG_PASSWORD, with_password
+from tests.security.remains import of_files
+
 pytestmark = pytest.mark.timeout(420)
 
 CANARIES = (
-    "password", "refused password", "signature", "login at the source", "webhook", "key's id", "private key",
+    "password", "password's end", "refused password", "refused password's end", "signature", "login at the source",
+    "webhook", "key's id", "private key",
 )  # fmt: skip
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
+PAGE_FOLDER = Path(__file__).resolve().parents[2] / "docs"
+PAGE = (PAGE_FOLDER / "operate.md").read_text(encoding="utf-8")
 SQL = re.findall(r"```sql\n(.*?)```", PAGE, re.S)
 STATEMENTS = [statement.strip() for block in SQL for statement in block.split(";\n") if statement.strip()]
 COMMANDS = re.findall(r"^\$ \.venv/bin/prefect (.*)$", PAGE, re.M)
@@ -85,3 +95,75 @@ def test_command_works(left, server, command: str) -> None:
     (run,) = httpx.post(f"{server.api_url}/flow_runs/filter", json=failed, timeout=30).json()
     done = server.run("-m", "prefect", *shlex.split(command.replace("<run>", str(UUID(run["id"])))))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Words of `python -m flows`, the password, the exit code, and what the output has if it is the right failure.
+ASKED = [
+    (["query", "select count(*) as loads from tlc.loads", "--format", "json"], PASSWORD, 0, '{"loads":'),
+    (["status", "green", "--offline", "--json"], PASSWORD, 0, "83130"),
+    (["step", "tips_by_hour.sql", "2020-12", "--json", "--debug"], PASSWORD, 0, '"completed"'),
+    (["query", "select from from", "--debug"], PASSWORD, 1, "syntax error"),
+    (["query", "select 1", "--debug"], WRONG_PASSWORD, 1, "password authentication failed"),
+    (["status", "green", "--offline", "--json", "--debug"], WRONG_PASSWORD, 1, "password authentication failed"),
+]
+
+
+@pytest.mark.parametrize(("words", "password", "code", "says"), ASKED, ids=[" ".join(one[0][:2]) for one in ASKED])
+def test_password_is_in_no_output_of_a_command(left, guarded_postgres, tmp_path, words, password, code, says) -> None:
+    """With all that --debug shows, and in nothing that it writes."""
+    done = as_user(guarded_postgres, password, tmp_path, words)
+    output = done.stdout + done.stderr
+    assert (done.returncode, says in output) == (code, True), output
+    found = [("output", output.encode()), *of_files(tmp_path)]
+    assert [place for place, content in found if b"canary" in content] == []
+
+
+def test_dbt_is_given_the_password_and_keeps_it_nowhere(tlc, guarded_postgres, tmp_path, dbt) -> None:
+    with TripSite([tlc / "cdn", tlc / "mirror"]) as site:
+        load = ["load", "green", "2020-12", "--target", "postgres", "--debug"]
+        loaded = as_user(guarded_postgres, PASSWORD, tmp_path, load, TLC_SOURCE_URL=site.url)
+    build = ["models", "build", "--target", "postgres", "--select", "quarterly_revenue", "--json", "--debug"]
+    built = as_user(guarded_postgres, PASSWORD, tmp_path, build)
+    assert (loaded.returncode, built.returncode) == (0, 0), loaded.stderr + built.stderr
+    assert json.loads(built.stdout)["status"] == "built"
+    output = loaded.stdout + loaded.stderr + built.stdout + built.stderr
+    found = [("output", output.encode()), *of_files(tmp_path)]
+    assert [place for place, content in found if b"canary" in content] == []
+
+
+def test_password_is_in_no_command_line_while_programs_run(guarded_postgres, tmp_path) -> None:
+    """Every user of a machine may read these; the environment only its owner."""
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    (steps / "wait.py").write_text(
+        "# target: postgres\nimport pathlib, psycopg2\npsycopg2.connect('').cursor().execute('select 1')\n"
+        "print(*sorted(p.read_bytes() for p in pathlib.Path('/proc').glob('[0-9]*/cmdline')), sep='\\n')\n"
+    )
+    done = as_user(guarded_postgres, PASSWORD, tmp_path, ["step", "wait.py", "2020-12"], TLC_STEPS_DIR=str(steps))
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    assert "wait.py" in output
+    assert "canary" not in output
+
+
+def as_user(
+    server: str, password: str, folder: Path, words: list[str], **more: str
+) -> subprocess.CompletedProcess[str]:
+    """A command of ``python -m flows``, without a server of Prefect's, in a folder of its own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TLC_", "PREFECT_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "flows", *words],
+        cwd=PAGE_FOLDER.parent,
+        env=environment
+        | {
+            "TLC_POSTGRES_URL": with_password(server, password),
+            "TLC_LOCAL_DIR": str(folder / "local"),
+            "TLC_CACHE_DIR": str(folder / "cache"),
+            "PREFECT_HOME": str(folder / "prefect"),
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        }
+        | more,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +13,12 @@ import pytest
 from deployments.tlc_site.site import TripSite
 from deployments.tlc_site.synthetic.months import write_parquet
 from flows import load_month
-from flows.dbt.process import models_python
 from flows.tlc.dataset import Dataset, Source
-from flows.tlc.errors import ModelsNotInstalled
 from flows.tlc.locations import month_path
 from flows.tlc.month import Month
 
 Rows = list[tuple[Any, ...]]
 Put = Callable[..., None]
-
-
-@pytest.fixture(scope="session")
-def dbt() -> None:
-    """dbt is there; without it tests are skipped by name, and CI fails."""
-    try:
-        models_python()
-    except ModelsNotInstalled as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(f"NO DBT: {error}")
 
 
 @dataclass(frozen=True)
