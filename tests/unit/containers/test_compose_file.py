@@ -282,3 +282,32 @@ def test_the_check_on_docker_knows_how_many_rows_its_month_has(tmp_path: Path) -
     script = (PROJECT / "deployments/containers/compose_check.sh").read_text(encoding="utf-8")
     rows = write_parquet(Dataset.green, Month(2020, 12), tmp_path / "month.parquet")
     assert f"'postgres|{rows}|0'" in script
+
+
+STORES = {"prefect-postgres", "redis", "migrate", "services"}
+
+
+def reached_from(name: str) -> set[str]:
+    """The services that share a network with this one: all of their ports, published or not."""
+    own = set(SERVICES[name]["networks"])
+    return {other for other, service in SERVICES.items() if other != name and own & set(service["networks"])}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - STORES - {"server"}))
+def test_no_other_container_reaches_the_servers_own_stores(name: str) -> None:
+    """A flow, or what listens to the internet, has the API with its password, and no way round it."""
+    assert SERVICES.keys() > STORES
+    assert reached_from(name) & STORES == set()
+    assert "server" in reached_from(name)
+
+
+def test_no_container_is_nearer_to_the_machine_than_its_ports() -> None:
+    near = {"network_mode", "pid", "ipc", "privileged", "devices", "userns_mode"}
+    assert {name: near & service.keys() for name, service in SERVICES.items() if near & service.keys()} == {}
+    assert "docker.sock" not in TEXT
+    open_to_all = {
+        name
+        for name, service in SERVICES.items()
+        if not all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    }
+    assert {tuple(SERVICES[name].get("profiles", ())) for name in open_to_all} == {("tls",)}
