@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: help setup models models-docs browser screenshots demo test test-major test-kills fuzz oracles lint audit check-cloud check-pages format bench up status down docs report notebook connect clean
+.PHONY: help setup models models-docs browser screenshots demo test test-major test-kills chaos fuzz oracles lint audit check-cloud check-pages format bench up status down docs report notebook connect clean
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -69,6 +69,9 @@ oracles: setup models  ## Compare answers with published ones, on 60 months of t
 
 test-kills: setup  ## Kill each part of the platform at each moment of a backfill, and of a stream: 40 minutes
 	$(RUN) -m pytest -m kills tests/e2e/test_kills.py tests/integration/load/stream
+
+chaos: setup models  ## Kill and fail everything at random while readers look on (MINUTES=30, SEED=…)
+	$(RUN) -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 fuzz: setup  ## Thousands of mutated files: read right, or refused with a sentence. MINUTES=5, SEED=…, CASES=…
 	$(RUN) -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES))

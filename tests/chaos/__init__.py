@@ -1,0 +1,1 @@
+"""``make chaos``: everything that writes, killed and failed at random."""
