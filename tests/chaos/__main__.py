@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from deployments.local.prefect_database import start_prefect_database
 from deployments.tlc_site.site import TripSite
 from deployments.tlc_site.synthetic.months import taxi_zone_lookup
 from flows.dbt.process import models_python
@@ -26,10 +25,11 @@ from tests.chaos import after
 from tests.chaos.actors import FLOWS, Chaos
 from tests.chaos.faults import PROCESS, Places, needs
 from tests.chaos.months import Months
+from tests.chaos.places import reset_database
 from tests.chaos.readers import Readers
 from tests.chaos.runs import prepare
 from tests.chaos.victims import Victims
-from tests.e2e.platform import platform_up
+from tests.e2e.platform import platform_up, wait_for
 from tests.servers.webhook_receiver import WebhookReceiver
 
 ACTORS = 4
@@ -124,8 +124,7 @@ def main() -> int:
         readers = Readers(months, chaos.violation, postgres, lake, warehouse)
         readers.start()
         unleash(chaos, options.minutes)
-        start_prefect_database(platform.folder)
-        platform.make("up")
+        wait_for("the database has its own settings", lambda: reset_database(postgres))
         after.finish(platform, months, chaos.violation, chaos.flows)
         readers.stop()
         after.look(platform, months, places, chaos.violation, chaos.flows)

@@ -53,6 +53,8 @@ def finish(platform: Platform, months: Months, violation: Say, flows: dict[str, 
     for path in months.files:
         months.site.heal(path)
     calls = [
+        # What a schedule runs daily. It also has a server that was killed watch runs that have not ended.
+        ("sync_new_months", {"datasets": ["green", "yellow"], "targets": TARGETS, "start_month": str(MONTHS[0][1])}),
         ("backfill", _range(Dataset.green) | {"targets": TARGETS}),
         ("backfill", _range(Dataset.yellow) | {"targets": TARGETS}),
         ("green_taxi_etl", {"months": [str(HOMEWORK[1])]}),

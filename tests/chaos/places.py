@@ -14,6 +14,7 @@ import duckdb
 import psycopg2
 
 from tests.chaos.faults import Step
+from tests.e2e.platform import wait_for
 
 
 def _signal_process(number: int) -> Callable[[Step], None]:
@@ -64,6 +65,15 @@ def _hold(statement: str) -> Callable[[Step], None]:
     return hold
 
 
+def reset_database(url: str) -> bool:
+    """Whether it has no settings of ours any more; it may be away."""
+    with suppress(psycopg2.Error), _cursor(psycopg2.connect(url, connect_timeout=3)) as cursor:
+        cursor.execute("set default_transaction_read_only = off")
+        cursor.execute("alter database postgres reset all")
+        return True
+    return False
+
+
 def _set_database(setting: str) -> Callable[[Step], None]:
     """For whoever connects in the next seconds."""
 
@@ -71,11 +81,7 @@ def _set_database(setting: str) -> Callable[[Step], None]:
         with _connected(step) as cursor:
             cursor.execute(f"alter database postgres set {setting}")
         time.sleep(step.dice.uniform(0.2, 2))
-        with _connected(step) as cursor:
-            cursor.execute("set default_transaction_read_only = off")
-            cursor.execute("begin read write")
-            cursor.execute(f"alter database postgres reset {setting.split(' ', maxsplit=1)[0]}")
-            cursor.execute("commit")
+        wait_for("the database has its settings again", lambda: reset_database(step.places.postgres))
 
     return change
 

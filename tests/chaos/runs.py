@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -56,6 +57,14 @@ class Run:
             return self._begun.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
+
+    def has_begun(self, seconds: float) -> bool:
+        """Whether the flow's run, or its end, is in the log after so many seconds at most."""
+        deadline = time.monotonic() + seconds
+        while not any(said in self.log.read_bytes() for said in (b"Flow run '", b"ENDED ")):
+            if time.monotonic() > deadline or self.wait(0.02) is not None:
+                return False
+        return True
 
     def signal(self, number: int) -> None:
         """As kill does; nothing if it has ended."""
