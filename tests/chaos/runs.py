@@ -23,7 +23,7 @@ from flows.tlc.errors import TripLoadError, UnexpectedError
 
 # How a run ended: with an error that says what to do, or with one that nobody expected.
 FAILED, UNEXPECTED = 10, 11
-FAKETIME = "/usr/bin/faketime"
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 class Run:
@@ -35,8 +35,9 @@ class Run:
         self._begun: subprocess.Popen[bytes] | None = None
         arguments = (flow, dict(parameters), str(log), dict(child))
         if "clock" in child:  # a library that has to be there when a process begins
-            command = [FAKETIME, "-f", child["clock"], sys.executable, "-m", __name__, json.dumps(arguments)]
-            self._begun = subprocess.Popen(command, cwd=PROJECT, start_new_session=True)
+            clock = {"LD_PRELOAD": FAKETIME, "FAKETIME": child["clock"]}
+            command = [sys.executable, "-m", __name__, json.dumps(arguments)]
+            self._begun = subprocess.Popen(command, cwd=PROJECT, env=os.environ | clock, start_new_session=True)
         else:
             self._forked = multiprocessing.get_context("forkserver").Process(target=run_flow, args=arguments)
             self._forked.start()
