@@ -83,7 +83,7 @@ def unleash(chaos: Chaos, minutes: float) -> None:
 
 
 def report(chaos: Chaos, readers: Readers, seconds: float) -> None:
-    """For people."""
+    """For people. A fault is counted when it is drawn: a run that is killed first may not have met it."""
     for kind, counts in chaos.counts.items():
         print(f"{kind}: {counts.total()}, {len(counts)} kinds")
         for name, count in sorted(counts.items()):
