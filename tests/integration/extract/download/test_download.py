@@ -164,7 +164,7 @@ class TestBrokenConnection:
 
     def test_a_server_that_ignores_ranges_and_always_breaks_is_given_up(self, fetch, site, gets):
         site.fail(PARQUET, (IgnoreRange(), Cut(100_000)), times=None)
-        with pytest.raises(SourceUnavailable, match="failed 4 times, the last 3 without"):
+        with pytest.raises(SourceUnavailable, match="failed 4 times, the last 3 in a row without"):
             fetch(PARQUET)
         assert len(gets()) == 4  # the first made progress
 
