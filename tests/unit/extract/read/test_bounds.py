@@ -59,12 +59,18 @@ def preview(path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", CSV_BOMBS)
-def test_a_csv_bomb_is_refused_by_a_process_that_ends_by_its_exit_code(tmp_path: Path, name: str) -> None:
+def gzipped(folder: Path, name: str) -> tuple[Path, str]:
+    """The CSV bomb of that name as a month's file, and what has to be said of it."""
     make, sentence = CSV_BOMBS[name]
-    path = tmp_path / "green_tripdata_2020-12.csv.gz"
+    path = folder / "green_tripdata_2020-12.csv.gz"
     with gzip.open(path, "wb", 6) as file:
         file.writelines(make())
+    return path, sentence
+
+
+@pytest.mark.parametrize("name", CSV_BOMBS)
+def test_a_csv_bomb_is_refused_by_a_process_that_ends_by_its_exit_code(tmp_path: Path, name: str) -> None:
+    path, sentence = gzipped(tmp_path, name)
     ended = preview(path)
     assert ended.returncode == 1, ended.stderr
     assert re.search(sentence, ended.stderr), ended.stderr
@@ -73,8 +79,10 @@ def test_a_csv_bomb_is_refused_by_a_process_that_ends_by_its_exit_code(tmp_path:
 
 def with_flag(values: pa.Array) -> pa.Table:
     """Trips with ``values`` for their flag."""
-    times = pa.array([0] * len(values), pa.timestamp("us"))
-    return pa.table({"VendorID": pa.array([1] * len(values)), "lpep_pickup_datetime": times, "flag": values})
+    rows = len(values)
+    numbers = {name: pa.array([1] * rows) for name in HEADER.decode().strip().split(",")}
+    times = dict.fromkeys(("lpep_pickup_datetime", "lpep_dropoff_datetime"), pa.array([0] * rows, pa.timestamp("us")))
+    return pa.table({**numbers, **times, "flag": values})
 
 
 def one_long(size: int, rows: int = ROWS) -> pa.Array:
@@ -112,6 +120,7 @@ PARQUET_BOMBS: dict[str, tuple[Callable[[], pa.Table], dict[str, object], str]] 
 
 
 def bomb(folder: Path, name: str) -> tuple[Path, str]:
+    """The Parquet bomb of that name as a month's file, and what has to be said of it."""
     make, options, sentence = PARQUET_BOMBS[name]
     path = folder / "green_tripdata_2020-12.parquet"
     pq.write_table(make(), path, compression="zstd", store_schema=False, **options)
@@ -132,7 +141,7 @@ def test_the_dictionary_bomb_is_refused_by_a_process_of_little_memory(tmp_path: 
     path, sentence = bomb(tmp_path, "a dictionary")
     ended = preview(path)
     assert ended.returncode == 1
-    assert re.search(sentence, ended.stderr) or "no lpep_dropoff" in ended.stderr, ended.stderr
+    assert re.search(sentence, ended.stderr), ended.stderr
 
 
 def test_more_rows_than_any_file_has_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
