@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flows.cli.terminal import Terminal
+from flows.tlc.visible import visible
 from flows.ui.progress import watched_by
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def progress_shown(terminal: Terminal) -> Iterator[None]:
         TimeElapsedColumn,
     )
 
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
     with Progress(*columns, console=terminal.err, transient=True) as progress, watched_by(_Bars(progress)):
         yield
 
@@ -45,7 +46,7 @@ class _Bars:
     def __call__(self, description: str, fraction: float) -> None:
         with self._lock:
             if description not in self._bars:
-                self._bars[description] = self._progress.add_task(description, total=1.0)
+                self._bars[description] = self._progress.add_task(visible(description), total=1.0)
         self._progress.update(self._bars[description], completed=fraction, visible=fraction < 1)
 
 

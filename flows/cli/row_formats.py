@@ -16,11 +16,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from flows.tlc.errors import ParameterError
+from flows.tlc.visible import FORMULA, in_json
 
 FileFormat = Literal["csv", "json", "parquet"]
 FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
-# A text that begins so is a formula to a spreadsheet, which may then fetch a URL or run a program.
-_FORMULA = r"^[=+\-@\t\r]"
 # A row group, as in the lake: 2^18 rows, or those that fill 24 MB in memory.
 _GROUP_ROWS, _GROUP_BYTES = 1 << 18, 24 << 20
 
@@ -68,7 +67,7 @@ class CsvFile(RowFile):
         self._writer.close()
 
     def _guarded(self, texts: pa.Array) -> pa.Array:
-        found = pc.match_substring_regex(texts, _FORMULA)
+        found = pc.match_substring_regex(texts, FORMULA)
         self.guarded += pc.sum(found).as_py() or 0
         return pc.if_else(found, pc.binary_join_element_wise("'", texts, ""), texts)
 
@@ -84,7 +83,7 @@ class JsonFile(RowFile):
     def write(self, batch: pa.RecordBatch) -> None:
         for row in batch.to_pylist():
             self.file.write(b",\n" if self.rows else b"\n")
-            self.file.write(json.dumps(_json_value(row), ensure_ascii=False).encode())
+            self.file.write(in_json(_json_value(row)).encode())
             self.rows += 1
 
     def finish(self) -> None:

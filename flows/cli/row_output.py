@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from flows.cli.terminal import Terminal
 from flows.tlc.errors import ParameterError
+from flows.tlc.visible import visible_lines
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,12 +54,30 @@ def write_rows(
 
 def _write_to_stdout(terminal: Terminal, rows: pa.RecordBatchReader, file_format: FileFormat, *, raw: bool) -> None:
     try:
-        _, guarded = _copy(rows, file_format, sys.stdout.buffer, raw=raw)
-        sys.stdout.buffer.flush()
+        stdout = sys.stdout.buffer
+        # Arrow's writer tells this one by its methods, as it does files.
+        file = cast("BinaryIO", _VisibleOutput(stdout)) if file_format == "csv" and sys.stdout.isatty() else stdout
+        _, guarded = _copy(rows, file_format, file, raw=raw)
+        stdout.flush()
     except BrokenPipeError:  # head, or whoever else has read enough; what Python still has is not sent
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     _say_guarded(terminal, guarded)
+
+
+class _VisibleOutput(io.RawIOBase):
+    """CSV on its way to a terminal, which what is in the data would else steer: for a person, not for a program."""
+
+    def __init__(self, terminal: BinaryIO):
+        self._terminal = terminal
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, csv: Any) -> int:
+        self._terminal.write(visible_lines(self._decoder.decode(bytes(csv))).encode())
+        return len(csv)
 
 
 def _copy(rows: pa.RecordBatchReader, file_format: FileFormat, file: BinaryIO, *, raw: bool) -> tuple[int, int]:

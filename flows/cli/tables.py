@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from flows.tlc.visible import visible
+from flows.tlc.visible import visible, visible_lines
 
 # How a word of the answers is coloured; others are plain.
 _STYLES = {
@@ -26,7 +26,8 @@ _STYLES = {
 
 def table_of(rows: Sequence[Mapping[str, Any]], *, numbers: Sequence[str] = (), title: str | None = None) -> Table:
     """A table with a column for each key, in the order in which they are met; ``numbers`` are set to the right."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, title=title, title_justify="left", title_style="bold")
+    heading = None if title is None else Text(visible_lines(title), style="bold")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, title=heading, title_justify="left")
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
         table.add_column(Text(visible(name)), justify="right" if name in numbers else "left", overflow="fold")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from rich.text import Text
 
 from flows.cli.exit_codes import ExitCode
 from flows.tlc.errors import ParameterError, TripLoadError
-from flows.tlc.visible import visible
+from flows.tlc.visible import in_json, visible, visible_lines
 
 # Columns of text if the output is a pipe, which has no width of its own: the widest table needs so many.
 PIPE_WIDTH = 140
@@ -45,17 +44,17 @@ class Terminal:
         """Write an answer for people, unless one for machines was asked for."""
         if not self.as_json:
             for part in parts:
-                self.out.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
+                shown = Text(visible_lines(part)) if isinstance(part, str) else part
+                self.out.print(shown, soft_wrap=isinstance(part, str))
 
     def answer(self, value: Any) -> None:
         """Write the answer for machines, if that was asked for."""
         if self.as_json:
-            text = json.dumps(_finite(value), default=str, ensure_ascii=False, indent=2, allow_nan=False)
-            self.out.out(text, highlight=False)
+            self.out.out(in_json(_finite(value), default=str, indent=2, allow_nan=False), highlight=False)
 
     def note(self, sentence: str) -> None:
         """Say what is worth knowing meanwhile."""
-        self.err.print(Text(sentence, style="dim"), soft_wrap=True)
+        self.err.print(Text(visible_lines(sentence), style="dim"), soft_wrap=True)
 
     @contextmanager
     def waiting(self, sentence: str) -> Iterator[None]:

@@ -41,18 +41,21 @@ A message says where, what, what was expected and got, and what to do next, in o
 
 from __future__ import annotations
 
+from flows.tlc.visible import visible
+
 
 class TripLoadError(Exception):
     """A month could not be loaded; ``dataset``, ``month`` and ``url`` say which, if known.
 
-    The message starts with "dataset month: " if both are known, so that one line of a log is enough.
+    The message is one line, which starts with "dataset month: " if both are known, so that it is enough for a log. What
+    a stranger's text in it would do to a terminal is escaped.
     """
 
     def __init__(self, message: str, *, dataset: str | None = None, month: str | None = None, url: str | None = None):
         self.dataset = dataset
         self.month = month
         self.url = url
-        self.message = message
+        self.message = message = visible(" ".join(message.split()))
         where = " ".join(part for part in (dataset, month) if part)
         super().__init__(f"{where}: {message}" if where else message)
 

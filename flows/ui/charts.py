@@ -6,10 +6,12 @@ from base64 import b64encode
 from collections.abc import Mapping
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from prefect.artifacts import create_image_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.decide.charts import ChartsReport
+from flows.tlc.visible import in_markdown
+from flows.ui.artifacts import show_markdown
 from flows.ui.report import best_effort
 
 
@@ -19,7 +21,7 @@ def publish_charts(report: ChartsReport, pictures: Mapping[str, str]) -> None:
     get_run_logger().info("%s", report.sentence)
     key = f"report-{report.target}"
     with best_effort("The page is written, its pictures are not shown"):
-        create_markdown_artifact(markdown=_summary(report), key=key, description=report.sentence)
+        show_markdown(_summary(report), key, report.sentence)
         for number, chart in enumerate(report.charts, 1):
             if chart.key in pictures:
                 picture = b64encode(pictures[chart.key].encode()).decode()
@@ -31,7 +33,8 @@ def publish_charts(report: ChartsReport, pictures: Mapping[str, str]) -> None:
 
 
 def _summary(report: ChartsReport) -> str:
-    lines = ["## Report", "", report.sentence, "", f"Where the models are: {report.place}"]
+    where = f"Where the models are: {in_markdown(report.place)}"
+    lines = ["## Report", "", in_markdown(report.sentence), "", where]
     for number, chart in enumerate(report.charts, 1):
         lines += ["", f"### {number}. {chart.title}: {chart.rows:,} rows", "", "```sql", chart.query, "```"]
     return "\n".join(lines) + "\n"

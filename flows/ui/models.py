@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.decide.models import ModelsReport
+from flows.tlc.visible import in_markdown
+from flows.ui.artifacts import show_markdown, show_table
 from flows.ui.report import best_effort
 
 
@@ -19,9 +20,9 @@ def publish_models(report: ModelsReport) -> None:
     (log.error if report.failures else log.info)("%s", report.sentence)
     key = f"models-{report.target}"
     with best_effort("What was built is not shown"):
-        create_markdown_artifact(markdown=_summary(report), key=key, description=report.sentence)
+        show_markdown(_summary(report), key, report.sentence)
         if report.nodes:
-            create_table_artifact(table=model_rows(report), key=f"{key}-built", description=report.sentence)
+            show_table(model_rows(report), f"{key}-built", report.sentence)
 
 
 def model_rows(report: ModelsReport) -> list[dict[str, Any]]:
@@ -41,10 +42,11 @@ def model_rows(report: ModelsReport) -> list[dict[str, Any]]:
 
 
 def _summary(report: ModelsReport) -> str:
-    lines = [f"## Models in {report.target}: {report.status}", "", report.sentence, "", f"Where: {report.place}"]
-    lines += [f"- {node.sentence}" for node in report.failures]
+    lines = [f"## Models in {report.target}: {report.status}", "", in_markdown(report.sentence)]
+    lines += ["", f"Where: {in_markdown(report.place)}"]
+    lines += [f"- {in_markdown(node.sentence)}" for node in report.failures]
     warnings = [node for node in report.nodes if node.status == "warned"]
     if warnings:
         lines += ["", "Odd values, which the loads have counted:", ""]
-        lines += [f"- {node.model}: {node.name}" for node in warnings]
+        lines += [f"- {in_markdown(f'{node.model}: {node.name}')}" for node in warnings]
     return "\n".join(lines) + "\n"

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.decide.outcome import BackfillReport, MonthOutcome, SyncReport, TargetOutcome
 from flows.decide.plan import MonthPlan
 from flows.tlc.report import Target
+from flows.tlc.visible import in_markdown
+from flows.ui.artifacts import show_markdown, show_table
 from flows.ui.report import best_effort
 
 _ARROW = "→ "
@@ -69,7 +70,7 @@ def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
     """The plan as a table artifact, its sentence as its description and in the log."""
     get_run_logger().info(plan_sentence(plans))
     with best_effort("The plan is made, but not shown in the UI"):
-        create_table_artifact(table=plan_rows(plans), key=f"{key}-plan", description=plan_sentence(plans))
+        show_table(plan_rows(plans), f"{key}-plan", plan_sentence(plans))
 
 
 @task(
@@ -81,8 +82,8 @@ def publish_plan(plans: Sequence[MonthPlan], key: str) -> None:
 def publish_month(outcome: MonthOutcome) -> None:
     """One month in several targets, as a small table; the legs' own artifacts have the details."""
     with best_effort("The month's outcome is not shown in the UI"):
-        create_markdown_artifact(
-            markdown="\n".join(
+        show_markdown(
+            "\n".join(
                 [
                     f"## {outcome.dataset} {outcome.month}",
                     "",
@@ -91,8 +92,8 @@ def publish_month(outcome: MonthOutcome) -> None:
                     *(_leg_line(leg) for leg in outcome.legs),
                 ]
             ),
-            key=f"{outcome.dataset}-{outcome.month}",
-            description=f"{outcome.dataset} {outcome.month} in all targets",
+            f"{outcome.dataset}-{outcome.month}",
+            f"{outcome.dataset} {outcome.month} in all targets",
         )
 
 
@@ -100,14 +101,14 @@ def publish_month(outcome: MonthOutcome) -> None:
 def publish_backfill(report: BackfillReport, key: str) -> None:
     """Every month and its outcome as a table artifact, the sums as its description."""
     with best_effort("The months' outcomes are not shown in the UI"):
-        create_table_artifact(table=outcome_rows(report.months), key=key, description=backfill_sentence(report))
+        show_table(outcome_rows(report.months), key, backfill_sentence(report))
 
 
 @task(name="publish-sync", task_run_name="publish what is new", cache_policy=NO_CACHE, persist_result=False)
 def publish_sync(report: SyncReport, key: str) -> None:
     """Every month that was looked at, as a table artifact; what is new, and what is not out yet, as its description."""
     with best_effort("The months' outcomes are not shown in the UI"):
-        create_table_artifact(table=outcome_rows(report.months), key=key, description=sync_sentence(report))
+        show_table(outcome_rows(report.months), key, sync_sentence(report))
 
 
 def sync_sentence(report: SyncReport) -> str:
@@ -134,5 +135,4 @@ def backfill_sentence(report: BackfillReport) -> str:
 
 
 def _leg_line(leg: TargetOutcome) -> str:
-    sentence = (leg.sentence or "").replace("|", "\\|").replace("\n", " ")
-    return f"| {leg.target} | {leg.status} | {leg.rows_loaded:,} | {sentence} |"
+    return f"| {leg.target} | {leg.status} | {leg.rows_loaded:,} | {in_markdown(leg.sentence or '')} |"

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
@@ -15,6 +14,8 @@ from blocks.events import RECONCILE_DIFFERS
 from flows.decide.reconcile.result import MonthComparison, ReconcileReport
 from flows.tlc.report import Target
 from flows.tlc.totals import Totals
+from flows.tlc.visible import in_markdown
+from flows.ui.artifacts import show_markdown, show_table
 from flows.ui.report import best_effort
 
 _DIFFERS = "differs"
@@ -25,12 +26,8 @@ def publish_reconciliation(report: ReconcileReport) -> None:
     """A table with a row a month and a summary in words; an event if anything differs."""
     key = f"reconcile-{report.dataset}"
     with best_effort("The comparison is not shown in the UI"):
-        create_table_artifact(
-            table=comparison_rows(report),
-            key=months_key(report.dataset),
-            description=f"{report.dataset}: {report.sentence}",
-        )
-        create_markdown_artifact(markdown=_summary(report), key=key, description=f"{report.dataset} in all places")
+        show_table(comparison_rows(report), months_key(report.dataset), f"{report.dataset}: {report.sentence}")
+        show_markdown(_summary(report), key, f"{report.dataset} in all places")
     log = get_run_logger()
     if not report.differing:
         log.info("%s: %s", report.dataset, report.sentence)
@@ -92,13 +89,14 @@ def _number(value: float | None) -> str:
 
 def _summary(report: ReconcileReport) -> str:
     months = f"{report.start_month}..{report.end_month}: {_outcome(report)}" if report.months else "has no month"
-    lines = [f"## {report.dataset} {months}", "", report.sentence]
+    lines = [f"## {report.dataset} {months}", "", in_markdown(report.sentence)]
     for month in report.differing:
         lines += ["", f"**{month.month}**", ""]
         lines += [
-            f"- {difference.place} ({difference.kind}): {difference.sentence}" for difference in month.differences
+            f"- {difference.place} ({difference.kind}): {in_markdown(difference.sentence)}"
+            for difference in month.differences
         ]
-    notes = [f"- {month.month}: {note}" for month in report.months for note in month.notes]
+    notes = [f"- {month.month}: {in_markdown(note)}" for month in report.months for note in month.notes]
     if notes:
         lines += ["", "Worth knowing, and no difference:", "", *notes]
     return "\n".join(lines) + "\n"

@@ -8,16 +8,14 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from prefect import get_run_logger
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import SCHEMA, trips_table
 from flows.tlc.report import LoadReport
 from flows.tlc.rules import UNLOADABLE, rules
+from flows.tlc.visible import in_markdown
+from flows.ui.artifacts import show_markdown
 from flows.ui.progress import tell_progress
 
 # Seconds between two updates of a progress bar: each costs the load some 20 ms.
@@ -83,11 +81,7 @@ def best_effort(otherwise: str) -> Iterator[None]:
 
 def publish_report(report: LoadReport, place: str, key: str | None = None) -> None:
     """The load's summary: counts, rows by rule, place. ``place`` says where the rows are, ``key`` is the artifact's."""
-    create_markdown_artifact(
-        markdown=_summary(report, place),
-        key=key or f"{report.dataset}-{report.month}-{report.target}",
-        description=_sentence(report),
-    )
+    show_markdown(_summary(report, place), key or f"{report.dataset}-{report.month}-{report.target}", _sentence(report))
 
 
 def _sentence(report: LoadReport) -> str:
@@ -108,11 +102,11 @@ def _summary(report: LoadReport, place: str) -> str:
 | downloaded | {report.bytes_read / 1e6:,.1f} MB |
 | time | {report.seconds:,.1f} s{speed} |
 
-{f"Look at it: {report.warning}." if report.warning else ""}
+{f"Look at it: {in_markdown(report.warning)}." if report.warning else ""}
 
-Where: {place}
+Where: {in_markdown(place)}
 
-From: {report.source_url} ({report.source_etag or "no version"})
+From: {report.source_url} ({in_markdown(report.source_etag or "no version")})
 {_query(report)}{_rules_table(report)}"""
 
 

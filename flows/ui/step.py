@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.decide.step import StepReport
-from flows.tlc.visible import visible
+from flows.tlc.visible import in_markdown
+from flows.ui.artifacts import show_markdown, show_table
 from flows.ui.report import best_effort
 
 _IMAGES = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -38,17 +39,17 @@ def _publish(path: Path, key: str, description: str) -> None:
     if path.suffix in (".csv", ".parquet"):
         rows = _rows_of(path)
         more = f", the first {MOST_ROWS} rows" if len(rows) > MOST_ROWS else ""
-        create_table_artifact(table=rows[:MOST_ROWS], key=key, description=f"{description}{more}")
+        show_table(rows[:MOST_ROWS], key, f"{description}{more}")
     elif path.suffix in (".md", *_IMAGES) and path.stat().st_size > MOST_BYTES:
-        text = f"`{path}` has {path.stat().st_size / 1e6:,.1f} MB: too large to be shown"
-        create_markdown_artifact(markdown=text, key=key, description=description)
+        text = f"{in_markdown(path)} has {path.stat().st_size / 1e6:,.1f} MB: too large to be shown"
+        show_markdown(text, key, description)
     elif path.suffix == ".md":
         text = path.read_text(encoding="utf-8", errors="replace")
-        create_markdown_artifact(markdown=text.replace("\0", ""), key=key, description=description)
+        create_markdown_artifact(markdown=text.replace("\0", ""), key=key, description=in_markdown(description))
     elif path.suffix in _IMAGES:
         picture = b64encode(path.read_bytes()).decode()
         url = f"data:{_IMAGES[path.suffix]};base64,{picture}"
-        create_image_artifact(image_url=url, key=key, description=description)
+        create_image_artifact(image_url=url, key=key, description=in_markdown(description))
 
 
 def _rows_of(path: Path) -> list[dict[str, Any]]:
@@ -61,8 +62,8 @@ def _rows_of(path: Path) -> list[dict[str, Any]]:
     else:
         with path.open(encoding="utf-8", errors="replace", newline="") as text:
             found = list(islice(csv.DictReader(text, restkey="…"), MOST_ROWS + 1))
-    return [{visible(name): _cell(value) for name, value in row.items()} for row in found]
+    return [{name: _cell(value) for name, value in row.items()} for row in found]
 
 
 def _cell(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float) else visible(str(value))[:MOST_CHARACTERS]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)[:MOST_CHARACTERS]

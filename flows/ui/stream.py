@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.decide.stream import ReplayReport, StreamComparison, StreamReport
+from flows.tlc.visible import in_markdown
+from flows.ui.artifacts import show_markdown
 from flows.ui.report import best_effort
 
 LOG_SECONDS = 10.0
@@ -31,13 +32,10 @@ def publish_stream(report: ReplayReport | StreamReport | StreamComparison, key: 
     """A sentence in the log, and all numbers as an artifact."""
     get_run_logger().info("%s", report.sentence)
     lines = [
-        f"| {name.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int | float) else value} |"
+        f"| {name.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int | float) else in_markdown(value)} |"
         for name, value in report.model_dump().items()
         if value not in ([], {}, "")
     ]
     with best_effort("The numbers are not shown in the UI"):
-        create_markdown_artifact(
-            markdown="\n".join([report.sentence, "", "| | |", "| --- | ---: |", *lines]),
-            key=key,
-            description=report.sentence,
-        )
+        markdown = "\n".join([in_markdown(report.sentence), "", "| | |", "| --- | ---: |", *lines])
+        show_markdown(markdown, key, report.sentence)

@@ -22,6 +22,7 @@ _CHUNK_BYTES = 256 * 1024
 _PIECE_BYTES = 1 << 20
 _GZIP, _ZLIB, _DEFLATE = 31, 15, -15  # zlib's wbits
 _KNOWN = {"gzip", "x-gzip", "deflate"}
+_NAMED = {*_KNOWN, "br", "zstd", "compress"}  # of the others, which may be anything, an error shows nothing
 
 
 class _CannotUndo(Exception):
@@ -37,24 +38,28 @@ def undo_encoding(part: Part, name: str, version: SourceFile, max_bytes: int) ->
     codings = [coding for coding in codings if coding != "identity"]
     if not codings:
         return
+    where = plain_url(version.url)
     # A label only, if the file is what its name says already. Of text that is never certain, nor of two codings.
-    is_file = find_problem(part.path, name) is None
+    is_file = find_problem(part.path, name, where, max_bytes=max_bytes) is None
     if is_file and len(codings) == 1 and name.endswith((".gz", ".parquet")):
         return
-    where = plain_url(version.url)
     try:
-        if unknown := [coding for coding in codings if coding not in _KNOWN]:
-            raise _CannotUndo(f"{unknown[0]} is not known here")
+        if any(coding not in _KNOWN for coding in codings):
+            raise _CannotUndo("not known here")
         for coding in reversed(codings):
             part.decode(partial(_decoded, coding=coding, where=where, max_bytes=max_bytes))
     except _CannotUndo as error:
         if is_file:
             return
         raise NotTripFile(
-            f"{where} came with Content-Encoding: {version.encoding}, expected none, gzip or deflate, and that cannot "
+            f"{where} came with Content-Encoding: {_shown(codings)}, expected none, gzip or deflate, and that cannot "
             f"be undone ({error}). Have the server, or the proxy on the way, send the file as it is.",
             url=where,
         ) from error
+
+
+def _shown(codings: list[str]) -> str:
+    return ", ".join(coding if coding in _NAMED else "a name that nobody knows" for coding in codings)
 
 
 def _decoded(body: BinaryIO, coding: str, where: str, max_bytes: int) -> Iterator[bytes]:

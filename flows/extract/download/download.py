@@ -102,7 +102,8 @@ def _bring_whole(transfer: Transfer, slot: CacheSlot, retry_policy: RetryPolicy,
         try:
             version = transfer.run()
             undo_encoding(transfer.part, slot.path.name, version, max_bytes)
-            verify_file(slot.part, slot.path.name, plain_url(version.url))
+            where, name = plain_url(version.url), slot.path.name
+            verify_file(slot.part, name, where, max_bytes=max_bytes, is_quoted=transfer.may_be_quoted)
         except NotTripFile as wrong:
             transfer.start_afresh()
             if not starts_left:

@@ -22,12 +22,15 @@ ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 # few seconds.
 AT_ONCE = 4
 _LENGTH_DIGITS = 19  # of 9 exbibytes
+_LONGEST_HEADER = 300  # those of ETags at large file servers have 34 to 70
 HEAD_REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
 
 
 @dataclass(frozen=True)
 class SourceFile:
     """One version of a file at a source; ``length`` in bytes, the rest as the server wrote it, None if it did not.
+
+    None too if it has control characters or hundreds of letters, which no server of files sends.
 
     ``url`` is the one asked for, not the one that it redirects to. ``encoding`` is the Content-Encoding: ``length``
     and ``etag`` are then of the encoded body.
@@ -48,10 +51,10 @@ class SourceFile:
             raise TryAgain(f"it announced a length of {len(total):,} digits")
         return cls(
             url=url,
-            etag=response.headers.get("ETag"),
+            etag=_header(response, "ETag"),
             length=int(total) if total.isdecimal() else None,
-            last_modified=response.headers.get("Last-Modified"),
-            encoding=response.headers.get("Content-Encoding"),
+            last_modified=_header(response, "Last-Modified"),
+            encoding=_header(response, "Content-Encoding"),
         )
 
     @property
@@ -77,6 +80,11 @@ class SourceFile:
             return self.etag == other.etag
         is_known = None not in (self.length, self.last_modified) and self.encoding == other.encoding
         return is_known and self.last_modified == other.last_modified
+
+
+def _header(response: httpx.Response, name: str) -> str | None:
+    value: str = response.headers.get(name, "")
+    return value if value and value.isprintable() and len(value) <= _LONGEST_HEADER else None
 
 
 def may_equal(one: int | None, other: int | None) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import httpx
 
+from flows.extract.download.redirects import send_following
 from flows.extract.download.retry import RetryPolicy, TryAgain
 from flows.tlc.errors import ParameterError, SourceBlocked, SourceError, SourceUnavailable
 from flows.tlc.urls import plain_url
@@ -31,7 +32,8 @@ def open_response(
 ) -> Iterator[httpx.Response]:
     """The response to one request, body unread; redirects are followed.
 
-    Raises TryAgain for transient errors (no connection, no answer, 429, 5xx) and ParameterError for an impossible URL.
+    Raises TryAgain for transient errors (no connection, no answer, 429, 5xx), ParameterError for an impossible URL and
+    SourceError for a redirect to an internal address.
     """
     try:
         request = client.build_request(
@@ -41,8 +43,8 @@ def open_response(
             headers={"Accept-Encoding": "identity", **(headers or {})},
             timeout=httpx.Timeout(retry_policy.read, connect=retry_policy.connect),
         )
-        response = client.send(request, stream=True, follow_redirects=True)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        response = send_following(client, request)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:  # UnicodeError: a host's long label
         where = plain_url(url)
         raise ParameterError(f"{where} is no URL to ask: {error}. Check the source's base URL.", url=where) from error
     except httpx.RequestError as error:
@@ -56,25 +58,33 @@ def open_response(
 
 
 def read_body(response: httpx.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
-    """The body as it comes off the wire, undecoded; TryAgain if it breaks off or falls silent."""
+    """The body as it comes off the wire, undecoded; TryAgain if it breaks off, falls silent, or all but that."""
+    window, due = 0, time.monotonic() + retry_policy.slow_after
     try:
-        yield from response.iter_raw()
+        for piece in response.iter_raw():
+            window += len(piece)
+            if time.monotonic() >= due:
+                if window < retry_policy.least_bytes:
+                    raise TryAgain(f"only {window:,} bytes came in {retry_policy.slow_after:g} s", is_progress=False)
+                window, due = 0, time.monotonic() + retry_policy.slow_after
+            yield piece
     except httpx.RequestError as error:
         raise TryAgain(_reason(error, retry_policy)) from error
+
+
+def is_redirected(url: str, response: httpx.Response) -> bool:
+    """Whether another host than the URL's has answered: of what it says, nothing is to be shown."""
+    return response.url.host != httpx.URL(url).host
 
 
 def refusal(url: str, response: httpx.Response) -> SourceError:
     """The error for a status that a retry does not change."""
     where, status = plain_url(url), response.status_code
-    answered = f"{where} answered {status}{_after_redirect(where, response)}"
+    redirected = f" (redirected to {response.url.host})" if is_redirected(url, response) else ""
+    answered = f"{where} answered {status}{redirected}"
     if status in REFUSALS:
         return SourceBlocked(f"{answered}: the source refuses this client. {UNBLOCK}", url=where)
     return SourceUnavailable(f"{answered}, expected 200. Check the source's base URL.", url=where)
-
-
-def _after_redirect(where: str, response: httpx.Response) -> str:
-    host = response.url.host
-    return "" if host == urlsplit(where).hostname else f" (redirected to {host})"
 
 
 def _is_transient(status: int) -> bool:
@@ -86,7 +96,10 @@ def _reason(error: httpx.RequestError, retry_policy: RetryPolicy) -> str:
         return f"it did not take the connection within {retry_policy.connect:g} s"
     if isinstance(error, httpx.TimeoutException):
         return f"nothing came for {retry_policy.read:g} s"
-    return f"the connection failed ({str(error) or type(error).__name__})"
+    words = str(error) or type(error).__name__
+    if isinstance(error, httpx.RemoteProtocolError):  # after the colon it quotes what the server sent
+        words = words.partition(":")[0]
+    return f"the connection failed ({words})"
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -96,5 +109,5 @@ def _retry_after(response: httpx.Response) -> float | None:
         return float(text)
     try:
         return (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):  # TypeError: a date without a zone
+    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
         return None

@@ -33,6 +33,9 @@ class RetryPolicy:
     """Wait for a connection."""
     read: float = 30.0
     """Silence on a connection after which it counts as broken."""
+    slow_after: float = 60.0
+    least_bytes: int = 60_000
+    """A body of which less comes in ``slow_after`` counts as broken, and as no progress: 1 kB/s brings no file."""
 
     def wait_after(self, failures: int, retry_after: float | None = None) -> float:
         """Seconds to wait after so many failures in a row."""
@@ -46,7 +49,8 @@ class RetryPolicy:
 class TryAgain(Exception):
     """A request failed with a transient error; never leaves this package.
 
-    ``final`` is the error to raise, and ``advice`` the next step to give, if retries do not help.
+    ``final`` is the error to raise, and ``advice`` the next step to give, if retries do not help. If it
+    ``is_progress``, bytes that came before it failed are worth another try.
     """
 
     def __init__(
@@ -54,12 +58,14 @@ class TryAgain(Exception):
         reason: str,
         *,
         retry_after: float | None = None,
+        is_progress: bool = True,
         final: type[SourceError] = SourceUnavailable,
         advice: str = "The source is out of order or out of reach: run again later.",
     ):
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
+        self.is_progress = is_progress
         self.final = final
         self.advice = advice
 
@@ -79,9 +85,9 @@ class Attempts:
         ``progressed``: new bytes came before it failed, so neither it nor those before it count as in a row.
         """
         self.requests += 1
-        self.failures = 0 if progressed else self.failures + 1
+        self.failures = 0 if progressed and failure.is_progress else self.failures + 1
         if self.failures >= self.retry_policy.failures or self.requests >= self.retry_policy.requests:
-            fruitless = f", the last {self.failures} without a new byte" if self.failures else ""
+            fruitless = f", the last {self.failures} in a row without progress" if self.failures else ""
             raise failure.final(
                 f"{self.url} failed {self.requests} times{fruitless}; at last {failure.reason}. {failure.advice}",
                 url=self.url,

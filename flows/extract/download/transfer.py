@@ -12,21 +12,23 @@ import httpx
 
 from flows.extract.download.find import ABSENT, SourceFile, may_equal
 from flows.extract.download.part import Part
-from flows.extract.download.request import UNBLOCK, open_response, read_body, refusal
+from flows.extract.download.request import UNBLOCK, is_redirected, open_response, read_body, refusal
 from flows.extract.download.retry import Attempts, RetryPolicy, TryAgain
 from flows.tlc.errors import NotTripFile, SourceBlocked, SourceChanged, SourceError
 from flows.tlc.urls import plain_url
 
 Progress = Callable[[int, int | None], None]
 REPORT_BYTES = 1024**2  # between two calls of on_progress
-# The largest file of the catalogue has 0.6 GB; a body without an announced length would else have no end.
+# The largest file of the catalogue has 0.6 GB, and as CSV it has 5 at most: 24 million rows of 190 bytes, the longest
+# of the samples. A body without an announced length would else have no end, nor what a gzip file is decompressed to.
 MAX_BYTES = 8 * 1024**3
 
 
 class Transfer:
     """Fills ``part`` from the source until it is the whole of one version. ``bytes_read`` counts what really came.
 
-    ``source_checked_at`` is just before the last request: the source had the part's version then.
+    ``source_checked_at`` is just before the last request: the source had the part's version then. ``may_be_quoted``
+    says whether all of the part is surely from the host that was asked for.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Transfer:
         self.part = part
         self.bytes_read = 0
         self.source_checked_at: datetime | None = None
+        self.may_be_quoted = not part.size
         self._client = client
         self._wanted = wanted
         self._where = plain_url(wanted.url)
@@ -74,6 +77,7 @@ class Transfer:
         """Forget what has arrived; the next run begins at zero."""
         self.part.drop()
         self._furthest = 0
+        self.may_be_quoted = True
 
     def _request_rest(self) -> None:
         resumed = self.part.origin if self.part.size and self.part.origin else None
@@ -81,6 +85,7 @@ class Transfer:
         headers = {"Range": f"bytes={self.part.size}-", "If-Range": etag} if etag else {}
         self.source_checked_at = datetime.now(UTC)
         with open_response(self._client, "GET", self._wanted.url, self._retry_policy, headers) as response:
+            self.may_be_quoted = self.may_be_quoted and not is_redirected(self._wanted.url, response)
             if response.status_code == HTTPStatus.PARTIAL_CONTENT and resumed:
                 self._check_continues(resumed, response)
             elif response.status_code == HTTPStatus.OK:
@@ -172,10 +177,10 @@ class Transfer:
             self._on_progress(size, length)
 
 
-def too_long(where: str, max_bytes: int) -> SourceError:
+def too_long(where: str, max_bytes: int, when: str = "") -> SourceError:
     """The error for what is longer than any trip file."""
     return SourceError(
-        f"{where} is longer than {max_bytes / 1024**3:g} GiB, expected a trip file: the largest has 0.6. See what the "
-        "source delivers there; if that is right, set TLC_FILE_GIB to more and run again.",
+        f"{where} is longer than {max_bytes / 1024**3:g} GiB{when}, expected a trip file: the largest has 0.6. See "
+        "what the source delivers there; if that is right, set TLC_FILE_GIB to more and run again.",
         url=where,
     )

@@ -7,6 +7,7 @@ import re
 from typing import IO, Any
 
 from flows.extract.read.csv_lines import field_count
+from flows.extract.read.parquet_bounds import MOST_COLUMNS
 from flows.tlc.errors import NotTripFile
 
 # The longest header of TLC has 500 bytes.
@@ -55,6 +56,8 @@ def _bytes_problem(line: bytes) -> str | None:
 
 
 def _names_problem(names: list[str]) -> str | None:
+    if len(names) > MOST_COLUMNS:
+        return f"the file has {len(names):,} columns, expected {MOST_COLUMNS} at most"
     if any(_DATE.match(name) for name in names):
         return "the file has no header: its first line is a trip, expected the names of the columns"
     for delimiter, word in _OTHER_DELIMITERS.items():

@@ -22,6 +22,8 @@ from flows.tlc.urls import plain_url
 # Bytes fetched first. The footers of TLC's files at hand are 4 to 11 kB, one for each row group and column; a longer
 # one takes a second request.
 FIRST_BYTES = 32 << 10
+# Of a footer: row groups and columns by the hundred. It is held in memory.
+_LONGEST = 64 << 20
 # What follows the footer: its length in four bytes, and the magic word.
 _TRAILER_BYTES = 8
 
@@ -62,8 +64,8 @@ def _footer_bytes(file: SourceFile, tail: bytes) -> int:
     if not tail.endswith(PARQUET_MAGIC):
         raise _no_parquet(file, f"it ends with {tail[-4:]!r}")
     needed = int.from_bytes(tail[-_TRAILER_BYTES:-4], "little") + _TRAILER_BYTES
-    if needed > (file.length or 0):
-        raise _no_parquet(file, f"its footer of {needed:,} bytes is longer than the file")
+    if needed > min(file.length or 0, _LONGEST):
+        raise _no_parquet(file, f"its footer of {needed:,} bytes is longer than the file, or than any file's")
     return needed
 
 
@@ -96,11 +98,15 @@ def _ask_for_tail(client: httpx.Client, file: SourceFile, length: int, retry_pol
             return None
         if (now.length, now.etag) != (file.length, file.etag):
             raise _changed(file)
-        tail = b"".join(read_body(response, retry_policy))
+        tail = b""
+        for piece in read_body(response, retry_policy):
+            tail += piece
+            if len(tail) > length:
+                break  # it may never end
     if len(tail) != length:
         if now.encoding:
             return None
-        raise TryAgain(f"{len(tail):,} of {length:,} bytes came")
+        raise TryAgain(f"{len(tail):,} bytes came instead of {length:,}")
     return tail
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from flows.extract.download.verify import GZIP_MAGIC, PARQUET_MAGIC
 from flows.extract.read.csv_header import read_header
 from flows.extract.read.csv_lines import field_count, lines_of, parse_lines, read_ahead, read_blocks, regular_lines
+from flows.extract.read.parquet_bounds import check_footer, dictionary_columns, written_out
 from flows.tlc.errors import NotTripFile
 
 # Rows of a batch: large enough that a kernel's fixed cost vanishes, small enough that a few of them in flight
@@ -89,8 +90,11 @@ def open_trip_file(path: Path) -> Iterator[TripFile]:
 
 
 def _open_parquet(path: Path) -> pq.ParquetFile:
+    metadata = pq.read_metadata(path)
     return pq.ParquetFile(
         path,
+        metadata=metadata,
+        read_dictionary=dictionary_columns(metadata),
         pre_buffer=False,
         buffer_size=1 << 20,
         coerce_int96_timestamp_unit="us",  # nanoseconds end in 2262, and wrap: a trip of 3019 would be one of 1849
@@ -129,10 +133,11 @@ class _ParquetTrips:
     def batches(self) -> Iterator[pa.RecordBatch]:
         # use_threads=False: the columns of one small batch are decoded faster than threads are woken, and the other
         # core belongs to the database.
+        check_footer(self.file.metadata)
         with _reading(self.path):
             for batch in self.file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
                 self._rows_read += batch.num_rows
-                yield batch
+                yield written_out(batch)
         if self._rows_read != self.rows:  # checksums do not cover the footer, which says where the rows lie
             raise NotTripFile(
                 f"{self.path.name} says that it has {self.rows:,} rows, and gives {self._rows_read:,}. Run again to "

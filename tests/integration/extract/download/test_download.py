@@ -125,7 +125,7 @@ class TestBrokenConnection:
     def test_gives_up_without_progress_and_goes_on_from_there_next_time(self, fetch, site, gets, parquet):
         site.fail(PARQUET, Cut(500_000), Cut(0), Cut(0), Cut(0))
         with pytest.raises(
-            SourceUnavailable, match=r"failed 4 times, the last 3 without a new byte.*run again later"
+            SourceUnavailable, match=r"failed 4 times, the last 3 in a row without progress.*run again later"
         ) as error:
             fetch(PARQUET)
         assert error.value.url == site.url + PARQUET
@@ -164,7 +164,7 @@ class TestBrokenConnection:
 
     def test_a_server_that_ignores_ranges_and_always_breaks_is_given_up(self, fetch, site, gets):
         site.fail(PARQUET, (IgnoreRange(), Cut(100_000)), times=None)
-        with pytest.raises(SourceUnavailable, match="failed 4 times, the last 3 without"):
+        with pytest.raises(SourceUnavailable, match="failed 4 times, the last 3 in a row without"):
             fetch(PARQUET)
         assert len(gets()) == 4  # the first made progress
 

@@ -32,7 +32,7 @@ def test_failures_in_a_row_end_the_patience():
     attempts = Attempts("http://host/x", NO_WAIT)
     attempts.failed(TryAgain("it answered 500"))
     attempts.failed(TryAgain("it answered 500"))
-    with pytest.raises(SourceUnavailable, match=r"^http://host/x failed 3 times, the last 3 without a new byte"):
+    with pytest.raises(SourceUnavailable, match=r"^http://host/x failed 3 times, the last 3 in a row without progress"):
         attempts.failed(TryAgain("it answered 500"))
 
 

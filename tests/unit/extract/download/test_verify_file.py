@@ -20,7 +20,7 @@ def problem(tmp_path):
     def find(name: str, content: bytes) -> str | None:
         path = tmp_path / f"{name}.part"
         path.write_bytes(content)
-        return find_problem(path, name)
+        return find_problem(path, name, "http://host/x")
 
     return find
 
