@@ -104,7 +104,7 @@ def _summary(report: LoadReport, place: str) -> str:
 
 {f"Look at it: {in_markdown(report.warning)}." if report.warning else ""}
 
-Where: {in_markdown(place)}
+Where: {place}
 
 From: {report.source_url} ({in_markdown(report.source_etag or "no version")})
 {_query(report)}{_rules_table(report)}"""
