@@ -1,4 +1,4 @@
-"""Who may do what in the database ``tlc`` on Cloud SQL; ``terraform/roles.sh`` runs it as ``postgres``.
+"""The roles of the database ``tlc`` on Cloud SQL; ``terraform/roles.sh`` runs it as ``postgres``, no superuser.
 
 A user made by Google's API (Terraform, gcloud) is a member of ``cloudsqlsuperuser``, which owns every database, and
 ``postgres`` may not take that away. A role that ``postgres`` makes never was one. Running it again changes nothing but
@@ -8,56 +8,52 @@ the passwords.
 from __future__ import annotations
 
 import os
-from contextlib import closing
 
-import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import encrypt_password
+import psycopg2.extensions
 
-from blocks.postgres_reader import ROLE as READER
-
-LOADER = "tlc"
+from deployments.postgres_roles import LOADER, execute, make_reader, make_role, protect_ledger, transaction
 
 # By default everybody may connect to every database. Who made a role may only manage it: to say what of the loader's
 # can be read takes its rights, too.
-_RIGHTS = """
+_LOADER_RIGHTS = """
 revoke all on database {database} from public;
-grant connect, create, temporary on database {database} to {loader};
-grant connect on database {database} to {reader};
+grant connect, temporary on database {database} to {loader};
 grant {loader} to current_user;
+"""
+_READER_RIGHTS = """
+grant connect on database {database} to {reader};
+grant usage on schema tlc to {reader};
+grant select on tlc.loads, tlc.rejected_trips to {reader};
 alter default privileges for role {loader} grant usage on schemas to {reader};
 alter default privileges for role {loader} grant select on tables to {reader};
-alter role {reader} set idle_in_transaction_session_timeout = '5min';
 """
+_OWNS_ALL = "select from pg_auth_members where member = to_regrole(%s) and roleid = to_regrole('cloudsqlsuperuser')"
+_MADE_BY_API = f"""The user {LOADER} was made by an older version: as cloudsqlsuperuser it owns all databases.
+Save the ledger if it matters. Delete database and user, both {LOADER} (gcloud sql databases delete, gcloud sql users
+delete), then run terraform apply and roles.sh, and load the months again."""
 
 
 def main() -> None:
     """Make the roles with the passwords of the environment."""
-    with closing(psycopg2.connect(os.environ["TLC_DB_ADMIN_URL"])) as connection, connection:
-        arrange(connection, os.environ["TLC_DB_PASSWORD"], os.environ["TLC_DB_READ_PASSWORD"])
+    with transaction(os.environ["TLC_DB_ADMIN_URL"]) as cursor:
+        arrange(cursor, os.environ["TLC_DB_PASSWORD"], os.environ["TLC_DB_READ_PASSWORD"])
 
 
-def arrange(connection: psycopg2.extensions.connection, loader_password: str, reader_password: str) -> None:
-    """Have roles and rights as the module says, in the transaction under way."""
-    with connection.cursor() as cursor:
-        _make_role(cursor, LOADER, loader_password)
-        _make_role(cursor, READER, reader_password)
-        names = {"database": connection.info.dbname, "loader": LOADER, "reader": READER}
-        cursor.execute(sql.SQL(_RIGHTS).format(**{name: sql.Identifier(value) for name, value in names.items()}))
-        # The server's database, if a server is made here.
-        cursor.execute("select from pg_database where datname = 'prefect'")
-        if cursor.rowcount:
-            cursor.execute("revoke all on database prefect from public")
-
-
-def _make_role(cursor: psycopg2.extensions.cursor, name: str, password: str) -> None:
-    role = sql.Identifier(name)
-    cursor.execute("select from pg_roles where rolname = %s", (name,))
-    if not cursor.rowcount:
-        cursor.execute(sql.SQL("create role {} login").format(role))
-    # A hash: the instance logs statements that define something, this one too.
-    hashed = encrypt_password(password, name, cursor.connection, "scram-sha-256")
-    cursor.execute(sql.SQL("alter role {} password %s").format(role), (hashed,))
+def arrange(cursor: psycopg2.extensions.cursor, loader_password: str, reader_password: str) -> None:
+    """Have roles, ledger and rights. Raises SystemExit if ``tlc`` was made by Google's API."""
+    cursor.execute("alter role current_user password null")  # it was in a command line
+    cursor.connection.commit()
+    cursor.execute(_OWNS_ALL, (LOADER,))
+    if cursor.rowcount:
+        raise SystemExit(_MADE_BY_API)
+    make_role(cursor, LOADER, loader_password)
+    execute(cursor, _LOADER_RIGHTS)
+    # The server's database, if a server is made here.
+    cursor.execute("select from pg_database where datname = 'prefect'")
+    if cursor.rowcount:
+        cursor.execute("revoke all on database prefect from public")
+    protect_ledger(cursor)
+    make_reader(cursor, reader_password, _READER_RIGHTS)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from deployments.local.environment import demo_folder
 from deployments.local.ports import choose_port, port_number
 from deployments.local.process import Processes
 from deployments.local.services import SITE
-from deployments.reader_role import make_reader
+from deployments.postgres_roles import make_reader
 
 # 5432 is that of a Postgres of the user's own.
 USUAL_PORT = 5433
@@ -55,8 +55,8 @@ def open_port(server: Path, wanted: int | None) -> Reader:
             raise SystemExit(_NOT_FREE.format(wanted))
         _end_only_if_unused(url)
     reader = note_reader(server, port)
-    with closing(psycopg2.connect(url)) as connection:
-        make_reader(connection, reader.password)
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        make_reader(cursor, reader.password)
     if port != listening:
         stop_postgres(server)
         start_postgres(server)

@@ -13,12 +13,14 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 
+from tests.servers.ledger_attacks import ATTACKS, LEDGER_ROW
 from tests.servers.postgres_process import open_folder, running_postgres
 from tests.servers.third_party import programs_path
 from tests.terraform.configuration import TERRAFORM
 from tests.terraform.stand_ins import make_program
 
 INSTANCE = "my-project-1234:us-east4:tlc"
+ADMIN = "cloudsqladmin"  # Google's own superuser
 # As Cloud SQL has them: postgres is no superuser, and may not give or take the membership.
 CLOUD_SQL = """
 create role cloudsqlsuperuser nologin;
@@ -70,6 +72,8 @@ class CloudSql:
 
     def run(self, user: str, statement: str, *, password: str | None = None, database: str = "tlc") -> list[tuple]:
         """A statement of its own connection, committed at once."""
+        if user == ADMIN:
+            password = ADMIN
         given = {"user": user, "password": password or f"first-{user}", "dbname": database}
         with closing(psycopg2.connect(self.superuser_url, **given)) as connection:
             connection.autocommit = True
@@ -82,7 +86,7 @@ class CloudSql:
 def cloud_sql() -> Iterator[CloudSql]:
     with open_folder() as folder:
         path = programs_path(folder)
-        with running_postgres(folder, path, "cloudsqladmin") as place:
+        with running_postgres(folder, path, ADMIN) as place:
             superuser_url = f"postgresql://{place}"
             with closing(psycopg2.connect(superuser_url)) as connection:
                 connection.autocommit = True
@@ -103,10 +107,11 @@ def cloud_sql() -> Iterator[CloudSql]:
             done = instance.make_roles("first-")
             assert done.returncode == 0, done.stderr
             # As a load does: a schema, and tables in it.
-            instance.run("tlc", "create schema tlc; create table tlc.green_trips (n int)")
+            instance.run("tlc", f"{LEDGER_ROW}; create table tlc.green_trips (n int); create schema tlc_marts")
             instance.run(
                 "tlc", "insert into tlc.green_trips values (7); create view tlc.all_trips as table tlc.green_trips"
             )
+            instance.run("tlc", "create table tlc_marts.daily_trips as select 1 as trips")
             yield instance
 
 
@@ -117,6 +122,41 @@ def cloud_sql() -> Iterator[CloudSql]:
 def test_flow_run_may_not(cloud_sql: CloudSql, statement: str) -> None:
     with pytest.raises(errors.InsufficientPrivilege):
         cloud_sql.run("tlc", statement)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_flow_run_cannot_change_the_ledger(cloud_sql: CloudSql, attack: str) -> None:
+    with pytest.raises(errors.InsufficientPrivilege):
+        cloud_sql.run("tlc", attack)
+    assert cloud_sql.run(ADMIN, "select rows_read from tlc.loads") == [(7,)]
+    with pytest.raises(errors.RaiseException, match="never updated or deleted"):
+        cloud_sql.run(ADMIN, "update tlc.loads set rows_read = 0")
+
+
+def test_a_ledger_that_flow_runs_made_is_theirs_no_more(cloud_sql: CloudSql) -> None:
+    for owned in ("schema tlc", "table tlc.loads", "table tlc.rejected_trips", "function tlc.keep_ledger()"):
+        cloud_sql.run(ADMIN, f"alter {owned} owner to tlc")
+    done = cloud_sql.make_roles("first-")
+    assert done.returncode == 0, done.stderr
+    for attack in ATTACKS:
+        with pytest.raises(errors.InsufficientPrivilege):
+            cloud_sql.run("tlc", attack)
+    cloud_sql.run("tlc", "delete from tlc.rejected_trips")
+
+
+def test_a_user_that_google_made_is_refused(cloud_sql: CloudSql) -> None:
+    cloud_sql.run(ADMIN, "grant cloudsqlsuperuser to tlc")
+    try:
+        refused = cloud_sql.make_roles("first-")
+    finally:
+        cloud_sql.run(ADMIN, "revoke cloudsqlsuperuser from tlc")
+    assert refused.returncode == 1
+    assert "The user tlc was made by an older version" in refused.stderr
+
+
+def test_the_administrators_password_is_of_no_use_afterwards(cloud_sql: CloudSql) -> None:
+    """Each program of this machine can read the command line of gcloud, which has it."""
+    assert cloud_sql.run(ADMIN, "select rolpassword from pg_authid where rolname = 'postgres'") == [(None,)]
 
 
 @pytest.mark.parametrize("user", ["tlc", "tlc_reader"])
@@ -131,9 +171,8 @@ def test_the_server_keeps_its_database(cloud_sql: CloudSql) -> None:
 
 def test_flow_run_and_reader_are_members_of_nothing(cloud_sql: CloudSql) -> None:
     members = cloud_sql.run(
-        "cloudsqladmin",
+        ADMIN,
         "select member::regrole::text from pg_auth_members where member::regrole::text in ('tlc', 'tlc_reader')",
-        password="cloudsqladmin",
     )
     assert members == []
 
@@ -141,7 +180,9 @@ def test_flow_run_and_reader_are_members_of_nothing(cloud_sql: CloudSql) -> None
 def test_reader_reads_all_that_flow_runs_make(cloud_sql: CloudSql) -> None:
     assert cloud_sql.run("tlc_reader", "table tlc.green_trips") == [(7,)]
     assert cloud_sql.run("tlc_reader", "table tlc.all_trips") == [(7,)]
-    cloud_sql.run("tlc", "create schema if not exists tlc_marts; create table tlc_marts.days as select 3 as trips")
+    assert cloud_sql.run("tlc_reader", "select rows_read from tlc.loads") == [(7,)]
+    assert cloud_sql.run("tlc_reader", "table tlc.rejected_trips") == []
+    cloud_sql.run("tlc", "create table tlc_marts.days as select 3 as trips")
     assert cloud_sql.run("tlc_reader", "table tlc_marts.days") == [(3,)]
 
 
@@ -179,8 +220,8 @@ def test_a_proxy_that_ends_is_not_waited_for(cloud_sql: CloudSql, tmp_path: Path
 
 def test_no_password_is_in_the_servers_log(cloud_sql: CloudSql) -> None:
     """Which logs each statement that defines something, as the instance of Terraform does."""
-    cloud_sql.run("cloudsqladmin", "alter system set log_statement = 'ddl'", password="cloudsqladmin")
-    cloud_sql.run("cloudsqladmin", "select pg_reload_conf()", password="cloudsqladmin")
+    cloud_sql.run(ADMIN, "alter system set log_statement = 'ddl'")
+    cloud_sql.run(ADMIN, "select pg_reload_conf()")
     assert cloud_sql.make_roles("first-").returncode == 0
     log = (Path(cloud_sql.environment["SOCKET"]).parents[1] / "log").read_text()
     assert "alter role" in log.lower()

@@ -96,12 +96,20 @@ def _ledger_type(column: LedgerColumn) -> str:
 def _widen_ledger(
     connection: psycopg2.extensions.connection, cursor: psycopg2.extensions.cursor, waiting: LockTimeouts
 ) -> None:
-    """Commit, and add the columns that the ledger of an older version lacks."""
+    """Commit, and add the columns that the ledger of an older version lacks; TargetMismatch if only another may."""
     existing = existing_columns(cursor, LEDGER_TABLE)
     connection.commit()
     lacking = [column for column in LEDGER if column.name not in existing]
     if not lacking:
         return
+    cursor.execute("select pg_has_role(relowner, 'usage') from pg_class where oid = 'tlc.loads'::regclass")
+    if not fetch_value(cursor):
+        names = ", ".join(column.name for column in lacking)
+        raise TargetMismatch(
+            f"tlc.loads is of an older version than this worker: it lacks {names}, and is not this user's. First run "
+            "`docker compose up` of this version on the server (its service roles adds them), or for Cloud SQL "
+            "deployments/terraform/roles.sh."
+        )
     table = table_name(LEDGER_TABLE)
     with holding_locks(cursor, table, waiting):
         for column in lacking:

@@ -10,21 +10,28 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg2
+import psycopg2.extensions
 import pytest
 from psycopg2 import errors
 from psycopg2.extensions import make_dsn
 from sqlalchemy.engine import make_url
 
+from deployments.containers.hand_over import hand_over
+from flows.load.postgres.locks import LockTimeouts
+from flows.load.postgres.tables import ensure_tables
+from flows.tlc.dataset import Dataset
+from flows.tlc.errors import TargetMismatch
 from tests.servers.compose_file import PROJECT
+from tests.servers.ledger_attacks import ATTACKS, LEDGER_ROW
 from tests.servers.postgres_process import open_folder, running_postgres
 from tests.servers.third_party import programs_path
 
 LOADER, READER = "canaryofloads", "canaryofreaders"
-LEDGER_ROW = """insert into tlc.loads (dataset, month, target, source_url, rows_read, rows_loaded, rows_rejected,
-    rejected_by_rule, rows_flagged, flagged_by_rule, bytes_read, seconds, status, content_key, conform_version,
-    started_at)
-values ('green', '2020-12', 'postgres', 'url', 7, 7, 0, '{}', 0, '{}', 1, 1, 'loaded', 'key', '1', now())"""
+# What a dump of such an installation brings back.
+OWNED_BY_LOADER = """
+alter database tlc owner to tlc; alter schema tlc owner to tlc; alter table tlc.loads owner to tlc;
+alter table tlc.rejected_trips owner to tlc; alter function tlc.keep_ledger() owner to tlc;
+"""
 # As a load of an older version of this project, which had fewer columns, left it.
 OLD_INSTALLATION = """
 create schema tlc;
@@ -46,11 +53,14 @@ class Server:
 
     admin_url: str
 
-    def query(self, user: str, statement: str, database: str | None = None) -> list[tuple[Any, ...]]:
-        """The rows of a statement in a session of its own, as it commits."""
+    def connect(self, user: str, database: str | None = None) -> psycopg2.extensions.connection:
         password = {"tlc": LOADER, "tlc_reader": READER, "postgres": "postgres"}[user]
         given = {"user": user, "password": password} | ({"dbname": database} if database else {})
-        with closing(psycopg2.connect(make_dsn(self.admin_url, **given))) as connection:
+        return psycopg2.connect(make_dsn(self.admin_url, **given))
+
+    def query(self, user: str, statement: str, database: str | None = None) -> list[tuple[Any, ...]]:
+        """The rows of a statement in a session of its own, as it commits."""
+        with closing(self.connect(user, database)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement)
@@ -61,7 +71,7 @@ class Server:
         settings = {"TLC_DB_ADMIN_URL": self.admin_url, "TLC_DB_PASSWORD": LOADER, "TLC_DB_READ_PASSWORD": READER}
         command = [sys.executable, "-m", f"deployments.containers.{module}"]
         return subprocess.run(
-            command, env=os.environ | settings, cwd=PROJECT, capture_output=True, text=True, check=False
+            command, env=os.environ | settings, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120
         )
 
 
@@ -78,48 +88,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [
-        "update tlc.loads set rows_read = 0",
-        "delete from tlc.loads",
-        "truncate tlc.loads",
-        "select * from tlc.loads for update",
-        "alter table tlc.loads disable trigger all",
-        "alter table tlc.loads disable trigger keep_ledger",
-        "alter table tlc.loads alter rows_read type bigint using 0",
-        "alter table tlc.loads drop column rows_read",
-        "alter table tlc.loads rename to mine",
-        "alter table tlc.loads set schema tlc_marts",
-        "alter table tlc.loads owner to tlc",
-        "alter table tlc.loads enable row level security",
-        "create rule hidden as on select to tlc.loads do instead select 1",
-        "create trigger later before insert on tlc.loads execute function suppress_redundant_updates_trigger()",
-        "create table tlc.child () inherits (tlc.loads)",
-        "drop trigger keep_ledger on tlc.loads",
-        "drop table tlc.loads cascade",
-        "drop schema tlc cascade",
-        "alter schema tlc rename to old",
-        "drop function tlc.keep_ledger cascade",
-        "alter function tlc.keep_ledger rename to other",
-        "create or replace function tlc.keep_ledger() returns trigger language plpgsql as 'begin return new; end'",
-        "set session_replication_role = replica",
-        "copy tlc.loads to program 'cat'",
-        "copy tlc_marts.daily_trips from program 'echo 1'",
-        "copy tlc_marts.daily_trips from '/etc/passwd'",
-        "create extension file_fdw",
-        "create function public.mine() returns int language sql as 'select 1'",
-        "create event trigger mine on sql_drop execute function suppress_redundant_updates_trigger()",
-        "create role mine superuser",
-        "alter role tlc superuser",
-        "alter role postgres password 'mine'",
-        "grant postgres to tlc",
-        "set role postgres",
-        "set session authorization postgres",
-        "update pg_catalog.pg_class set relowner = 'tlc'::regrole where relname = 'loads'",
-        "alter database tlc owner to tlc",
-    ],
-)
+@pytest.mark.parametrize("attack", ATTACKS)
 def test_who_loads_cannot_change_the_ledger(server: Server, attack: str) -> None:
     with pytest.raises(errors.InsufficientPrivilege):
         server.query("tlc", attack)
@@ -141,6 +110,48 @@ def test_what_drops_all_that_it_owns_leaves_the_ledger_and_the_next_start_mends_
     server.query("tlc", "create table tlc.green_trips (x int); create schema if not exists tlc_marts")
     server.query("tlc", "create table tlc_marts.daily_trips as select 1 as trips")
     assert server.query("tlc", "select rows_read from tlc.loads") == [(7,)]
+
+
+def test_a_restored_dump_that_made_the_ledger_the_loaders_own_is_mended(server: Server) -> None:
+    server.query("postgres", OWNED_BY_LOADER)
+    assert server.run("roles").returncode == 0
+    for attack in ATTACKS:
+        with pytest.raises(errors.InsufficientPrivilege):
+            server.query("tlc", attack)
+    for attack in ("drop database tlc", "alter database tlc rename to other"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            server.query("tlc", attack, database="postgres")
+    server.query("tlc", "delete from tlc.rejected_trips")
+
+
+def test_a_start_waits_for_nobody_who_reads(server: Server) -> None:
+    with closing(server.connect("tlc_reader")) as reader, reader.cursor() as cursor:
+        cursor.execute("select from tlc.loads, tlc.rejected_trips, tlc.green_trips")
+        done = server.run("roles")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_start_that_has_to_change_an_owner_ends_with_the_next_step_if_the_table_is_in_use(server: Server) -> None:
+    server.query("postgres", "alter table tlc.rejected_trips owner to tlc")
+    with closing(server.connect("tlc_reader")) as reader, reader.cursor() as cursor:
+        cursor.execute("select from tlc.rejected_trips")
+        refused = server.run("roles")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("In pg_stat_activity is who uses it; run this again")
+    assert server.run("roles").returncode == 0
+    with pytest.raises(errors.InsufficientPrivilege):
+        server.query("tlc", "drop table tlc.rejected_trips")
+
+
+def test_a_worker_that_is_newer_than_the_server_says_so_and_the_servers_next_start_widens_the_ledger(
+    server: Server,
+) -> None:
+    server.query("postgres", "alter table tlc.loads drop column source")
+    with closing(server.connect("tlc")) as connection:
+        with pytest.raises(TargetMismatch, match=r"it lacks source, .* First run `docker compose up` of this version"):
+            ensure_tables(connection, Dataset.green, LockTimeouts())
+        assert server.run("roles").returncode == 0
+        ensure_tables(connection, Dataset.green, LockTimeouts())
 
 
 def test_superuser_calls_no_function_of_who_loads(server: Server) -> None:
@@ -181,10 +192,10 @@ def test_a_password_that_is_changed_counts_after_the_next_start(server: Server) 
     assert server.query("tlc", "select 1") == [(1,)]
 
 
-def test_an_installation_whose_superuser_was_tlc_is_handed_over() -> None:
+@pytest.fixture
+def old_server() -> Iterator[Server]:
+    """Whose superuser is ``tlc``; by the URL that its superuser will have."""
     with open_folder() as folder, running_postgres(folder, programs_path(folder), "tlc") as place:
-        url = make_url(f"postgresql://{place}")
-        server = Server(url.set(username="postgres", password="postgres").render_as_string(hide_password=False))
         with (
             closing(psycopg2.connect(f"postgresql://{place}")) as connection,
             connection,
@@ -192,26 +203,36 @@ def test_an_installation_whose_superuser_was_tlc_is_handed_over() -> None:
         ):
             cursor.execute(OLD_INSTALLATION)
             cursor.execute("alter role tlc password %s", (LOADER,))
-        refused = server.run("roles")
-        assert refused.returncode == 1
-        assert "docs/server.md, Afterwards" in refused.stderr
+        url = make_url(f"postgresql://{place}").set(username="postgres", password="postgres")
+        yield Server(url.render_as_string(hide_password=False))
 
-        done = server.run("hand_over")
-        assert done.returncode == 0, done.stderr
-        assert server.query("postgres", "select rolname from pg_roles where rolsuper") == [("postgres",)]
-        assert server.query("tlc", "select rows_read, source from tlc.loads") == [(7, None)]
-        with pytest.raises(errors.InsufficientPrivilege):
-            server.query("tlc", "alter table tlc.loads disable trigger all")
-        for statement in (
-            "alter table tlc.green_trips detach partition tlc.green_trips_2020_12",
-            "drop table tlc.green_trips_2020_12",
-            "delete from tlc.rejected_trips",
-            "create or replace view tlc_marts.daily_trips as select * from tlc.green_trips",
-            "create table tlc_marts.later (x int)",
-            "insert into public.own default values",
-            "drop table public.own",
-            "drop function public.own",
-        ):
-            server.query("tlc", statement)
-        server.query("tlc_reader", "select * from tlc_marts.daily_trips")
-        assert server.run("roles").returncode == 0
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_installation_whose_superuser_was_tlc_is_handed_over(old_server: Server, killed: bool) -> None:
+    """Also if the first try was killed in the middle."""
+    refused = old_server.run("roles")
+    assert refused.returncode == 1
+    assert "docs/server.md, Afterwards" in refused.stderr
+    if killed:
+        hand_over(old_server.admin_url, LOADER)
+        assert old_server.query("postgres", "select count(*) from pg_roles where rolsuper and rolcanlogin") == [(2,)]
+
+    done = old_server.run("hand_over")
+    assert done.returncode == 0, done.stderr
+    assert old_server.query("postgres", "select rolname from pg_roles where rolsuper") == [("postgres",)]
+    assert old_server.query("tlc", "select rows_read, source from tlc.loads") == [(7, None)]
+    with pytest.raises(errors.InsufficientPrivilege):
+        old_server.query("tlc", "alter table tlc.loads disable trigger all")
+    for statement in (
+        "alter table tlc.green_trips detach partition tlc.green_trips_2020_12",
+        "drop table tlc.green_trips_2020_12",
+        "delete from tlc.rejected_trips",
+        "create or replace view tlc_marts.daily_trips as select * from tlc.green_trips",
+        "create table tlc_marts.later (x int)",
+        "insert into public.own default values",
+        "drop table public.own",
+        "drop function public.own",
+    ):
+        old_server.query("tlc", statement)
+    old_server.query("tlc_reader", "select * from tlc_marts.daily_trips")
+    assert old_server.run("roles").returncode == 0
