@@ -15,7 +15,7 @@ password_of() {
 TLC_DB_PASSWORD=$(password_of tlc)
 TLC_DB_READ_PASSWORD=$(password_of tlc-reader)
 
-# The administrator's is kept nowhere: each run makes another, and removes it, since each process here can read it now.
+# The administrator's is kept nowhere: each run makes another, and removes it, as gcloud's command line shows it to others.
 admin=$(openssl rand -hex 24)
 gcloud sql users set-password postgres --project="$project" --instance="${instance##*:}" --password="$admin"
 
