@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 
-import psycopg2.extensions
-
 from deployments.postgres_roles import LOADER, execute, make_reader, make_role, protect_ledger, transaction
 
 # By default everybody may connect to every database. Who made a role may only manage it: to say what of the loader's
@@ -34,26 +32,21 @@ delete), then run terraform apply and roles.sh, and load the months again."""
 
 
 def main() -> None:
-    """Make the roles with the passwords of the environment."""
+    """Have roles, with the passwords of the environment, ledger and rights; SystemExit if Google's API made ``tlc``."""
     with transaction(os.environ["TLC_DB_ADMIN_URL"]) as cursor:
-        arrange(cursor, os.environ["TLC_DB_PASSWORD"], os.environ["TLC_DB_READ_PASSWORD"])
-
-
-def arrange(cursor: psycopg2.extensions.cursor, loader_password: str, reader_password: str) -> None:
-    """Have roles, ledger and rights. Raises SystemExit if ``tlc`` was made by Google's API."""
-    cursor.execute("alter role current_user password null")  # it was in a command line
-    cursor.connection.commit()
-    cursor.execute(_OWNS_ALL, (LOADER,))
-    if cursor.rowcount:
-        raise SystemExit(_MADE_BY_API)
-    make_role(cursor, LOADER, loader_password)
-    execute(cursor, _LOADER_RIGHTS)
-    # The server's database, if a server is made here.
-    cursor.execute("select from pg_database where datname = 'prefect'")
-    if cursor.rowcount:
-        cursor.execute("revoke all on database prefect from public")
-    protect_ledger(cursor)
-    make_reader(cursor, reader_password, _READER_RIGHTS)
+        cursor.execute("alter role current_user password null")  # it was in a command line
+        cursor.connection.commit()
+        cursor.execute(_OWNS_ALL, (LOADER,))
+        if cursor.rowcount:
+            raise SystemExit(_MADE_BY_API)
+        make_role(cursor, LOADER, os.environ["TLC_DB_PASSWORD"])
+        execute(cursor, _LOADER_RIGHTS)
+        # The server's database, if a server is made here.
+        cursor.execute("select from pg_database where datname = 'prefect'")
+        if cursor.rowcount:
+            cursor.execute("revoke all on database prefect from public")
+        protect_ledger(cursor)
+        make_reader(cursor, os.environ["TLC_DB_READ_PASSWORD"], _READER_RIGHTS)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Make the users of the database tlc on Cloud SQL, with the passwords in Secret Manager: after the first terraform apply,
-# and again after secrets_version was raised. Needs gcloud, cloud-sql-proxy 2 and the project's environment (make setup).
+# Make the users of the database tlc on Cloud SQL, with the passwords in Secret Manager, and the ledger: after the first
+# terraform apply, after secrets_version was raised, and before each new version. Needs gcloud, cloud-sql-proxy 2 and the
+# project's environment (make setup).
 set -eu
 cd "$(dirname "$0")"
 
@@ -15,7 +16,7 @@ password_of() {
 TLC_DB_PASSWORD=$(password_of tlc)
 TLC_DB_READ_PASSWORD=$(password_of tlc-reader)
 
-# The administrator's is kept nowhere: each run makes another, and removes it, as gcloud's command line shows it to others.
+# The administrator's is kept nowhere: each run makes another, and removes it, since gcloud's command line shows it.
 admin=$(openssl rand -hex 24)
 gcloud sql users set-password postgres --project="$project" --instance="${instance##*:}" --password="$admin"
 

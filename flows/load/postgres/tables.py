@@ -102,7 +102,8 @@ def _widen_ledger(
     lacking = [column for column in LEDGER if column.name not in existing]
     if not lacking:
         return
-    cursor.execute("select pg_has_role(relowner, 'usage') from pg_class where oid = 'tlc.loads'::regclass")
+    owned = "select pg_has_role(relowner, 'usage') from pg_class where oid = %s::regclass"
+    cursor.execute(owned, (f"{SCHEMA}.{LEDGER_TABLE}",))
     if not fetch_value(cursor):
         names = ", ".join(column.name for column in lacking)
         raise TargetMismatch(
