@@ -184,7 +184,7 @@ def test_artifacts_have_nothing_that_steers(monkeypatch: pytest.MonkeyPatch) -> 
         source_etag=evil,
         status="loaded",
     )
-    report.publish_report(load, evil)
+    report.publish_report(load, "`tlc.green_trips`")
     outcome = MonthOutcome(
         dataset="green", month="2020-12", legs=[TargetOutcome(target="postgres", status="failed", sentence=evil)]
     )
