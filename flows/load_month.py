@@ -64,7 +64,7 @@ def load_month(
     Requires: the blocks of the targets and of the source (`python -m blocks.register`).
     """
     request = month_request(dataset, month or _newest(), source, drop_rules, new_columns)
-    with with_month_context(request), month_slot(), showing_later():
+    with with_month_context(request), showing_later(), month_slot():
         outcome = load_targets(request, LoadOptions(tuple(targets), layout, force))
     publish_month(outcome)
     if outcome.failed:

@@ -28,7 +28,8 @@ from flows.ui.report import best_effort
 # A site that fails keeps a run that has its month waiting for seconds, not for a minute.
 _RETRY_POLICY = RetryPolicy(failures=2)
 
-# The targets whose tables are up to date, if the run under way looks at each but once.
+# The targets whose tables are up to date, if the run under way looks at each but once. Not the warehouse: it takes what
+# the lake has, which another month may bring up to date meanwhile.
 _refreshed: ContextVar[set[Target]] = ContextVar("refreshed")
 
 
@@ -50,38 +51,45 @@ def refresh_codes(report: LoadReport) -> None:
     with best_effort("The trips are there, the tables of zones and codes are as they were"):
         match report.target:
             case "postgres":
-                _refresh_postgres(report)
+                is_complete = _refresh_postgres(report)
             case "gcs":
-                _refresh_lake(report)
+                is_complete = _refresh_lake(report)
             case "bigquery":
                 open_warehouse().load_codes(open_lake())
-        if report.status == "loaded":
+                is_complete = False
+        if is_complete and report.status == "loaded":
             refreshed.add(report.target)
 
 
-def _refresh_postgres(report: LoadReport) -> None:
+def _refresh_postgres(report: LoadReport) -> bool:
     from flows.load.postgres.codes import read_versions, replace_codes  # noqa: PLC0415 - only if it is the target
 
     with postgres_connected() as connection:
-        if late := _late(report, read_versions(connection)):
+        late, is_complete = _late(report, read_versions(connection))
+        if late:
             replace_codes(connection, late)
+    return is_complete
 
 
-def _refresh_lake(report: LoadReport) -> None:
+def _refresh_lake(report: LoadReport) -> bool:
     from flows.load.lake.codes import read_versions, replace_codes  # noqa: PLC0415 - only if it is the target
 
     lake = open_lake()
-    if late := _late(report, read_versions(lake)):
+    late, is_complete = _late(report, read_versions(lake))
+    if late:
         replace_codes(lake, late)
+    return is_complete
 
 
-def _late(report: LoadReport, versions: Mapping[str, str]) -> list[CodeRows]:
-    """What the target, which has these ``versions``, is to be given."""
-    zones = zone_rows()
+def _late(report: LoadReport, versions: Mapping[str, str]) -> tuple[list[CodeRows], bool]:
+    """What the target, which has these ``versions``, is to be given, and whether that is all: zones may not come."""
+    zones, is_complete = zone_rows(), True
     if report.source is not Source.mirror and (report.status == "loaded" or not versions.get(ZONES)):
+        is_complete = False
         with best_effort("The zones are as they were"):
             zones = _zones_unless(versions.get(ZONES))
-    return outdated([*schema_codes(), zones], versions)
+            is_complete = bool(zones.version or versions.get(ZONES))
+    return outdated([*schema_codes(), zones], versions), is_complete
 
 
 def _zones_unless(version: str | None) -> CodeRows:

@@ -9,8 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from deployments.tlc_site.faults import Answer
 from deployments.tlc_site.site import TripSite
-from flows import api_to_postgres, load_month
+from flows import api_to_postgres, backfill, load_month
 from flows.tasks import codes as refreshing
 from flows.tlc.codes import CodeRows, schema_codes
 from flows.tlc.locations import ZONES_PATH
@@ -98,6 +99,21 @@ def test_site_without_good_zones_stops_no_load_and_no_codes(
     assert warns in caplog.text
     assert answers(PAYMENTS) == [[("Credit card",)]] * 3
     assert answers("select * from {schema}zones") == [[]] * 3
+
+
+def test_zones_that_fail_for_one_month_of_a_backfill_come_with_the_next(
+    answers, site: TripSite, year: list[Month]
+) -> None:
+    """Running it again would not bring them: it has nothing to load."""
+    forbidden = Answer(403, b"", {})
+    site.fail(ZONES_PATH, forbidden, times=None)
+    load_month(dataset="green", month=str(year[0]))
+    site.heal(ZONES_PATH)
+    asked_by_two_targets = len(asked(site))
+    site.fail(ZONES_PATH, forbidden, times=asked_by_two_targets)
+    report = backfill("green", start_month=str(year[1]), end_month=str(year[2]), max_parallel=1)
+    assert {status for month in report.months for status in month.statuses.values()} == {"loaded"}
+    assert answers("select count(*) from {schema}zones") == [[(265,)]] * 3
 
 
 def test_zones_of_before_stay_when_the_site_has_bad_ones(answers, site: TripSite, year: list[Month]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import httpx
@@ -12,6 +12,8 @@ from flows.tlc.errors import SourceError
 from flows.tlc.urls import plain_url
 
 MOST_REDIRECTS = 10
+# Within: IPv4 addresses, reached through a translator.
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def send_following(client: httpx.Client, request: httpx.Request) -> httpx.Response:
@@ -29,7 +31,7 @@ def send_following(client: httpx.Client, request: httpx.Request) -> httpx.Respon
         request = response.next_request
         if _is_internal_name(request.url.host):
             _refuse_unless_internal(source, request.url.host)
-        request.extensions["trace"] = _Connections(source, request.url.host)
+        request.extensions["trace"] = _Connections(source, request.url.raw_host.decode("ascii"))
     raise httpx.TooManyRedirects(f"more than {MOST_REDIRECTS} redirects", request=request)
 
 
@@ -60,8 +62,9 @@ class _Connections:
 def is_internal(address: str) -> bool:
     """Whether an IP address is not the internet's: loopback, private, unique-local, link-local as of cloud metadata."""
     ip = ip_address(address)
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
+    if isinstance(ip, IPv6Address):
+        within = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
+        ip = within or ip
     return not ip.is_global
 
 

@@ -1,7 +1,8 @@
 """What no Parquet file of trips comes near: bounds on what a few compressed kilobytes may become in memory.
 
-They stand in the footer, which is read before any row is. A text column with a dictionary is read as that dictionary,
-for there one long value may stand in every row: it is written out only if a batch of it has a size that trips have.
+They stand in the footer, which is read before any row is; a footer that lies about a page gets by. A text column with
+a dictionary is read as that dictionary, for there one long value may stand in every row: it is written out only if a
+batch of it has a size that trips have.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ def check_footer(metadata: Any) -> None:
         raise NotTripFile(f"the file has {metadata.num_columns:,} columns: {_LOOK}")
     for place in range(metadata.num_columns):
         column = metadata.schema.column(place)
-        if column.max_repetition_level:
+        if column.max_repetition_level or column.path != column.name:
             raise NotTripFile(
-                f"the column {column.path!r} has lists, expected one value a row. Look at what the source delivers."
+                f"the column {column.path!r} has lists or parts, expected one value a row. Look at what the source "
+                "delivers."
             )
         if column.length > VALUE_BYTES:
             raise NotTripFile(f"the column {column.path!r} has values of {column.length:,} bytes: {_LOOK}")

@@ -95,6 +95,7 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
         path,
         metadata=metadata,
         read_dictionary=dictionary_columns(metadata),
+        arrow_extensions_enabled=False,  # texts marked as JSON would not be read as dictionaries
         pre_buffer=False,
         buffer_size=1 << 20,
         coerce_int96_timestamp_unit="us",  # nanoseconds end in 2262, and wrap: a trip of 3019 would be one of 1849

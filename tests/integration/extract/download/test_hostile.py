@@ -34,6 +34,8 @@ INTERNAL = [
     "fc00::1",
     "0.0.0.0",
     "::ffff:169.254.169.254",
+    "64:ff9b::a9fe:a9fe",
+    "2002:a9fe:a9fe::1",
 ]
 SECRET = b"HUNTER2"
 
@@ -113,6 +115,15 @@ class TestRedirects:
         with pytest.raises(SourceError, match="an address of this machine or its network") as error:
             fetch(PARQUET)
         assert type(error.value) is SourceError
+
+    def test_a_name_in_other_letters_is_seen_by_where_it_leads(self, fetch, site, other, seem, names):
+        names |= {"files.example": PUBLIC, "xn--bcher-kva.example": "127.0.0.1"}
+        fetch.base = f"http://files.example:{port_of(site.url)}"
+        seem(site.url, PUBLIC)
+        redirect(site, f"http://xn--bcher-kva.example:{port_of(other.url)}{PARQUET}")
+        with pytest.raises(SourceError, match="an address of this machine or its network"):
+            fetch(PARQUET)
+        assert gets_of(other) == []
 
     @pytest.mark.parametrize("number", ["2130706433", "0x7f000001", "127.1"])
     def test_other_spellings_of_an_address_are_seen_by_where_they_lead(self, fetch, site, other, names, number):

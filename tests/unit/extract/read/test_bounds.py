@@ -99,6 +99,12 @@ PARQUET_BOMBS: dict[str, tuple[Callable[[], pa.Table], dict[str, object], str]] 
         {},
         "16,384 values of the column 'flag' have 8,589,934,592",
     ),
+    "JSON": (
+        lambda: with_flag(pa.ExtensionArray.from_storage(pa.json_(), pa.array(["x" * (512 << 10)] * 100))),
+        {},
+        "100 values of the column 'flag' have 52,428,800",
+    ),
+    "parts": (lambda: with_flag(pa.array([{"a": "x"}] * 3)), {}, "'flag.a' has lists or parts"),
     "a page": (
         lambda: with_flag(pa.array(["x" * (1 << 20)] * 50)),
         {"use_dictionary": False},
