@@ -19,6 +19,7 @@ from prefect.client.orchestration import get_client
 
 from flows import report
 from flows.tlc.errors import ChartsNotInstalled, ModelsMissing, ParameterError
+from flows.tlc.visible import in_markdown
 from tests.conftest import Database
 from tests.e2e.browser import chromium_or_skip, ui_in_browser
 from tests.made_up_marts import HOSTILE, YEAR, make_marts
@@ -183,7 +184,8 @@ def test_every_chart_is_a_picture_of_the_run_in_the_pages_order(marts: Database)
         kind, _, text = picture["data"].partition(",")
         assert kind == "data:image/svg+xml;base64"
         assert ElementTree.fromstring(b64decode(text)).tag.endswith("svg")
-    assert summary["description"] == (f"postgres: 10 charts of 14 months (2023-02 to 2024-03) in {written.page}")
+    sentence = f"postgres: 10 charts of 14 months (2023-02 to 2024-03) in {written.page}"
+    assert summary["description"] == in_markdown(sentence)
     assert all(chart.query in summary["data"] for chart in written.charts)
 
 
