@@ -16,4 +16,6 @@ fi
 flock warehouse.duckdb.lock find . -maxdepth 1 -type f -name 'warehouse.duckdb*' \
     -exec cp --target-directory="$copy" {} +
 # 1: a file got its time of change anew, since a load removed the other link to it. What is in it is the same.
-tar --directory="$copy" --create --warning=no-file-changed . || [ $? -eq 1 ]
+# Without the folder itself: who unpacks it need not own the one that it comes into.
+find "$copy" -mindepth 1 -maxdepth 1 -printf '%P\0' |
+    tar --directory="$copy" --create --null --files-from=- --warning=no-file-changed || [ $? -eq 1 ]
