@@ -119,7 +119,7 @@ def _retry_soon() -> None:
             for task in vars(module).values():
                 if isinstance(task, prefect.Task):
                     task.retry_delay_seconds, task.retry_jitter_factor = 0.3, None
-    RetryPolicy.wait_after = lambda *_: 0.1  # type: ignore[method-assign]
+    RetryPolicy.wait_after = lambda *_: 0.1  # type: ignore[method-assign] # in this process alone
 
 
 if __name__ == "__main__":

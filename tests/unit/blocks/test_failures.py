@@ -25,7 +25,7 @@ def refused(status: int, text: str = "") -> httpx.HTTPStatusError:
 
 def invalid() -> Exception:
     try:
-        Limits(rows="canary")  # type: ignore[arg-type]
+        Limits(rows="canary")  # type: ignore[arg-type] # it is wrong
     except ValueError as error:
         return error
     raise AssertionError("it took it")
