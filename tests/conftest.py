@@ -151,24 +151,23 @@ def database(postgres_server: str) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One Prefect server for the session, and the URL of its database: Postgres, which takes its many writes faster."""
-    with prefect_database() as url:
-        running = PrefectServer(tmp_path_factory.mktemp("prefect"), PREFECT_SERVER_DATABASE_CONNECTION_URL=url)
-        running.start()
-        with running.as_client():
-            yield url.replace("+asyncpg", "")
-            # What waits to be sent would be tried for a minute when this process ends.
-            APILogWorker.drain_all()
-            EventsWorker.drain_all()
-        running.stop()
+    folder = tmp_path_factory.mktemp("prefect")
+    with (
+        prefect_database() as url,
+        PrefectServer(folder, PREFECT_SERVER_DATABASE_CONNECTION_URL=url) as running,
+        running.as_client(),
+    ):
+        yield url.replace("+asyncpg", "")
+        # What waits to be sent would be tried for a minute when this process ends.
+        APILogWorker.drain_all()
+        EventsWorker.drain_all()
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A Prefect server as a process of its own, for what has to outlive the process of a run."""
-    running = PrefectServer(tmp_path_factory.mktemp("prefect-server"))
-    running.start()
-    yield running
-    running.stop()
+    with PrefectServer(tmp_path_factory.mktemp("prefect-server")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

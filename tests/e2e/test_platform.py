@@ -143,7 +143,7 @@ def test_login_is_shown_once_and_is_in_no_log_or_note(platform: Platform) -> Non
     assert platform.printed.count(platform.login) == 1
     kept = [file for place in ("log", "run") for file in (platform.folder / place).iterdir()]
     assert [file.name for file in kept if password in file.read_text(errors="replace")] == []
-    shown = [" ".join(process.cmdline()) for process in psutil.process_iter() if process.is_running()]
+    shown = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     assert [command for command in shown if password in command] == []
 
 

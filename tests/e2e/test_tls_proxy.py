@@ -40,20 +40,21 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         pytest.skip("NO CADDY: apt-get install caddy; deployments/containers/verify.sh does")
     folder = tmp_path_factory.mktemp("tls")
     with prefect_database() as database:
-        server = PrefectServer(
-            folder, PREFECT_SERVER_DATABASE_CONNECTION_URL=database, PREFECT_SERVER_API_AUTH_STRING=LOGIN
-        )
-        server.start()
+        settings = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database, "PREFECT_SERVER_API_AUTH_STRING": LOGIN}
+        server = PrefectServer(folder, **settings)
         port = free_port()
         (folder / "caddy.json").write_text(json.dumps(here(program, folder, port, server.port)))
         environment = os.environ | {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
         command = [program, "run", "--config", folder / "caddy.json"]
-        with (folder / "log").open("wb") as log, subprocess.Popen(command, env=environment, stderr=log) as caddy:
+        with (
+            server,
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(command, env=environment, stderr=log) as caddy,
+        ):
             try:
                 yield Proxy(f"localhost:{port}", trusted(folder))
             finally:
                 caddy.terminate()
-                server.stop()
 
 
 def here(program: str, folder: Path, port: int, server_port: int) -> object:

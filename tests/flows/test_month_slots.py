@@ -36,20 +36,16 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServ
     """A server that keeps its leases as that of ``make up`` does, and looks for those that are over every second."""
     folder = tmp_path_factory.mktemp("slots")
     name = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
-    server = PrefectServer(
-        folder,
-        **{name: platform_environment(folder, "")[name], "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "1"},
-    )
-    server.start()
-    with SyncPrefectClient(server.api_url) as client:
-        client.create_deployment(
-            client.create_flow(load_month),
-            "load-month",
-            entrypoint="flows/load_month.py:load_month",
-            pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
-        )
-    yield server
-    server.stop()
+    settings = {name: platform_environment(folder, "")[name], "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "1"}
+    with PrefectServer(folder, **settings) as server:
+        with SyncPrefectClient(server.api_url) as client:
+            client.create_deployment(
+                client.create_flow(load_month),
+                "load-month",
+                entrypoint="flows/load_month.py:load_month",
+                pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
+            )
+        yield server
 
 
 @dataclass

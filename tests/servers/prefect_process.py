@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import httpx
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class PrefectServer:
-    """Started by ``start``, again after ``stop`` with the same database; ``environment`` is what clients need."""
+    """Runs while it is entered, again after ``stop`` and ``start``; ``environment`` is what clients need."""
 
     def __init__(self, folder: Path, **settings: str):
         self.folder = folder
@@ -31,6 +32,13 @@ class PrefectServer:
         self.log = folder / "server.log"
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def environment(self) -> dict[str, str]:

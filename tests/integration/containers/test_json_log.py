@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from deployments.server.declared import PROJECT
 from tests.servers.compose_file import REQUIRED, image_environment, read_compose
+from tests.servers.worker_process import work_until
 
 CLASS = "PREFECT_LOGGING_FORMATTERS_JSON_CLASS"
 FORMATTER = "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"
@@ -51,14 +50,16 @@ def run_id(environment: Path) -> str:
         return str(client.create_flow_run_from_deployment(deployment).id)
 
 
-def test_each_line_of_worker_and_run_is_an_object_with_run_dataset_and_month(run_id: str, database) -> None:
+def test_each_line_of_worker_and_run_is_an_object_with_run_dataset_and_month(
+    run_id: str, database, tmp_path: Path
+) -> None:
     password = make_url(database.url).password or "canary"
     here = {"PREFECT_API_URL": PREFECT_API_URL.value(), "PYTHONPATH": str(PROJECT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "json-log", "--run-once"],
-        cwd=PROJECT, env=os.environ | json_settings() | here, capture_output=True, text=True, timeout=240, check=False,
+    log = work_until(
+        lambda told: "Finished in state" in told, "--pool", "json-log",
+        environment=os.environ | json_settings() | here, log=tmp_path / "log",
     )  # fmt: skip
-    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    lines = [json.loads(line) for line in log.splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     of_worker = [line for line in lines if line["logger"].startswith("prefect.flow_runs.worker")]
     assert {line["flow_run_id"] for line in of_worker} == {run_id}
@@ -70,4 +71,4 @@ def test_each_line_of_worker_and_run_is_an_object_with_run_dataset_and_month(run
     of_tasks = [line for line in lines if line["logger"] == "prefect.task_runs"]
     assert of_tasks and all(line["task_run_name"] and line["month"] == "2020-12" for line in of_tasks)
     assert any("83,130" in line["message"] for line in lines)
-    assert password not in done.stderr
+    assert password not in log

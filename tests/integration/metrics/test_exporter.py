@@ -27,6 +27,7 @@ from deployments.server.declared import PROJECT
 from flows import load_month, reconcile
 from flows.tlc.errors import CheckFailed, TargetError
 from flows.tlc.report import TARGETS
+from tests.servers.prefect_process import PrefectServer
 
 PAGE = (PROJECT / "docs/metrics.md").read_text(encoding="utf-8")
 COMMAND = [sys.executable, *re.findall(r"\.venv/bin/python (-m \S+)", PAGE)[0].split()]
@@ -35,13 +36,21 @@ PLACES = ("postgres", "lake", "warehouse")
 Page = dict[tuple[str, ...], float]
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A server without the runs and comparisons of other tests."""
+    with PrefectServer(tmp_path_factory.mktemp("counted")) as running:
+        yield running
+
+
 @pytest.fixture
-def places(environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def places(environment: Path, server: PrefectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A lake in a folder and a DuckDB file as the warehouse."""
     monkeypatch.setenv("TLC_LAKE_URL", f"file://{tmp_path}/lake")
     monkeypatch.setenv("TLC_WAREHOUSE_URL", f"duckdb:///{tmp_path}/warehouse.duckdb")
     (tmp_path / "local").mkdir()
-    return tmp_path
+    with server.as_client():
+        yield tmp_path
 
 
 @pytest.fixture

@@ -27,11 +27,9 @@ SHORT = AlertDelays(*(timedelta(seconds=10),) * 4)
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A server on Postgres: on SQLite, an automation may miss an event when two writes meet (docs/decisions.md)."""
-    with prefect_database() as url:
-        running = PrefectServer(tmp_path_factory.mktemp("alerts"), PREFECT_SERVER_DATABASE_CONNECTION_URL=url)
-        running.start()
+    folder = tmp_path_factory.mktemp("alerts")
+    with prefect_database() as url, PrefectServer(folder, PREFECT_SERVER_DATABASE_CONNECTION_URL=url) as running:
         yield running
-        running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ import pytest
 from deployments.work_pools import POOLS
 from tests.servers.helm_values import helm_values
 from tests.servers.kubernetes_api import KubernetesApi
-from tests.servers.prefect_process import ROOT, PrefectServer
+from tests.servers.prefect_process import PrefectServer
+from tests.servers.worker_process import work_until
 
 PASSWORD = "tlc:what-no-job-may-show"
 # A database that nobody asks, and the code's place in the image.
@@ -30,10 +29,8 @@ ELSEWHERE = {
 
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    running = PrefectServer(tmp_path_factory.mktemp("prefect-server"))
-    running.start()
-    yield running
-    running.stop()
+    with PrefectServer(tmp_path_factory.mktemp("prefect-server")) as running:
+        yield running
 
 
 @pytest.mark.timeout(600)
@@ -44,10 +41,14 @@ def test_runs_become_jobs_with_the_memory_of_their_deployment(server: PrefectSer
     runs = {name: created(server, name, {"target": "postgres"} if name == "build-models" else {}) for name in names}
 
     with KubernetesApi(tmp_path) as cluster:
-        worked = work_once(server, cluster)
-    assert not cluster.refused, worked.stdout + worked.stderr
+        options, environment = as_in_the_chart(server, cluster)
+        log = work_until(
+            lambda _: len(cluster.jobs) + len(cluster.refused) >= len(runs), *options,
+            environment=environment, log=tmp_path / "log",
+        )  # fmt: skip
+    assert not cluster.refused, log
     jobs = {job["metadata"]["labels"]["prefect.io/flow-run-id"]: job for job in cluster.jobs}
-    assert set(jobs) == set(runs.values()), worked.stdout + worked.stderr
+    assert set(jobs) == set(runs.values()), log
 
     for name, run in runs.items():
         job = jobs[run]
@@ -66,24 +67,14 @@ def test_runs_become_jobs_with_the_memory_of_their_deployment(server: PrefectSer
         assert PASSWORD not in json.dumps(job)
 
 
-def work_once(server: PrefectServer, cluster: KubernetesApi) -> subprocess.CompletedProcess[str]:
-    """The worker as Prefect's chart starts it with our values, for the runs that wait."""
+def as_in_the_chart(server: PrefectServer, cluster: KubernetesApi) -> tuple[list[str], dict[str, str]]:
+    """The options and the environment of the worker that Prefect's chart starts with our values."""
     worker = helm_values("worker")["worker"]
     variables = {variable["name"]: variable["value"] for variable in worker["extraEnvVars"]}
-    pool = worker["config"]["workPool"]
-    return subprocess.run(
-        [sys.executable, "-m", "prefect", "worker", "start", "--type", "kubernetes", "--pool", pool, "--run-once"],
-        cwd=ROOT,
-        env=server.environment
-        | cluster.environment
-        | variables
-        # The observer watches pods, of which there are none.
-        | {"PREFECT_API_AUTH_STRING": PASSWORD, "PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_ENABLED": "false"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    # The observer watches pods, of which there are none.
+    ours = {"PREFECT_API_AUTH_STRING": PASSWORD, "PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_ENABLED": "false"}
+    options = ["--type", "kubernetes", "--pool", worker["config"]["workPool"]]
+    return options, server.environment | cluster.environment | variables | ours
 
 
 def created(server: PrefectServer, name: str, parameters: dict[str, Any]) -> str:

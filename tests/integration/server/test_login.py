@@ -16,10 +16,8 @@ WRONG = "tlc:canary-of-somebody"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    running = PrefectServer(tmp_path_factory.mktemp("with-login"), PREFECT_SERVER_API_AUTH_STRING=LOGIN)
-    running.start()
-    yield running
-    running.stop()
+    with PrefectServer(tmp_path_factory.mktemp("with-login"), PREFECT_SERVER_API_AUTH_STRING=LOGIN) as running:
+        yield running
 
 
 def test_what_says_nothing_of_the_runs_needs_no_login(server: PrefectServer) -> None:

@@ -24,10 +24,8 @@ FILE = "deployments: [{{name: one, entrypoint: 'flows/reconcile.py:reconcile', w
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    running = PrefectServer(tmp_path_factory.mktemp("empty"))
-    running.start()
-    yield running
-    running.stop()
+    with PrefectServer(tmp_path_factory.mktemp("empty")) as running:
+        yield running
 
 
 def asked(server: PrefectServer, path: str) -> list[dict[str, Any]]:

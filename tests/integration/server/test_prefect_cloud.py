@@ -18,10 +18,8 @@ KEY = "pnu_canary0123456789"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """One that takes any key, and that clients hold for Prefect Cloud."""
-    running = PrefectServer(tmp_path_factory.mktemp("cloud"))
-    running.start()
-    yield running
-    running.stop()
+    with PrefectServer(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
 
 
 @pytest.mark.parametrize("login", ["", "tlc:canary"])

@@ -123,9 +123,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             given = stack.enter_context(prefect_database())
             url = given.replace("+asyncpg", "+psycopg2")
             settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = given
-        running = PrefectServer(folder, **settings)
-        running.start()
-        stack.callback(running.stop)
+        running = stack.enter_context(PrefectServer(folder, **settings))
         engine = sa.create_engine(url)
         stack.callback(engine.dispose)
         yield Server(running, engine)

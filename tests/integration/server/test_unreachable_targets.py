@@ -17,10 +17,8 @@ from tests.servers.prefect_process import PrefectServer
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """One without blocks of other tests."""
-    running = PrefectServer(tmp_path_factory.mktemp("prefect-server"))
-    running.start()
-    yield running
-    running.stop()
+    with PrefectServer(tmp_path_factory.mktemp("prefect-server")) as running:
+        yield running
 
 
 @pytest.mark.timeout(600)  # three times all deployments, each in a minute on a busy machine
