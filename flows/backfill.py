@@ -10,7 +10,7 @@ from prefect.states import Cancelled
 
 from flows.decide.outcome import BackfillReport, failure_sentence, outcomes_of
 from flows.many_months.models import build_after_load
-from flows.many_months.runner import MonthRunner, load_all
+from flows.many_months.runner import MonthRunner, load_all, months_at_once
 from flows.many_months.targets import LoadOptions
 from flows.parameters import (
     BuildModels,
@@ -60,7 +60,7 @@ def backfill(
     end_month: LastMonth = None,
     targets: TargetNames = list(TARGETS),  # noqa: B006 - never changed; the UI's form shows it as a list
     source: SourceName = Source.tlc,
-    max_parallel: MaxParallel = 2,
+    max_parallel: MaxParallel = None,
     force: Force = False,
     run_on: RunOnChoice = "here",
     plan_only: PlanOnly = False,
@@ -83,7 +83,8 @@ def backfill(
     started_at = datetime.now(UTC)
     months = month_range(dataset, source, start_month, end_month, flow_run.get_scheduled_start_time())
     requests = [month_request(dataset, month, source, drop_rules, new_columns) for month in months]
-    options, runner = LoadOptions(tuple(targets), layout, force), MonthRunner(run_on, max_parallel, dask_address)
+    options = LoadOptions(tuple(targets), layout, force)
+    runner = MonthRunner(run_on, max_parallel or months_at_once(run_on, options.targets), dask_address)
     key = f"backfill-{requests[0].dataset}"
     with with_context(str(requests[0].dataset)):
         plans = plan_months(requests, options.targets, layouts=layouts_of(layout), force=force)

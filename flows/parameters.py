@@ -105,9 +105,11 @@ TargetNames = Annotated[
     help_text("Where to: postgres; gcs, the lake (a bucket or a folder); bigquery, the warehouse, from the lake."),
 ]
 MaxParallel = Annotated[
-    int,
-    Field(ge=1, le=32),
-    help_text("Months that are loaded at once. Two keep two cores busy; each takes up to 400 MB of memory."),
+    Annotated[int, Field(ge=1, le=32)] | None,
+    help_text(
+        "Months that are loaded at once. By default one a core, from two to four; four into the warehouse alone, and "
+        "if they are loaded elsewhere."
+    ),
 ]
 # Where months are loaded.
 RunOn = Literal["here", "work_pool", "dask"]

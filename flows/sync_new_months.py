@@ -11,7 +11,7 @@ from prefect.states import Cancelled
 from flows.decide.new_months import first_not_out
 from flows.decide.outcome import SyncReport, failure_sentence, outcomes_of
 from flows.many_months.models import build_after_load
-from flows.many_months.runner import MonthRunner, load_all
+from flows.many_months.runner import MonthRunner, load_all, months_at_once
 from flows.many_months.targets import LoadOptions
 from flows.parameters import (
     BuildModels,
@@ -45,7 +45,7 @@ def sync_new_months(
     targets: TargetNames = list(TARGETS),  # noqa: B006 - never changed
     start_month: FromMonth = None,
     recheck_months: RecheckMonths = 24,
-    max_parallel: MaxParallel = 2,
+    max_parallel: MaxParallel = None,
     run_on: RunOnWorkers = "here",
     models: BuildModels = False,
 ) -> SyncReport:
@@ -61,7 +61,8 @@ def sync_new_months(
     watch_runs_again()  # here, since it runs daily
     newest = newest_month(flow_run.get_scheduled_start_time())
     start = Month.parse(start_month) if start_month else None
-    options, runner = LoadOptions(tuple(targets)), MonthRunner(run_on, max_parallel)
+    options = LoadOptions(tuple(targets))
+    runner = MonthRunner(run_on, max_parallel or months_at_once(run_on, options.targets))
     report = SyncReport(targets=list(options.targets), not_out_yet={})
     if models:
         check_dbt()

@@ -58,7 +58,7 @@ def backfill(
     end_month: options.EndMonth = None,
     targets: options.Targets = list(TARGETS),  # noqa: B006 - never changed
     source: options.FromSource = Source.tlc,
-    max_parallel: options.MaxParallel = 2,
+    max_parallel: options.MaxParallel = None,
     force: options.Force = False,
     run_on: RunOn = "here",
     layout: options.LayoutOption = "both",
@@ -90,7 +90,7 @@ def sync(
     targets: options.Targets = list(TARGETS),  # noqa: B006 - never changed
     start_month: FromMonth = None,
     recheck_months: RecheckMonths = 24,
-    max_parallel: options.MaxParallel = 2,
+    max_parallel: options.MaxParallel = None,
     run_on: RunOnWorkers = "here",
     models: options.BuildModels = False,
     as_json: options.AsJson = False,

@@ -98,7 +98,9 @@ DropRules = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help=help_of(parameters.Force))]
 NewColumns = Annotated[NewColumnsName, typer.Option(help=help_of(parameters.NewColumnsChoice))]
-MaxParallel = Annotated[int, typer.Option(min=1, max=32, help=help_of(parameters.MaxParallel))]
+MaxParallel = Annotated[
+    int | None, typer.Option(min=1, max=32, help=help_of(parameters.MaxParallel), show_default=False)
+]
 BuildModels = Annotated[bool, typer.Option("--models", help=help_of(parameters.BuildModels))]
 DaskAddress = Annotated[str | None, typer.Option(help=help_of(parameters.DaskAddress), show_default=False)]
 

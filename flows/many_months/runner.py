@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -19,6 +20,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from blocks.limits import LIMITS, MONTHS_LIMIT
 from flows.decide.outcome import MonthOutcome, TargetOutcome, reconciled_with_ledger
 from flows.decide.plan import MonthPlan
 from flows.many_months.month_run import stop_if_cancelled
@@ -38,12 +40,29 @@ SILENCE_SECONDS = 60.0
 LOOK_SECONDS = 10.0
 
 
+def months_at_once(run_on: RunOn, targets: Sequence[str]) -> int:
+    """How many months to load at once if nobody says: as many as help (docs/backfill.md, "How fast").
+
+    Here a month keeps a core busy; two are the least, since one can wait for the source while the other loads. Into
+    the warehouse alone, or elsewhere, this process only waits.
+    """
+    most = LIMITS[MONTHS_LIMIT]
+    if run_on != "here" or tuple(targets) == ("bigquery",):
+        return most
+    return min(most, max(2, usable_cores()))
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class MonthRunner:
     """Where months are loaded, how many at a time, and on which Dask scheduler if it is Dask."""
 
-    run_on: RunOn = "here"
-    at_once: int = 2
+    run_on: RunOn
+    at_once: int
     dask_address: str | None = None
 
     def __post_init__(self) -> None:

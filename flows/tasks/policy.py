@@ -13,6 +13,7 @@ from prefect.flow_engine import FlowRunTimeoutError
 from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
+from flows.tasks.run_end import end_at_once
 from flows.tlc.errors import (
     BrokerUnavailable,
     PrefectUnavailable,
@@ -50,6 +51,8 @@ RETRY_TRANSIENT: dict[str, Any] = {
 # With these Prefect ends a run; what it raises to cancel or pause one is no Exception at all.
 _ENDS_OF_RUNS = (FlowRunTimeoutError, TaskRunTimeoutError, CancelledRun, CrashedRun, PausedRun)
 _MOST_CHARACTERS = 500
+
+end_at_once()  # of every process that runs a flow: all of them import this module
 
 
 @contextmanager

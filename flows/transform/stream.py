@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -164,4 +165,6 @@ class TripStream:
 
 
 def _all_but(rows: Collection[int], total: int) -> Any:
-    return pc.invert(pc.is_in(pa.array(range(total), pa.int32()), value_set=pa.array(sorted(rows), pa.int32())))
+    kept = np.ones(total, bool)
+    kept[list(rows)] = False
+    return pa.array(kept)

@@ -34,7 +34,7 @@ class Benchmark:
         self._month = month_file(rows)
         self._binary = running.folder / "month.bin"
         self.contenders: dict[str, Contender] = {
-            "limit": lambda: self._module("limit", str(self._binary), "tlc.yellow_trips"),
+            "limit": lambda: self._module("limit", "tlc.yellow_trips", str(self._binary)),
             "flow": lambda: self._flow("--forced"),
             "unchanged": self._flow,
             "to_sql": lambda: self._module("frames", "to_sql", str(self._month), str(min(TO_SQL_ROWS, rows))),

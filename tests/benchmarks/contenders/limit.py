@@ -1,37 +1,53 @@
-"""The limit: the server reads a ready binary file itself, with COPY FREEZE into a table made by the same transaction.
+"""The limit: the server reads ready binary files itself, with COPY FREEZE into tables made by the same transaction.
 
 Nothing is read over a connection, converted, checked, indexed or analysed: no loader can be faster.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg2
 
 from tests.benchmarks.contenders.result import tell
 
 
-def main(binary_file: str, like: str) -> None:
-    """Copy ``binary_file`` into a new table with the columns of table ``like``."""
-    connection = psycopg2.connect(os.environ["BENCH_POSTGRES_URL"])
-    with connection, connection.cursor() as cursor:
-        cursor.execute("drop table if exists bench_limit")
-    with connection.cursor() as cursor:
-        cursor.execute("checkpoint")
-    connection.commit()
+def main() -> None:
+    """Copy each file into a new table with the columns of table ``like``, so many at once."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("like")
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--at-once", type=int, default=1)
+    options = parser.parse_args()
+    tables = [f"bench_limit_{place}" for place in range(len(options.files))]
+    drop = f"drop table if exists {', '.join(tables)}"
+    _execute(drop)
+    _execute("checkpoint")
     started = time.perf_counter()
-    with connection, connection.cursor() as cursor:
-        cursor.execute(f"create table bench_limit (like {like})")
-        cursor.execute("copy bench_limit from %s with (format binary, freeze)", (binary_file,))
-        rows = cursor.rowcount
+    with ThreadPoolExecutor(options.at_once) as pool:
+        rows = sum(pool.map(_copy, options.files, tables, [options.like] * len(tables)))
     seconds = time.perf_counter() - started
-    with connection, connection.cursor() as cursor:
-        cursor.execute("drop table bench_limit")
+    _execute(drop)
     tell(seconds=seconds, rows=rows)
 
 
+def _copy(file: Path, table: str, like: str) -> int:
+    return _execute(f"create table {table} (like {like}); copy {table} from '{file}' with (format binary, freeze)")
+
+
+def _execute(statement: str) -> int:
+    connection = psycopg2.connect(os.environ["BENCH_POSTGRES_URL"])
+    connection.autocommit = statement == "checkpoint"
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        rows: int = cursor.rowcount
+    connection.close()
+    return rows
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
