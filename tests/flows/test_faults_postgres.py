@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -104,3 +105,22 @@ def test_postgres_out_of_reach_is_said_without_the_password(
         api_to_postgres(**MONTH)
     assert "tlc-postgres" in str(caught.value)
     assert "hunter2" not in str(caught.value) + repr(caught.value) + caplog.text
+
+
+def test_load_waits_for_a_standby_to_take_over(environment: Path, database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a failover the new server may take connections before it takes writes."""
+    name = make_url(database.url).database
+    is_transient, tries = load_into_postgres.retry_condition_fn, []
+
+    def take_over(*about: Any) -> bool:
+        tries.append(about[2].result(raise_on_failure=False))
+        database.value(
+            f"set transaction read write; alter database {name} reset default_transaction_read_only; select 1"
+        )
+        return is_transient(*about)
+
+    database.value(f"alter database {name} set default_transaction_read_only = on; select 1")
+    monkeypatch.setattr(load_into_postgres, "retry_condition_fn", take_over)
+    assert api_to_postgres(**MONTH).status == "loaded"
+    assert [str(error).partition("(")[0] for error in tries] == ["green 2020-12: Postgres takes no writes "]
+    assert database.value(COUNT) == ROWS

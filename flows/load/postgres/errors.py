@@ -30,6 +30,11 @@ def postgres_errors(undone: str = "the month is as it was") -> Iterator[None]:
         raise TargetUnavailable(
             f"Postgres has no disk space left ({_first_line(error)}); {undone}. Free some and run again."
         ) from error
+    except errors.ReadOnlySqlTransaction as error:  # a standby that is about to take over, or for good
+        raise TargetUnavailable(
+            f"Postgres takes no writes ({_first_line(error)}); {undone}. If the block tlc-postgres names a standby, "
+            "name the primary."
+        ) from error
     except errors.QueryCanceled as error:
         raise TargetError(
             f"Postgres ended a statement ({_first_line(error)}); {undone}. If that is statement_timeout, "
