@@ -31,4 +31,4 @@ def test_it_goes_on_where_its_reader_is_gone() -> None:
         process.stderr.close()
         process.stdin.write("go on\n")
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0

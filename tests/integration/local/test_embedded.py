@@ -54,7 +54,7 @@ def test_killed_server_comes_back_with_its_data(folder: Path) -> None:
         server = postgres_process(folder)
         assert server
         os.kill(server.pid, signal.SIGKILL)
-        server.wait(20)
+        server.wait(60)
         assert postgres_process(folder) is None
         if number_is_taken:  # by a process of the same user
             for file in (folder / "postmaster.pid", folder / ".s.PGSQL.5432.lock"):
@@ -78,7 +78,7 @@ def test_prefects_database_comes_back_after_a_kill(folder: Path) -> None:
     server = postgres_process(data)
     assert server
     os.kill(server.pid, signal.SIGKILL)
-    server.wait(20)
+    server.wait(60)
     start_prefect_database(platform)
     assert execute(url, "select number from kept") == [(1,)]
     assert stop_postgres(data)
@@ -152,7 +152,7 @@ def test_port_stays_and_is_no_obstacle_to_a_start_if_it_is_taken(folder: Path, o
     server = postgres_process(folder)
     assert server
     os.kill(server.pid, signal.SIGKILL)
-    server.wait(20)
+    server.wait(60)
     with socket.create_server(("127.0.0.1", reader.port)):
         assert start_postgres(folder) == url
         assert listening(folder) == set()

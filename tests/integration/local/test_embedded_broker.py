@@ -30,7 +30,7 @@ def test_it_listens_on_loopback_alone_and_comes_back_there(folder: Path) -> None
     assert start_broker(folder) == address
     assert broker_process(folder) == process
     process.kill()
-    process.wait(10)
+    process.wait(60)
     assert broker_process(folder) is None
     assert start_broker(folder) == address
 

@@ -67,7 +67,7 @@ def exporter(places: Path) -> Iterator[str]:
     assert select.select([process.stdout], [], [], 60)[0]
     yield process.stdout.readline().strip()
     process.terminate()
-    process.wait(30)
+    process.wait(120)
 
 
 def values(text: str) -> Page:
@@ -90,6 +90,7 @@ def page_when(url: str, *parts_up: str) -> Page:
 
 
 def test_page_says_what_is_loaded_compared_and_failed(places: Path, exporter: str, database) -> None:
+    begun = time.time()
     load_month(dataset="green", month="2020-12", targets=list(TARGETS))
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("delete from tlc.green_trips where total_amount > 100")
@@ -111,7 +112,7 @@ def test_page_says_what_is_loaded_compared_and_failed(places: Path, exporter: st
         assert page[("tlc_rows_loaded_last_day", "green", place)] == ROWS
         assert page[("tlc_months_loaded", "green", place)] == 1
         assert page[("tlc_months_behind", "green", place)] > 60
-        assert 0 <= time.time() - page[("tlc_last_load_timestamp_seconds", "green", place)] < 200
+        assert begun <= page[("tlc_last_load_timestamp_seconds", "green", place)] <= time.time()
         assert page[("tlc_last_load_seconds", "green", place)] == page[("tlc_median_load_seconds", "green", place)] > 0
     assert page[("tlc_last_load_seconds", "green", "postgres")] == database.value("select seconds from tlc.loads")
     assert [name for name in page if "yellow" in name] == []
@@ -121,7 +122,7 @@ def test_page_says_what_is_loaded_compared_and_failed(places: Path, exporter: st
     assert page[("tlc_late_runs", "api-to-gcs")] == 1
     assert page[("tlc_late_runs", "backfill")] == 0
     assert page[("tlc_reconcile_months", "green")] == page[("tlc_reconcile_differing_months", "green")] == 1
-    assert 0 <= time.time() - page[("tlc_reconcile_timestamp_seconds", "green")] < 200
+    assert begun <= page[("tlc_reconcile_timestamp_seconds", "green")] <= time.time()
     assert 0 < page[("tlc_disk_free_bytes",)] < page[("tlc_disk_size_bytes",)]
     assert {name[0] for name in page if name[0].startswith("tlc_models")} == set()  # none was built
 
@@ -156,15 +157,14 @@ def test_a_locked_ledger_keeps_no_page_waiting(
     places: Path, database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The statement is ended, and the values are back once the lock is gone."""
-    monkeypatch.setattr(parts, "STATEMENT_SECONDS", 1)
     load_month(dataset="green", month="2020-12", targets=["postgres"])
     collector = PartsCollector([Part("postgres", parts.read_postgres, 0.5)], wait=0.2)
+    monkeypatch.setattr(parts, "STATEMENT_SECONDS", 600)  # longer than a test may take
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("lock table tlc.loads in access exclusive mode")
-        begun = time.monotonic()
         samples = [sample for family in collector.collect() for sample in family.samples]
-        assert time.monotonic() - begun < 5
         assert [(sample.name, sample.value) for sample in samples] == [("tlc_up", 0)]
+        monkeypatch.setattr(parts, "STATEMENT_SECONDS", 1)
         with pytest.raises(TargetError, match="statement timeout"):
             parts.read_postgres()
     assert "tlc_rows_loaded" in {sample.metric.name for sample in parts.read_postgres()}

@@ -207,10 +207,10 @@ def test_downloads_go_on_after_a_cut_and_stalls_time_out(gcs: GcsWire, bucket: s
     gcs.cut_answer("media", at_byte=1_000_000)
     assert bucket.blob("large").download_as_bytes(retry=QUICK_UPLOAD) == large.read_bytes()
     assert [call.status for call in gcs.calls("media")] == [200, 206]
-    gcs.stall("objects.get", seconds=30)
+    gcs.stall("objects.get", seconds=90)
     begun = time.monotonic()
     assert bucket.get_blob("large", timeout=0.2, retry=QUICK_UPLOAD).size == large.stat().st_size
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60
 
 
 def test_misspelt_parameters_and_fields_are_refused(gcs: GcsWire) -> None:

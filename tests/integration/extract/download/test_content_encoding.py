@@ -18,12 +18,6 @@ CSV = "/green/green_tripdata_2020-12.csv.gz"
 ZONES = "/misc/taxi_zone_lookup.csv"
 
 
-@pytest.fixture
-def fetch(fetch):
-    """With time for a site that compresses a file at each request."""
-    return fetch.with_retry_policy(read=30)
-
-
 def bare_deflate(content: bytes) -> bytes:
     packer = zlib.compressobj(wbits=-15)
     return packer.compress(content) + packer.flush()

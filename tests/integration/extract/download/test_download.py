@@ -115,11 +115,11 @@ class TestBrokenConnection:
         assert len(gets()) == 10
 
     @pytest.mark.parametrize(
-        "fault", [Cut(0), Stall(0, 9), Answer(503), Answer(500), Answer(429), Answer(403), Answer(404)]
+        "fault", [Cut(0), Stall(0, 90), Answer(503), Answer(500), Answer(429), Answer(403), Answer(404)]
     )
-    def test_passing_failures_cost_nothing(self, fetch, site, parquet, fault):
+    def test_passing_failures_cost_nothing(self, impatient, site, parquet, fault):
         site.fail(PARQUET, fault, Cut(100_000), fault, fault)
-        got = fetch(PARQUET)
+        got = impatient(PARQUET)
         assert (got.path.read_bytes(), got.bytes_read) == (parquet, len(parquet))
 
     def test_gives_up_without_progress_and_goes_on_from_there_next_time(self, fetch, site, gets, parquet):
@@ -132,9 +132,9 @@ class TestBrokenConnection:
         got = fetch(PARQUET)
         assert (got.path.read_bytes(), got.bytes_read) == (parquet, len(parquet) - 500_000)
 
-    def test_a_stall_counts_as_broken(self, fetch, site, gets, parquet):
-        site.fail(PARQUET, Stall(400_000, 9))
-        assert fetch(PARQUET).path.read_bytes() == parquet
+    def test_a_stall_counts_as_broken(self, impatient, site, gets, parquet):
+        site.fail(PARQUET, Stall(400_000, 90))
+        assert impatient(PARQUET).path.read_bytes() == parquet
         assert [one[0] for one in gets()] == [None, "bytes=400000-"]
 
     def test_a_slow_server_is_no_broken_one(self, fetch, site, gets):
@@ -143,11 +143,11 @@ class TestBrokenConnection:
         assert fetch("/misc/slow.csv").length == 40_000
         assert len(gets()) == 1
 
-    def test_waits_as_long_as_the_server_asks(self, fetch, site):
-        site.fail(PARQUET, Answer(503, headers={"Retry-After": "1"}))
+    def test_waits_as_the_server_asks_up_to_a_limit(self, fetch, site):
+        site.fail(PARQUET, Answer(503, headers={"Retry-After": "30"}))
         started = time.monotonic()
         fetch.with_retry_policy(longest_retry_after=0.3)(PARQUET)
-        assert 0.3 < time.monotonic() - started < 2
+        assert 0.3 < time.monotonic() - started < 25
 
     @pytest.mark.parametrize("fault", [NoEtag(), NoEtag(keep_last_modified=True), WeakEtag()])
     def test_begins_anew_where_nothing_proves_the_rest_to_be_of_the_same_file(self, fetch, site, gets, parquet, fault):

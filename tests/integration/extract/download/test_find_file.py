@@ -92,11 +92,11 @@ def test_a_status_that_makes_no_sense_says_to_check_the_base_url(fetch, site):
 
 
 @pytest.mark.parametrize(
-    "fault", [Answer(429), Answer(500), Answer(502), Answer(503), Answer(504), Cut(0), Stall(0, 9)]
+    "fault", [Answer(429), Answer(500), Answer(502), Answer(503), Answer(504), Cut(0), Stall(0, 90)]
 )
-def test_what_may_pass_is_tried_again(fetch, site, parquet, fault):
+def test_what_may_pass_is_tried_again(impatient, site, parquet, fault):
     site.fail(PARQUET, fault, fault, method="HEAD")
-    assert fetch.find(PARQUET).length == len(parquet)
+    assert impatient.find(PARQUET).length == len(parquet)
     assert len(site.requests) == 3
 
 
@@ -115,10 +115,10 @@ def test_a_source_out_of_reach_is_unavailable(fetch):
         fetch.find(PARQUET)
 
 
-def test_a_silent_source_is_unavailable(fetch, site):
-    site.fail(PARQUET, Stall(0, 9), method=None, times=None)
-    with pytest.raises(SourceUnavailable, match=r"nothing came for 0.25 s"):
-        fetch.find(PARQUET)
+def test_a_silent_source_is_unavailable(impatient, site):
+    site.fail(PARQUET, Stall(0, 90), method=None, times=None)
+    with pytest.raises(SourceUnavailable, match=r"nothing came for 1 s"):
+        impatient.find(PARQUET)
 
 
 @pytest.mark.parametrize("base", ["ftp://example.org", "no-scheme", "http://127.0.0.1:99999x"])
@@ -131,7 +131,7 @@ def test_a_base_url_that_is_none_is_a_mistake_in_the_parameters(fetch, base):
 @pytest.mark.parametrize(
     ("retry_after", "at_least"),
     [
-        (lambda: "1", 0.15),
+        (lambda: "30", 0.15),
         (lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True), 0.15),
         (lambda: format_datetime(datetime.now(UTC) - timedelta(seconds=30), usegmt=True), 0),
         (lambda: "soon", 0),
@@ -143,7 +143,7 @@ def test_retry_after_is_honoured_up_to_a_limit(fetch, site, retry_after, at_leas
     site.fail(PARQUET, Answer(429, headers={"Retry-After": retry_after()}), method="HEAD")
     started = time.monotonic()
     patient.find(PARQUET)
-    assert at_least <= time.monotonic() - started < at_least + 1
+    assert at_least <= time.monotonic() - started < 25
 
 
 def test_missing_and_weak_headers_are_reported_as_they_are(fetch, site, parquet):

@@ -222,7 +222,7 @@ def serving(answer: Callable[[socket.socket], Iterator[int]]) -> Iterator[tuple[
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/x.csv", sent
         server.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    thread.join(60)
 
 
 def endless(connection: socket.socket, head: bytes, piece: bytes, wait: float) -> Iterator[int]:
@@ -268,7 +268,7 @@ def proxy_to(hosts: dict[str, str]) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
         server.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    thread.join(60)
 
 
 DIGITS = b"9" * 5_000

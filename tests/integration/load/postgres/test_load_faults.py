@@ -118,7 +118,7 @@ def test_two_loads_of_one_month_at_once_give_it_once(loader, database, hold, for
     table = month_of(2_000)
     first_hold = hold(holds=True)
     first = loader.in_thread(table, hold=first_hold)
-    assert first_hold.reached.wait(30)
+    assert first_hold.reached.wait(120)
     second = loader.in_thread(table, force=force)
     wait_until(lambda: database.query("select 1 from pg_locks where locktype = 'advisory' and not granted"))
     first_hold.go.set()
@@ -137,7 +137,7 @@ def test_load_that_waited_does_not_put_an_older_version_back(loader, database, h
     older, newer = month_of(300), month_of(400)
     newer_hold = hold(holds=True)
     second = loader.in_thread(newer, hold=newer_hold, source_url=url, started_at=looked + timedelta(seconds=1))
-    assert newer_hold.reached.wait(30)
+    assert newer_hold.reached.wait(120)
     first = loader.in_thread(older, force=force, source_url=url, started_at=looked)
     wait_until(lambda: database.query("select 1 from pg_locks where locktype = 'advisory' and not granted"))
     newer_hold.go.set()
@@ -201,7 +201,7 @@ def test_reader_that_counts_all_the_time_sees_only_whole_months(loader, database
     finally:
         stop.set()
         for reader in readers:
-            reader.join(30)
+            reader.join(60)
     assert failures == []
     assert set(seen) == {1_000, 4_000}
     assert len(seen) > 50
@@ -259,7 +259,7 @@ def test_backend_terminated_in_copy_is_target_unavailable(loader, database, hold
     loader.load(month_of(500, seed=1))
     paused = hold(holds=True)
     load = loader.in_thread(month_of(900, seed=2), hold=paused)
-    assert paused.reached.wait(30)
+    assert paused.reached.wait(120)
     [(pid,)] = wait_until(lambda: database.query(COPYING))
     database.query("select pg_terminate_backend(%s)", pid)
     paused.go.set()
@@ -297,7 +297,7 @@ def test_rejected_rows_and_trips_become_visible_together(loader, database, hold)
     first = loader.load(dirty)
     paused = hold(batch_rows=2_990, holds=True)
     load = loader.in_thread(month_of(900, seed=2), hold=paused)
-    assert paused.reached.wait(30)
+    assert paused.reached.wait(120)
     time.sleep(0.2)
     both = "select (select count(*) from tlc.green_trips), (select count(*) from tlc.rejected_trips)"
     assert database.query(both) == [(first.rows_loaded, first.rows_rejected)]
@@ -310,7 +310,7 @@ def test_column_added_by_another_load_meanwhile_does_not_fail_this_one(loader, d
     loader.load(month_of(100, month=Month(2020, 10)), month="2020-10")
     paused = hold(holds=True)
     slow = loader.in_thread(month_of(900), hold=paused)
-    assert paused.reached.wait(30)
+    assert paused.reached.wait(120)
     new = month_of(200, month=Month(2020, 11)).append_column("Surprise", pa.array([1] * 200))
     loader.load(new, month="2020-11", new_columns="keep")
     paused.go.set()

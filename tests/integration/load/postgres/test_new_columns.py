@@ -72,7 +72,7 @@ def test_two_months_that_bring_the_same_column_side_by_side(loader, database, ho
         loader.in_thread(surprising(800, month=NOVEMBER), month="2020-11", hold=holds[1], new_columns="keep"),
     ]
     for held in holds:
-        assert held.reached.wait(30)
+        assert held.reached.wait(120)
     assert columns_of(database) == set(GREEN.names)
     for held in holds:
         held.go.set()
@@ -86,7 +86,7 @@ def test_column_that_another_load_has_added_with_another_type_meanwhile(loader, 
     grown = replace(GREEN, columns=(*GREEN.trip_columns, declared, GREEN.column("source_month")))
     paused = hold(holds=True)
     slow = loader.in_thread(surprising(900, 1.5), hold=paused, schema=grown)
-    assert paused.reached.wait(30)
+    assert paused.reached.wait(120)
     loader.load(surprising(200, seed=3, month=NOVEMBER), month="2020-11", new_columns="keep")
     paused.go.set()
     with pytest.raises(TargetMismatch, match=r"surprise is text in Postgres, but double precision is declared"):

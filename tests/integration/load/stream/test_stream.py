@@ -251,7 +251,7 @@ def test_broker_emptied_while_a_reader_waits_is_told(stream_at: Callable[[str], 
         process = broker_process(folder)
         assert process
         process.kill()
-        process.wait(10)
+        process.wait(60)
         start_broker(folder)
         sent = stream.replay()
         reader.join(60)

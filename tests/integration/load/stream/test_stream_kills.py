@@ -40,7 +40,7 @@ class Processes:
         process = broker_process(self.folder) if name == "broker" else self.running[name]
         assert process
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
     def rows(self) -> int:
         try:
@@ -56,7 +56,7 @@ class Processes:
     def end(self) -> None:
         for process in self.running.values():
             process.kill()
-            process.wait(10)
+            process.wait(60)
         self.running.clear()
 
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
@@ -109,10 +108,8 @@ def test_only_a_file_that_another_process_has_open_is_waited_for(tmp_path: Path,
     path = tmp_path / name / "lock.duckdb"
     path.parent.mkdir()
     path.write_bytes(b"this is no database" * 1000)
-    started = time.monotonic()
     with pytest.raises(TargetUnavailable, match="not a valid DuckDB database file"):
-        DuckDbWarehouse(path, wait=600).read_loads(Dataset.green)
-    assert time.monotonic() - started < 60
+        DuckDbWarehouse(path, wait=600).read_loads(Dataset.green)  # longer than a test may take
 
     path.unlink()
     duckdb.connect(path).close()
