@@ -107,7 +107,7 @@ def _limit(step: Step, name: str, value: int) -> None:
 def _small_disk(step: Step, variable: str) -> None:
     assert step.places.small
     folder = step.places.small / f"{step.number}"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # the other fault of this kind, in one step
     free = shutil.disk_usage(folder).free
     (folder / "filler").write_bytes(bytes(step.dice.randint(free // 2, max(free - 4_096, free // 2))))
     step.child.setdefault("environment", {})[variable] = str(folder)

@@ -56,9 +56,11 @@ class Victims:
             parts = dice.choice([["worker"], ["server"], ["database"], ["database", "server", "worker"]])
             again = [self._kill_service(part) for part in parts]
             self.done.wait(dice.uniform(0, 5))
-            for start in again:  # a worker that finds no server ends: that is why make up has this order
+            for part, start in zip(parts, again, strict=True):
+                if part == "worker":  # one that finds no server ends
+                    wait_for("Prefect's server", self._answers)
                 start()
-                wait_for("Prefect's server", self._answers)
+            wait_for("Prefect's server", self._answers)
 
     def _answers(self) -> bool:
         with suppress(httpx.TransportError):
