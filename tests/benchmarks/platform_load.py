@@ -172,7 +172,7 @@ def measure(load: Load, runs: int, backfills: int) -> dict[str, Any]:
         settled_seconds = time.monotonic() - begun - seconds
         ended = load.all_runs()
         wrong = wrong_outcomes(load, ended)
-        again = run_killed_again(load)
+        again = run_crashed_again(load, ended)
         reconciled = reconcile(platform)
     return {
         "single_runs": runs,
@@ -202,7 +202,7 @@ def measure(load: Load, runs: int, backfills: int) -> dict[str, Any]:
             none("requests of the UI refused", busy.refused),
             none("runs in no final state, slots or locks held", settled),
             none("runs that ended otherwise than they had to", wrong),
-            none("killed runs that do not load when run again", again),
+            none("crashed runs that do not load when run again", again),
             none("months that differ from the source", reconciled),
             none("errors in the server's log", platform.server_errors()),
         ],
@@ -364,14 +364,13 @@ def crashed_after(load: Load, ended: Sequence[FlowRun]) -> list[float]:
 
 def _was_killed(load: Load, run: FlowRun) -> bool:
     """Also one that the killed worker had taken, whose process had not begun."""
-    return str(run.id) in load.killed or run.start_time is None
+    return str(run.id) in load.killed or run.run_count == 0
 
 
-def run_killed_again(load: Load) -> list[str]:
+def run_crashed_again(load: Load, ended: Sequence[FlowRun]) -> list[str]:
     """Those that do not complete."""
-    with load.platform.client() as client:
-        killed = [client.read_flow_run(UUID(run_id)) for run_id in load.killed]
-    again = [load.platform.submit(load.flow_of(run), **run.parameters) for run in killed]
+    crashed = [run for run in ended if run.state_type == StateType.CRASHED]
+    again = [load.platform.submit(load.flow_of(run), **run.parameters) for run in crashed]
     return [run.name for run in again if load.platform.wait_for_state(run, *ENDED) != "Completed"]
 
 
