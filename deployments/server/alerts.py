@@ -12,6 +12,7 @@ from uuid import UUID
 from prefect.automations import (
     AutomationCore,
     CallWebhook,
+    DoNothing,
     EventTrigger,
     Posture,
     ResourceSpecification,
@@ -19,7 +20,15 @@ from prefect.automations import (
 from prefect.client.schemas.objects import StateType
 
 from blocks.events import MONTH_LOADED, RECONCILE_DIFFERS
-from deployments.server.alert_payload import RUN_LINK, RUN_NAME, STATE_MESSAGE, STATE_NAME, slack_payload
+from deployments.server.alert_payload import (
+    LATE_RUN_LINK,
+    LATE_RUN_NAME,
+    RUN_LINK,
+    RUN_NAME,
+    STATE_MESSAGE,
+    STATE_NAME,
+    slack_payload,
+)
 from deployments.server.automation_parts import automation, of_our_flows, runs, words
 from deployments.server.dead_runs import mark_silent_runs, mark_unbegun_runs
 
@@ -27,6 +36,9 @@ from deployments.server.dead_runs import mark_silent_runs, mark_unbegun_runs
 MONTH_AWAITED = "tlc.month.awaited"
 # The wait restarts after its own alert, so that one is sent for each further N days.
 ALERT_SENT = {"prefect.automation.action.executed", "prefect.automation.action.failed"}
+NOTICE_LATE = "tlc: notice late runs"
+# No second message about late runs within this time: with a long queue they would be hundreds.
+LATE_AGAIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ def managed_automations(delays: AlertDelays, webhook_id: UUID | None) -> list[Au
     return [
         *ending,
         _alert_failed_runs(webhook_id),
+        _notice_late_runs(delays.late),
         _alert_late_runs(webhook_id, delays.late),
         _alert_no_new_month(webhook_id, delays.no_month),
         _alert_differences(webhook_id),
@@ -70,9 +83,10 @@ def _alert_failed_runs(webhook_id: UUID) -> AutomationCore:
     )
 
 
-def _alert_late_runs(webhook_id: UUID, delay: timedelta) -> AutomationCore:
+def _notice_late_runs(delay: timedelta) -> AutomationCore:
+    """Sends nothing: in a long queue every run is late, and each would be told of."""
     return automation(
-        "tlc: alert on late runs",
+        NOTICE_LATE,
         f"A run was due, and {words(delay)} later no worker has taken it.",
         EventTrigger(
             posture=Posture.Proactive,
@@ -83,10 +97,27 @@ def _alert_late_runs(webhook_id: UUID, delay: timedelta) -> AutomationCore:
             for_each={"prefect.resource.id"},
             within=delay,
         ),
+        DoNothing(),
+    )
+
+
+def _alert_late_runs(webhook_id: UUID, delay: timedelta) -> AutomationCore:
+    return automation(
+        "tlc: alert on late runs",
+        f"The first run that is late, and again after {words(LATE_AGAIN)} if more are.",
+        EventTrigger(
+            posture=Posture.Reactive,
+            match=ResourceSpecification(
+                {"prefect.resource.id": ["prefect.automation.*"], "prefect.resource.name": [NOTICE_LATE]}
+            ),
+            expect={"prefect.automation.triggered"},
+            threshold=1,
+            within=LATE_AGAIN,
+        ),
         _tell(
             webhook_id,
-            f"*{RUN_NAME}* is late: it is {STATE_NAME} for {words(delay)}. "
-            f"Is a worker running, and is its work pool or queue not paused?\n{RUN_LINK}",
+            f"*{LATE_RUN_NAME}* is late: it is Late for {words(delay)}. Others that are late too are not told of for "
+            f"{words(LATE_AGAIN)}. Is a worker running, and is its work pool or queue not paused?\n{LATE_RUN_LINK}",
         ),
     )
 

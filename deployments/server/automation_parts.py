@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from prefect.automations import AutomationCore, CallWebhook, ChangeFlowRunState, EventTrigger, ResourceSpecification
+from prefect.automations import (
+    AutomationCore,
+    CallWebhook,
+    ChangeFlowRunState,
+    DoNothing,
+    EventTrigger,
+    ResourceSpecification,
+)
 
 from deployments.server.declared import declared_deployments
 
@@ -13,7 +20,7 @@ MANAGED = "managed-by:deployments/automations.py"
 
 
 def automation(
-    name: str, description: str, trigger: EventTrigger, action: CallWebhook | ChangeFlowRunState
+    name: str, description: str, trigger: EventTrigger, action: CallWebhook | ChangeFlowRunState | DoNothing
 ) -> AutomationCore:
     """One of ours, with one action."""
     return AutomationCore(name=name, description=description, tags=[MANAGED], trigger=trigger, actions=[action])

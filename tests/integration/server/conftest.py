@@ -21,6 +21,7 @@ from tests.servers.prefect_process import ROOT, PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
 # Prefect takes no less.
+LATE_RUNS = 5
 SHORT = AlertDelays(*(timedelta(seconds=10),) * 4)
 
 
@@ -68,7 +69,8 @@ def bad_runs(server: PrefectServer, applied: Applied) -> None:
     """One run of each kind that alerts: failed, too slow, different, killed, taken by no worker, or by one in vain."""
     with server.as_client(), get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(hangs), "nobody-serves-it")
-        client.create_flow_run_from_deployment(deployment, name="waits in vain")
+        for _ in range(LATE_RUNS):
+            client.create_flow_run_from_deployment(deployment, name="waits in vain")
         taken = client.create_flow_run_from_deployment(deployment, name="taken in vain")
         client.set_flow_run_state(taken.id, Pending())
     process = subprocess.Popen(

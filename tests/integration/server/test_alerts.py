@@ -9,8 +9,12 @@ from uuid import UUID
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
 from blocks.events import MONTH_LOADED
+from deployments.server.alerts import NOTICE_LATE
+from tests.e2e.platform import wait_for
+from tests.integration.server.conftest import LATE_RUNS
 
 DEAD = ("*killed*", "*forgotten*")
 MONTHS_WITHOUT_ALERT = 15  # one a second
@@ -56,6 +60,21 @@ def test_runs_of_others_are_not_told(receiver) -> None:
 def test_run_that_no_worker_takes_is_told(server, receiver) -> None:
     text = receiver.wait_for("*waits in vain* is late: it is Late for 10 s.")
     assert re.search(link(server), text)
+    with server.as_client(), get_client(sync_client=True) as client:
+        assert client.read_flow_run(UUID(text[-36:])).name == "waits in vain"
+
+
+def test_of_many_late_runs_one_is_told(server, receiver) -> None:
+    with server.as_client(), get_client(sync_client=True) as client:
+
+        def noticed() -> int:
+            resource = EventResourceFilter(labels={"prefect.resource.name": NOTICE_LATE})
+            event = EventNameFilter(name=["prefect.automation.triggered"])
+            return client.read_events(EventFilter(event=event, resource=resource), limit=1).total
+
+        wait_for("all are noticed", lambda: noticed() == LATE_RUNS)
+    receiver.wait_for(" is late: ")
+    assert len([text for text in receiver.texts if " is late: " in text]) == 1
 
 
 def test_run_that_a_worker_took_and_never_began_is_crashed_and_told(server, receiver) -> None:

@@ -19,10 +19,12 @@ pytestmark = pytest.mark.timeout(420)
 SILENT = "tlc: mark silent runs as crashed"
 UNBEGUN = "tlc: mark runs that never begin as crashed"
 LATE = "tlc: alert on late runs"
+NOTICED = "tlc: notice late runs"
 ENDING = [UNBEGUN, SILENT]
 ALL = {
     *ENDING,
     LATE,
+    NOTICED,
     "tlc: alert on failed and crashed runs",
     "tlc: alert when no month was loaded",
     "tlc: alert on reconcile differences",
@@ -69,11 +71,11 @@ def test_changed_definition_is_updated_in_place(server, applied) -> None:
         before = there()
         changed = apply_automations(replace(SHORT, late=timedelta(minutes=20)))
         after = there()
-        assert changed.updated == [LATE]
+        assert changed.updated == [LATE, NOTICED]
         assert after[LATE].id == before[LATE].id
-        assert after[LATE].trigger.within == timedelta(minutes=20)
+        assert after[NOTICED].trigger.within == timedelta(minutes=20)
         assert "for 20 minutes" in after[LATE].actions[0].payload
-        assert apply_automations(SHORT).updated == [LATE]
+        assert apply_automations(SHORT).updated == [LATE, NOTICED]
 
 
 def test_only_what_is_ours_is_removed(server, applied) -> None:
@@ -108,7 +110,7 @@ def test_command_takes_patience_from_the_environment_and_says_what_it_did(server
     assert "left     tlc: alert on failed and crashed runs" in done.stdout
     assert "A run is Crashed after 90 s without a heartbeat." in done.stdout
     with server.as_client():
-        assert there()[LATE].trigger.within == timedelta(minutes=7)
+        assert there()[NOTICED].trigger.within == timedelta(minutes=7)
         assert there()["tlc: alert when no month was loaded"].trigger.within == timedelta(days=60)
         apply_automations(SHORT)
 
