@@ -25,17 +25,8 @@ FHVHV = """
         + coalesce(sales_tax, 0) + coalesce(congestion_surcharge, 0) + coalesce(airport_fee, 0)
         + coalesce(cbd_congestion_fee, 0) + coalesce(tips, 0), hvfhs_license_num
     from tlc.fhvhv_trips"""
-
-
-def trips(*datasets: str) -> str:
-    """The ``with`` that gives the trips of some datasets as ``t``, and those with a duration as ``timed``."""
-    return (
-        f"with t as ({' union all '.join(datasets)}\n), "
-        "timed as (select *, extract(epoch from off - up) / 60 as minutes from t where off >= up)"
-    )
-
-
-TRIPS = trips(YELLOW, GREEN, FHV, FHVHV)
+TIMED = "timed as (select *, extract(epoch from off - up) / 60 as minutes from t where off >= up)"
+TRIPS = f"with t as ({' union all '.join((YELLOW, GREEN, FHV, FHVHV))}\n), {TIMED}"
 _FARES = "fare > 0 and miles > 0 and (pay in (1, 2) or service = 'fhvhv')"
 _ZONES = "left join tlc.zones p on p.location_id = pu left join tlc.zones d on d.location_id = off_zone"
 _QUARTER = "extract(year from month)::int, extract(quarter from month)::int"

@@ -19,6 +19,7 @@ from typing import Any
 from flows.tlc.dataset import Dataset, Source
 from flows.tlc.locations import lake_object, month_path
 from flows.tlc.month import Month, months_between
+from tests.benchmarks.contenders.questions import CHANGES
 from tests.benchmarks.inputs import SHARED, published_file
 from tests.benchmarks.machine import machine_facts
 from tests.benchmarks.report import Target, at_most
@@ -29,32 +30,31 @@ RESULTS = Path(__file__).parent / "results" / "questions.json"
 MONTHS = list(months_between(Month(2023, 10), Month(2024, 3)))
 REAL = SHARED / "tlc" / "cdn" / "trip-data"
 REAL_MONTHS = [Month(2020, 12), Month(2023, 12)]
-ENGINES = ("postgres", "postgres_no_index", "warehouse", "lake", "lake_files", "tlc_files")
+ENGINES = (*CHANGES, "warehouse", "lake", "lake_files", "tlc_files")
 REAL_ENGINES = ("lake_files", "tlc_files")
+# No slower, as far as this can be told: of two runs on the same files one has taken up to 5 % more.
+MOST_CPU = 1.05
 # Each round asks everything so often in one session; the small files' answers take milliseconds.
 TIMES, REAL_TIMES = 2, 20
 
 
 @dataclass
 class Asked:
-    """One dataset's months, and the seconds of every question by engine."""
+    """One dataset's months, and the seconds of every question by engine; ``cpu`` has those of CPU."""
 
     dataset: Dataset
     months: Sequence[Month]
     tlc_files: Sequence[Path]
     lake_files: Sequence[Path]
     seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    cpu: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     answers: dict[str, list[list[Any]]] = field(default_factory=dict)
-
-    def best(self, engine: str) -> dict[str, float]:
-        """The fastest of each question."""
-        return {question: min(seconds) for question, seconds in self.seconds[engine].items()}
 
     def add(self, engine: str, found: dict[str, Any]) -> None:
         """Keep what an engine told; raises ValueError if it answers otherwise than the ones before."""
-        kept = self.seconds.setdefault(engine, {})
         for question, told in found.items():
-            kept.setdefault(question, []).extend(told["seconds"])
+            for kept, name in ((self.seconds, "seconds"), (self.cpu, "cpu_seconds")):
+                kept.setdefault(engine, {}).setdefault(question, []).extend(told[name])
             expected = self.answers.setdefault(question, told["answer"])
             if not told["answer"] or not same(expected, told["answer"]):
                 raise ValueError(f"{engine} answers '{question}' otherwise: {told['answer'][:3]}, not {expected[:3]}")
@@ -63,10 +63,10 @@ class Asked:
         """What is promised of the lake's files against TLC's."""
         what = f"{self.dataset}: the lake's files / TLC's"
         ours, theirs = (sum(path.stat().st_size for path in paths) for paths in (self.lake_files, self.tlc_files))
-        seconds = [sum(self.best(engine).values()) for engine in REAL_ENGINES if engine in self.seconds]
         found = [at_most(f"{what}, bytes", ours / theirs, 1, "×")]
-        if len(seconds) == len(REAL_ENGINES):
-            found.append(at_most(f"{what}, seconds of all questions", seconds[0] / seconds[1], 1, "×"))
+        if all(engine in self.cpu for engine in REAL_ENGINES):
+            seconds = [sum(best(self.cpu[engine]).values()) for engine in REAL_ENGINES]
+            found.append(at_most(f"{what}, CPU of all questions", seconds[0] / seconds[1], MOST_CPU, "×"))
         return found
 
 
@@ -100,9 +100,17 @@ def main() -> int:
         "machine": facts,
         "targets": [asdict(target) for target in found],
         "seconds": {str(one.dataset): one.seconds for one in asked},
+        "cpu_seconds": {
+            str(one.dataset): {engine: one.cpu[engine] for engine in REAL_ENGINES if engine in one.cpu} for one in asked
+        },
     }
     options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     return 0 if all(target.met for target in found) else 1
+
+
+def best(seconds: dict[str, list[float]]) -> dict[str, float]:
+    """The fastest of each question: what disturbs a machine only ever adds."""
+    return {question: min(times) for question, times in seconds.items()}
 
 
 def same(one: Any, other: Any) -> bool:
@@ -136,11 +144,12 @@ def _ask(running: Services, asked: Asked, engines: Sequence[str]) -> None:
 
 def _table(asked: Asked) -> str:
     """Milliseconds of every question, best of all times."""
-    best = {engine: asked.best(engine) for engine in asked.seconds}
-    lines = [f"{f'{asked.dataset}, ms':36}" + "".join(f"{engine:>18}" for engine in best)]
+    fastest = {engine: best(seconds) for engine, seconds in asked.seconds.items()}
+    fastest |= {f"{engine}, CPU": best(asked.cpu[engine]) for engine in REAL_ENGINES if engine in asked.cpu}
+    lines = [f"{f'{asked.dataset}, ms':36}" + "".join(f"{engine:>21}" for engine in fastest)]
     for question in asked.answers:
-        lines.append(f"{question:36}" + "".join(f"{1000 * found[question]:18,.1f}" for found in best.values()))
-    lines.append(f"{'all':36}" + "".join(f"{1000 * sum(found.values()):18,.1f}" for found in best.values()))
+        shown = [f"{1000 * found[question]:.1f}" if question in found else "" for found in fastest.values()]
+        lines.append(f"{question:36}" + "".join(f"{text:>21}" for text in shown))
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""All questions to one engine in one session, each a few times: ``python -m … ENGINE DATASET MONTH TIMES [FILE …]``."""
+"""The questions to one engine in one session, each a few times: ``python -m … ENGINE DATASET MONTH TIMES [FILE …]``."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from flows.tlc.dataset import Dataset
 from flows.tlc.locations import SCHEMA, month_of_file, trips_table
 from flows.tlc.month import Month
 from flows.tlc.schema import schema_of
-from tests.benchmarks.contenders.result import tell
-from tests.benchmarks.question_list import questions
+from tests.benchmarks.contenders.result import cpu_seconds, tell
+from tests.benchmarks.question_list import SELECTIVE, questions
 
 Rows = list[tuple[Any, ...]]
 Ask = Callable[[str], Rows]
@@ -133,16 +133,19 @@ def _plain(value: Any) -> Any:
 
 
 def main(name: str, dataset: str, month: str, times: str, *paths: str) -> None:
-    """Tell the seconds of each time, the first one cold, and the answer."""
+    """Tell the answers, and of each time the seconds and this process' CPU: DuckDB works in it, Postgres does not."""
     found = {}
     with engine(name, Dataset(dataset), [Path(path) for path in paths]) as ask:
         for question, sql in questions(Dataset(dataset), Month.parse(month)).items():
-            seconds, rows = [], Rows()
+            if CHANGES.get(name) and question not in SELECTIVE:
+                continue
+            seconds, cpu, rows = [], [], Rows()
             for _ in range(int(times)):
-                started = time.perf_counter()
+                started, cpu_before = time.perf_counter(), cpu_seconds()
                 rows = ask(sql)
                 seconds.append(round(time.perf_counter() - started, 5))
-            found[question] = {"seconds": seconds, "answer": plain(rows)}
+                cpu.append(round(cpu_seconds() - cpu_before, 5))
+            found[question] = {"seconds": seconds, "cpu_seconds": cpu, "answer": plain(rows)}
     tell(questions=found)
 
 
