@@ -115,6 +115,7 @@ bench: setup models  ## Measure loads, models and streams against their limits (
 	-$(RUN) -m tests.benchmarks.backfill
 	-$(RUN) -m tests.benchmarks.saturation
 	-$(RUN) -m tests.benchmarks.models
+	-$(RUN) -m tests.benchmarks.questions
 	-$(RUN) -m tests.benchmarks.stream
 	-$(RUN) -m tests.benchmarks.platform
 

@@ -5,29 +5,28 @@ By other means: the engines' own percentiles, their own joins. Of ``month_qualit
 
 from __future__ import annotations
 
-TRIPS = """
-with t as (
+YELLOW = """
     select 'yellow' as service, source_month as month, tpep_pickup_datetime as up, tpep_dropoff_datetime as off,
         pu_location_id as pu, do_location_id as off_zone, payment_type as pay, trip_distance as miles,
         fare_amount as fare, tip_amount as tip, tolls_amount as tolls, total_amount as total, null as license
-    from tlc.yellow_trips
-    union all
-    select 'green', source_month, lpep_pickup_datetime, lpep_dropoff_datetime, pu_location_id, do_location_id,
-        payment_type, trip_distance, fare_amount, tip_amount, tolls_amount, total_amount, null
-    from tlc.green_trips
-    union all
+    from tlc.yellow_trips"""
+GREEN = """
+    select 'green' as service, source_month as month, lpep_pickup_datetime as up, lpep_dropoff_datetime as off,
+        pu_location_id as pu, do_location_id as off_zone, payment_type as pay, trip_distance as miles,
+        fare_amount as fare, tip_amount as tip, tolls_amount as tolls, total_amount as total, null as license
+    from tlc.green_trips"""
+FHV = """
     select 'fhv', source_month, pickup_datetime, dropoff_datetime, pu_location_id, do_location_id,
         null, null, null, null, null, null, null
-    from tlc.fhv_trips
-    union all
+    from tlc.fhv_trips"""
+FHVHV = """
     select 'fhvhv', source_month, pickup_datetime, dropoff_datetime, pu_location_id, do_location_id, null, trip_miles,
         base_passenger_fare, tips, tolls, base_passenger_fare + coalesce(tolls, 0) + coalesce(bcf, 0)
         + coalesce(sales_tax, 0) + coalesce(congestion_surcharge, 0) + coalesce(airport_fee, 0)
         + coalesce(cbd_congestion_fee, 0) + coalesce(tips, 0), hvfhs_license_num
-    from tlc.fhvhv_trips
-),
-timed as (select *, extract(epoch from off - up) / 60 as minutes from t where off >= up)
-"""
+    from tlc.fhvhv_trips"""
+TIMED = "timed as (select *, extract(epoch from off - up) / 60 as minutes from t where off >= up)"
+TRIPS = f"with t as ({' union all '.join((YELLOW, GREEN, FHV, FHVHV))}\n), {TIMED}"
 _FARES = "fare > 0 and miles > 0 and (pay in (1, 2) or service = 'fhvhv')"
 _ZONES = "left join tlc.zones p on p.location_id = pu left join tlc.zones d on d.location_id = off_zone"
 _QUARTER = "extract(year from month)::int, extract(quarter from month)::int"

@@ -33,9 +33,9 @@ class Services:
     environment: dict[str, str]
     site: subprocess.Popen[str]
 
-    def serve(self, file: Path, month: str = MONTH) -> None:
-        """Have the site publish ``file`` as yellow's ``month``."""
-        path = self.folder / "site" / "trip-data" / f"yellow_tripdata_{month}.parquet"
+    def serve(self, file: Path, month: str = MONTH, dataset: str = "yellow") -> None:
+        """Have the site publish ``file`` as the dataset's ``month``."""
+        path = self.folder / "site" / "trip-data" / f"{dataset}_tripdata_{month}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.symlink_to(file)

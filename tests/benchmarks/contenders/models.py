@@ -20,10 +20,10 @@ from tests.benchmarks.contenders.result import peak_memory_bytes, tell
 from tests.plain_marts import PLAIN, TRIPS
 
 
-def load(month: str) -> None:
-    """The month, into both targets."""
+def load(month: str, dataset: str = "yellow") -> None:
+    """The month, into all targets."""
     started = time.perf_counter()
-    report = load_month(dataset="yellow", month=month, targets=["postgres", "gcs", "bigquery"])
+    report = load_month(dataset=dataset, month=month, targets=["postgres", "gcs", "bigquery"])
     assert not report.failed
     tell(seconds=time.perf_counter() - started)
 
@@ -80,4 +80,4 @@ def _names(sql: str) -> str:
 
 
 if __name__ == "__main__":
-    {"load": load, "built": built, "plain": plain}[sys.argv[1]](sys.argv[2])
+    {"load": load, "built": built, "plain": plain}[sys.argv[1]](*sys.argv[2:])
