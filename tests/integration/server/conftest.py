@@ -20,8 +20,8 @@ from tests.servers.postgres_process import prefect_database
 from tests.servers.prefect_process import ROOT, PrefectServer
 from tests.servers.webhook_receiver import WebhookReceiver
 
-# Prefect takes no less.
 LATE_RUNS = 5
+# Prefect takes no less.
 SHORT = AlertDelays(*(timedelta(seconds=10),) * 4)
 
 
