@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import psycopg2
 import pytest
@@ -58,6 +59,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             can = marker != "cloud" or os.environ.get("TLC_CLOUD_PROJECT")
             if item.get_closest_marker(marker) and not (marker in asked and can):
                 item.add_marker(pytest.mark.skip(reason=how))
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """What a command sets that is called in this process (a quiet log, above all) is gone with the test."""
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(scope="session")

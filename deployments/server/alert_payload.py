@@ -11,7 +11,7 @@ RUN_LINK = "{{ flow_run | ui_url }}"
 # Of the run that another automation noticed: its event is within this one's.
 LATE_RUN_NAME = "{{ event.payload.triggering_event.resource['prefect.resource.name'] }}"
 LATE_RUN_LINK = (
-    "{{ (automation | ui_url).split('/automations/')[0] }}/runs/flow-run/"
+    "{{ (automation | ui_url | default('', true)).split('/automations/')[0] }}/runs/flow-run/"
     "{{ event.payload.triggering_event.resource['prefect.resource.id'].split('.')[-1] }}"
 )
 

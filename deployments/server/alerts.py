@@ -104,7 +104,7 @@ def _notice_late_runs(delay: timedelta) -> AutomationCore:
 def _alert_late_runs(webhook_id: UUID, delay: timedelta) -> AutomationCore:
     return automation(
         "tlc: alert on late runs",
-        f"The first run that is late, and again after {words(LATE_AGAIN)} if more are.",
+        f"A run is late, and no other was told of within {words(LATE_AGAIN)}.",
         EventTrigger(
             posture=Posture.Reactive,
             match=ResourceSpecification(

@@ -93,7 +93,7 @@ POOLS = {
             "namespace": "TLC_KUBERNETES_NAMESPACE",
             "service_account_name": "TLC_KUBERNETES_SERVICE_ACCOUNT",
         },
-        # Half as much again as was measured: 810 MB with dbt. Others fit the template's: report 530, loads 400 MB.
+        # Half as much again as was measured: 810 MB with dbt. Others fit the template's: report 530, loads 540 MB.
         memory={"build-models": "1280Mi"},
     ),
 }

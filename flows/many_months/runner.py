@@ -7,6 +7,7 @@ import queue
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,9 @@ from flows.ui.report import ProgressBar
 SILENCE_SECONDS = 60.0
 # Seconds between two looks whether this run is being cancelled.
 LOOK_SECONDS = 10.0
+CGROUP = Path("/sys/fs/cgroup")
+# Of a backfill into the lake, which needs the most (docs/backfill.md): 130 MB a month were measured, beside 280.
+_PROCESS_BYTES, _MONTH_BYTES = 300_000_000, 200_000_000
 
 
 def months_at_once(run_on: RunOn, targets: Sequence[str]) -> int:
@@ -49,12 +53,30 @@ def months_at_once(run_on: RunOn, targets: Sequence[str]) -> int:
     most = LIMITS[MONTHS_LIMIT]
     if run_on != "here" or tuple(targets) == ("bigquery",):
         return most
-    return min(most, max(2, usable_cores()))
+    memory = memory_limit()
+    fit = most if memory is None else (memory - _PROCESS_BYTES) // _MONTH_BYTES
+    return max(2, min(most, usable_cores(), fit))
 
 
 def usable_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use, a container's share rounded down."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = _cgroup("cpu.max").partition(" ")
+    return min(cores, int(quota) // int(period)) if quota.isdigit() else cores
+
+
+def memory_limit() -> int | None:
+    """The bytes that a container allows its processes; None if nobody limits them."""
+    limit = _cgroup("memory.max")
+    return int(limit) if limit.isdigit() else None
+
+
+def _cgroup(name: str) -> str:
+    """A setting of this process' container, as version 2 of Linux' control groups has it; empty if there is none."""
+    try:
+        return (CGROUP / name).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import random
-import signal
 import sys
 import tempfile
 import threading
@@ -269,7 +268,7 @@ def kill_worker(load: Load) -> None:
     for process in (worker, *worker.children(recursive=True)):
         with suppress(psutil.Error):
             run_id = process.environ().get("PREFECT__FLOW_RUN_ID")
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
             if run_id:
                 load.killed.add(run_id)
 
@@ -337,7 +336,9 @@ def _held(load: Load) -> Iterator[str]:
 def wrong_outcomes(load: Load, ended: Sequence[FlowRun]) -> list[str]:
     """Runs that are neither completed, nor killed, nor backfills that say which killed month they lack."""
     crashed = {str(run.id) for run in ended if run.state_type == StateType.CRASHED}
-    months_of_killed = {str(run.parameters.get("month")) for run in ended if str(run.id) in crashed}
+    months_of_killed = {
+        run.parameters["month"] for run in ended if str(run.id) in crashed and "month" in run.parameters
+    }
     return [
         f"{run.name} ({load.flow_of(run)}) is {run.state_name}: {run.state and run.state.message}"
         for run in ended

@@ -25,7 +25,7 @@ def work_until(is_done: Callable[[str], bool], *options: str, environment: Mappi
         )  # fmt: skip
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not is_done(log.read_text(encoding="utf-8")):
+        while not is_done(log.read_text(encoding="utf-8", errors="replace")):
             assert worker.poll() is None and time.monotonic() < deadline, log.read_text(encoding="utf-8")
             time.sleep(0.2)
     finally:

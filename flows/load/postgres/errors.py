@@ -33,7 +33,7 @@ def postgres_errors(undone: str = "the month is as it was") -> Iterator[None]:
     except errors.ReadOnlySqlTransaction as error:  # a standby that is about to take over, or for good
         raise TargetUnavailable(
             f"Postgres takes no writes ({_first_line(error)}); {undone}. If the block tlc-postgres names a standby, "
-            "name the primary."
+            "name the primary, else look for default_transaction_read_only; run again."
         ) from error
     except errors.QueryCanceled as error:
         raise TargetError(

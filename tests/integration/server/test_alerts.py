@@ -72,7 +72,7 @@ def test_of_many_late_runs_one_is_told(server, receiver) -> None:
             event = EventNameFilter(name=["prefect.automation.triggered"])
             return client.read_events(EventFilter(event=event, resource=resource), limit=1).total
 
-        wait_for("all are noticed", lambda: noticed() == LATE_RUNS)
+        wait_for("all are noticed", lambda: noticed() >= LATE_RUNS)
     receiver.wait_for(" is late: ")
     assert len([text for text in receiver.texts if " is late: " in text]) == 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from flows.many_months import runner
@@ -24,4 +26,26 @@ def test_as_many_as_help(
     monkeypatch: pytest.MonkeyPatch, run_on: RunOn, targets: list[str], cores: int, expected: int
 ) -> None:
     monkeypatch.setattr(runner, "usable_cores", lambda: cores)
+    monkeypatch.setattr(runner, "memory_limit", lambda: None)
     assert months_at_once(run_on, targets) == expected
+
+
+@pytest.mark.parametrize(
+    ("processors", "memory", "expected"),
+    [
+        ("max 100000", "max", 4),
+        ("200000 100000", "max", 2),
+        ("350000 100000", "max", 3),
+        ("max 100000", str(768 << 20), 2),  # a job of the pool for Kubernetes
+        ("max 100000", str(2 << 30), 4),  # the worker of the compose file
+        ("50000 100000", str(1 << 20), 2),
+    ],
+)
+def test_container_has_no_more_than_it_may(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processors: str, memory: str, expected: int
+) -> None:
+    (tmp_path / "cpu.max").write_text(processors + "\n")
+    (tmp_path / "memory.max").write_text(memory + "\n")
+    monkeypatch.setattr(runner, "CGROUP", tmp_path)
+    monkeypatch.setattr(runner.os, "sched_getaffinity", lambda _process: set(range(16)), raising=False)
+    assert months_at_once("here", ["gcs"]) == expected
