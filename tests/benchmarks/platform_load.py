@@ -1,7 +1,7 @@
 """Many runs queued on ``make up``, a worker killed meanwhile; ``python -m tests.benchmarks.platform_load``.
 
 Does the UI stay usable, does every run come to an end and in its turn, and is the data the source's in the end? Says
-which target is missed, and ends with 1 then. A quarter of an hour on 2 cores that have nothing else to do.
+which target is missed, and ends with 1 then. Half an hour on 2 cores.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from flows.tlc.dataset import Dataset, Source
 from flows.tlc.locations import ZONES_PATH, month_path
 from flows.tlc.month import Month, months_between
 from tests.benchmarks.interrupted import ending_when_interrupted
-from tests.benchmarks.report import Target
+from tests.benchmarks.report import Target, at_most
 from tests.benchmarks.ui_pages import Visitor, spread
 from tests.e2e.platform import Platform, platform_up, wait_for
 from tests.servers.webhook_receiver import WebhookReceiver
@@ -195,7 +195,7 @@ def measure(load: Load, runs: int, backfills: int) -> dict[str, Any]:
         "share_of_a_core": shares,
         "targets": [
             *(
-                at_most(f"{page}: p95 in seconds", spread(values)["p95"], PAGE_SECONDS)
+                at_most(f"{page}: p95", spread(values)["p95"], PAGE_SECONDS, " s")
                 for page, values in busy.seconds.items()
             ),
             none("requests of the UI refused", busy.refused),
@@ -406,11 +406,6 @@ def overtaken(load: Load, ended: Sequence[FlowRun]) -> dict[str, dict[str, float
     for created, started, run in begun:
         by_kind[_kind(load, run)].append(sum(c > created and s < started for c, s, _ in begun))
     return {kind: spread(values) for kind, values in by_kind.items()}
-
-
-def at_most(promise: str, measured: float, limit: float) -> Target:
-    """No more than the limit."""
-    return Target(f"{promise}, at most {limit:g}", f"{measured:g}", measured <= limit)
 
 
 def none(promise: str, found: Sequence[str]) -> Target:

@@ -9,6 +9,7 @@ import argparse
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
@@ -41,12 +42,10 @@ def _copy(file: Path, table: str, like: str) -> int:
 
 def _execute(statement: str) -> int:
     connection = psycopg2.connect(os.environ["BENCH_POSTGRES_URL"])
-    connection.autocommit = statement == "checkpoint"
-    with connection, connection.cursor() as cursor:
+    connection.autocommit = True  # statements in one string are one transaction; a checkpoint must be in none
+    with closing(connection), connection.cursor() as cursor:
         cursor.execute(statement)
-        rows: int = cursor.rowcount
-    connection.close()
-    return rows
+        return int(cursor.rowcount)
 
 
 if __name__ == "__main__":
