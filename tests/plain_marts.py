@@ -26,7 +26,8 @@ FHVHV = """
         + coalesce(cbd_congestion_fee, 0) + coalesce(tips, 0), hvfhs_license_num
     from tlc.fhvhv_trips"""
 TIMED = "timed as (select *, extract(epoch from off - up) / 60 as minutes from t where off >= up)"
-TRIPS = f"with t as ({' union all '.join((YELLOW, GREEN, FHV, FHVHV))}\n), {TIMED}"
+# Inlined, as somebody's own query would be: Postgres keeps what is named twice in a temporary table.
+TRIPS = f"with t as not materialized ({' union all '.join((YELLOW, GREEN, FHV, FHVHV))}\n), {TIMED}"
 _FARES = "fare > 0 and miles > 0 and (pay in (1, 2) or service = 'fhvhv')"
 _ZONES = "left join tlc.zones p on p.location_id = pu left join tlc.zones d on d.location_id = off_zone"
 _QUARTER = "extract(year from month)::int, extract(quarter from month)::int"

@@ -40,22 +40,22 @@ SILENCE_SECONDS = 60.0
 # Seconds between two looks whether this run is being cancelled.
 LOOK_SECONDS = 10.0
 CGROUP = Path("/sys/fs/cgroup")
-# Of a backfill into the lake, which needs the most (docs/backfill.md): 130 MB a month were measured, beside 280.
-_PROCESS_BYTES, _MONTH_BYTES = 300_000_000, 200_000_000
+# Of a backfill into all three targets, which needs the most (docs/backfill.md): two at once took 640 MB, four 910.
+_PROCESS_BYTES, _MONTH_BYTES = 450_000_000, 150_000_000
 
 
 def months_at_once(run_on: RunOn, targets: Sequence[str]) -> int:
     """How many months to load at once if nobody says: as many as help (docs/backfill.md, "How fast").
 
-    Here a month keeps a core busy; two are the least, since one can wait for the source while the other loads. Into
-    the warehouse alone, or elsewhere, this process only waits.
+    Here a month keeps a core busy, and one can wait for the source while another loads: two at least, if a container's
+    memory allows them. Into the warehouse alone, or elsewhere, this process only waits.
     """
     most = LIMITS[MONTHS_LIMIT]
     if run_on != "here" or tuple(targets) == ("bigquery",):
         return most
+    helpful = max(2, min(most, usable_cores()))
     memory = memory_limit()
-    fit = most if memory is None else (memory - _PROCESS_BYTES) // _MONTH_BYTES
-    return max(2, min(most, usable_cores(), fit))
+    return helpful if memory is None else max(1, min(helpful, (memory - _PROCESS_BYTES) // _MONTH_BYTES))
 
 
 def usable_cores() -> int:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.benchmarks.machine import machine_facts
-from tests.benchmarks.report import table, targets
+from tests.benchmarks.report import conclude, table, targets
 from tests.benchmarks.run import Benchmark, python_for_dlt, say
 from tests.benchmarks.services import services
 
@@ -19,7 +16,7 @@ LARGE_ROWS = 20_000_000
 
 
 def main() -> int:
-    """0 where every target is met that was measured, else 1."""
+    """0 if every target is met that was measured, else 1."""
     options = _options()
     python = python_for_dlt(
         not options.skip_dlt and (not options.only or any(name.startswith("dlt") for name in options.only))
@@ -33,18 +30,9 @@ def main() -> int:
         samples = benchmark.measure(names, options.repeat)
         if not options.skip_20m and (not options.only or "flow" in options.only):
             samples["flow_large"] = [benchmark.measure_large(LARGE_ROWS)]
-    found = targets(samples, options.rows)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows": options.rows,
-        "machine": facts,
-        "targets": [asdict(target) for target in found],
-        "samples": samples,
-    }
-    options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     print(table(samples, options.rows))
-    return 0 if all(target.met for target in found) else 1
+    found = targets(samples, options.rows)
+    return conclude(found, options.output, rows=options.rows, machine=facts, samples=samples)
 
 
 def _options() -> argparse.Namespace:

@@ -7,17 +7,14 @@ Prints the table and keeps the samples in ``results/lake.json``.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.inputs import MONTH, month_file, repeated_file
 from tests.benchmarks.lake_report import OURS, lake_table, lake_targets
 from tests.benchmarks.machine import machine_facts
-from tests.benchmarks.report import Samples
+from tests.benchmarks.report import Samples, conclude
 from tests.benchmarks.run import LARGE_MONTH, run_contender, say
 from tests.benchmarks.services import Services, services
 
@@ -29,7 +26,7 @@ NAMES = ("limit", "limit_one_file", "read_and_write", *OURS, "pandas_to_bucket")
 
 
 def main() -> int:
-    """0 where every target is met that was measured, else 1."""
+    """0 if every target is met that was measured, else 1."""
     options = _options()
     names = [name for name in NAMES if not options.only or name in options.only]
     say("starting Postgres, a web server and Prefect's server")
@@ -41,18 +38,9 @@ def main() -> int:
             for name in OURS:
                 if name in names:
                     samples[f"{name}_large"] = [_run(running, name, large, LARGE_MONTH)]
-    found = lake_targets(samples, options.rows)
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows": options.rows,
-        "machine": facts,
-        "targets": [asdict(target) for target in found],
-        "samples": samples,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     print(lake_table(samples, options.rows))
-    return 0 if all(target.met for target in found) else 1
+    found = lake_targets(samples, options.rows)
+    return conclude(found, options.output, rows=options.rows, machine=facts, samples=samples)
 
 
 def _measure(running: Services, names: list[str], source: Path, repeat: int) -> Samples:

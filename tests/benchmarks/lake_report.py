@@ -31,7 +31,7 @@ def lake_targets(samples: Samples, rows: int) -> list[Target]:
 
 
 def lake_table(samples: Samples, rows: int) -> str:
-    """All contenders, fastest first, then the targets."""
+    """All contenders, fastest first."""
     limit, one_file = best(samples, "limit", rows), best(samples, "limit_one_file", rows)
     lines = [
         f"{f'way, {rows:,} rows':24} {'best s':>8} {'median s':>9} {'/ limit':>8} {'/ one file':>11} {'peak MB':>8}"
@@ -44,10 +44,6 @@ def lake_table(samples: Samples, rows: int) -> str:
             f"{name:24} {min(times):8.2f} {median(times):9.2f} {ratios[0]:>8} {ratios[1]:>11} "
             f"{_peak_mb(samples, name) or 0:8.0f}"
         )
-    lines.append("")
-    lines += [
-        f"{'met' if one.met else 'MISSED':7} {one.promise:55} {one.measured}" for one in lake_targets(samples, rows)
-    ]
     return "\n".join(lines)
 
 

@@ -7,15 +7,12 @@ Round by round, so that what slows the machine for a while slows both. Prints th
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.benchmarks.inputs import MONTH, month_file
 from tests.benchmarks.machine import machine_facts
-from tests.benchmarks.report import Samples, Target, at_most, best
+from tests.benchmarks.report import Samples, Target, at_most, best, conclude
 from tests.benchmarks.run import run_contender, say
 from tests.benchmarks.services import services
 
@@ -47,25 +44,10 @@ def main() -> int:
                     samples[f"{way} {target}"].append(sample)
                     say(f"{way:6} {engine:9} {sample['seconds']:7.2f} s")
     found = [_target(samples, target, options.rows) for target in TARGETS]
-    options.output.write_text(
-        json.dumps(
-            {
-                "at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "rows": options.rows,
-                "machine": facts,
-                "targets": [asdict(one) for one in found],
-                "samples": samples,
-            },
-            indent=1,
-        )
-        + "\n"
-    )
-    for one in found:
-        print(f"{'met' if one.met else 'MISSED':7} {one.promise:45} {one.measured}")
     for target, engine in TARGETS.items():
         peak = max(sample["peak_memory_bytes"] for sample in samples[f"built {target}"]) / 1e6
         print(f"        {engine}: peak memory, of flow and dbt together      {peak:.0f} MB")
-    return 0 if all(one.met for one in found) else 1
+    return conclude(found, options.output, rows=options.rows, machine=facts, samples=samples)
 
 
 def _target(samples: Samples, target: str, rows: int) -> Target:

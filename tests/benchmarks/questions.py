@@ -7,12 +7,10 @@ round by round; answers have to be equal. Prints the table and keeps the samples
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from flows.tlc.month import Month, months_between
 from tests.benchmarks.contenders.questions import CHANGES
 from tests.benchmarks.inputs import SHARED, published_file
 from tests.benchmarks.machine import machine_facts
-from tests.benchmarks.report import Target, at_most
+from tests.benchmarks.report import Target, at_most, conclude
 from tests.benchmarks.run import run_contender, say
 from tests.benchmarks.services import Services, services
 
@@ -91,19 +89,11 @@ def main() -> int:
         found = [target for one in asked for target in one.targets()]
     for one in asked:
         print(_table(one))
-    print(*(f"{'met' if one.met else 'MISSED':7} {one.promise:60} {one.measured}" for one in found), sep="\n")
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows": options.rows,
-        "machine": facts,
-        "targets": [asdict(target) for target in found],
-        "seconds": {str(one.dataset): one.seconds for one in asked},
-        "cpu_seconds": {
-            str(one.dataset): {engine: one.cpu[engine] for engine in REAL_ENGINES if engine in one.cpu} for one in asked
-        },
+    cpu_seconds = {
+        str(one.dataset): {engine: one.cpu[engine] for engine in REAL_ENGINES if engine in one.cpu} for one in asked
     }
-    options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    return 0 if all(target.met for target in found) else 1
+    seconds = {str(one.dataset): one.seconds for one in asked}
+    return conclude(found, options.output, rows=options.rows, machine=facts, seconds=seconds, cpu_seconds=cpu_seconds)
 
 
 def best(seconds: dict[str, list[float]]) -> dict[str, float]:

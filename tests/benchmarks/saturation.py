@@ -1,15 +1,12 @@
 """``python -m tests.benchmarks.saturation``: backfills of one, two and four months at once into Postgres, against the
-server's own COPY of ready files, as many at once; and into the lake. Rounds in one run; the samples are kept in
-``results/saturation.json``.
+server's own COPY of ready files, as many at once; into the lake; and into all three. Rounds in one run; the samples are
+kept in ``results/saturation.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month, months_between
 from tests.benchmarks.inputs import FOLDER, binary_file
 from tests.benchmarks.machine import machine_facts
-from tests.benchmarks.report import Target
+from tests.benchmarks.report import at_least, conclude
 from tests.benchmarks.run import run_contender, say
 from tests.benchmarks.services import Services, services
 
@@ -47,22 +44,13 @@ def main() -> int:
         facts = machine_facts(running.postgres_url)
     shares = {number: _share(samples, number) for number in options.at_once}
     found = [
-        Target(f"{number} at once ≥ {LEAST_SHARE} × the limit's speed", f"{share:.2f} ×", share >= LEAST_SHARE)
+        at_least(f"{number} at once, of the limit's speed", share, LEAST_SHARE, "×")
         for number, share in shares.items()
         if number == 2
     ]
     for number, share in shares.items():
         print(f"{number} at once: {share:.2f} × the speed of {number} COPYs of ready files")
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows": ROWS,
-        "months": len(MONTHS),
-        "machine": facts,
-        "targets": [asdict(target) for target in found],
-        "samples": samples,
-    }
-    options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    return 0 if all(target.met for target in found) else 1
+    return conclude(found, options.output, rows=ROWS, months=len(MONTHS), machine=facts, samples=samples)
 
 
 def _prepare(running: Services) -> list[str]:
@@ -81,13 +69,13 @@ def _prepare(running: Services) -> list[str]:
 
 def _round(running: Services, files: list[str], number: int) -> dict[str, dict[str, Any]]:
     limit = run_contender(running, "limit", "tlc.yellow_trips", *files, "--at-once", str(number))
-    lake = _backfill(running, number, "gcs")
-    return {"COPY": limit, "postgres": _backfill(running, number, "postgres"), "gcs": lake}
+    ways = {"postgres": ["postgres"], "gcs": ["gcs"], "all three": ["postgres", "gcs", "bigquery"]}
+    return {"COPY": limit} | {name: _backfill(running, number, *targets) for name, targets in ways.items()}
 
 
-def _backfill(running: Services, number: int, target: str) -> dict[str, Any]:
+def _backfill(running: Services, number: int, *targets: str) -> dict[str, Any]:
     span = ("--span", "yellow", str(MONTHS[0]), str(MONTHS[-1]))
-    return run_contender(running, "backfill", "run", *span, "--at-once", str(number), "--targets", target)
+    return run_contender(running, "backfill", "run", *span, "--at-once", str(number), "--targets", *targets)
 
 
 def _share(samples: dict[str, list[dict[str, Any]]], number: int) -> float:

@@ -6,18 +6,15 @@ Prints what is promised and what was measured, and keeps the samples in ``result
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import threading
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from blocks.embedded_broker import start_broker, stop_broker
 from flows.load.stream.broker import Broker
 from tests.benchmarks.inputs import MONTH, month_file
 from tests.benchmarks.machine import machine_facts
-from tests.benchmarks.report import Target, at_most
+from tests.benchmarks.report import Target, at_most, conclude
 from tests.benchmarks.run import Sample, run_contender, say
 from tests.benchmarks.services import Services, services
 
@@ -49,17 +46,7 @@ def main() -> int:
             samples["steady"] = _together(running, broker, "steady", STEADY_EVENTS, speed)
         finally:
             stop_broker(running.folder / "events")
-    found = _targets(samples, options.rows)
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": facts,
-        "targets": [asdict(one) for one in found],
-        "samples": samples,
-    }
-    options.output.write_text(json.dumps(result, indent=1) + "\n")
-    for one in found:
-        print(f"{'met' if one.met else 'MISSED':7} {one.promise:60} {one.measured}")
-    return 0 if all(one.met for one in found) else 1
+    return conclude(_targets(samples, options.rows), options.output, rows=options.rows, machine=facts, samples=samples)
 
 
 def _together(running: Services, broker: str, topic: str, events: int, speed: float) -> dict[str, Sample]:

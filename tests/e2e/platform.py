@@ -169,7 +169,12 @@ class Platform:
             connection.close()
 
     def connect(self) -> psycopg2.extensions.connection:
-        return psycopg2.connect(start_postgres(self.folder / "postgres"))
+        return psycopg2.connect(self.postgres_url)
+
+    @property
+    def postgres_url(self) -> str:
+        """Of the trips' Postgres."""
+        return start_postgres(self.folder / "postgres")
 
 
 @contextmanager

@@ -38,7 +38,8 @@ def test_as_many_as_help(
         ("350000 100000", "max", 3),
         ("max 100000", str(768 << 20), 2),  # a job of the pool for Kubernetes
         ("max 100000", str(2 << 30), 4),  # the worker of the compose file
-        ("50000 100000", str(1 << 20), 2),
+        ("max 100000", str(512 << 20), 1),
+        ("50000 100000", "max", 2),
     ],
 )
 def test_container_has_no_more_than_it_may(
