@@ -107,8 +107,8 @@ TargetNames = Annotated[
 MaxParallel = Annotated[
     Annotated[int, Field(ge=1, le=32)] | None,
     help_text(
-        "Months that are loaded at once. By default one a core, from two to four, as memory allows; four into the "
-        "warehouse alone, and if they are loaded elsewhere."
+        "Months that are loaded at once. By default one a core, from two to four, fewer if memory is short; four into "
+        "the warehouse alone, and if they are loaded elsewhere."
     ),
 ]
 # Where months are loaded.

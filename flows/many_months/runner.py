@@ -48,7 +48,8 @@ def months_at_once(run_on: RunOn, targets: Sequence[str]) -> int:
     """How many months to load at once if nobody says: as many as help (docs/backfill.md, "How fast").
 
     Here a month keeps a core busy, and one can wait for the source while another loads: two at least, if a container's
-    memory allows them. Into the warehouse alone, or elsewhere, this process only waits.
+    memory allows them. Elsewhere this process only waits; into the warehouse alone it waits for BigQuery, or its months
+    wait for each other, since one at a time may write a DuckDB file.
     """
     most = LIMITS[MONTHS_LIMIT]
     if run_on != "here" or tuple(targets) == ("bigquery",):
@@ -66,9 +67,9 @@ def usable_cores() -> int:
 
 
 def memory_limit() -> int | None:
-    """The bytes that a container allows its processes; None if nobody limits them."""
+    """The bytes that a container has for a run: a worker's runs share them. None if nobody limits them."""
     limit = _cgroup("memory.max")
-    return int(limit) if limit.isdigit() else None
+    return int(limit) // int(os.environ.get("WORKER_LIMIT") or 1) if limit.isdigit() else None
 
 
 def _cgroup(name: str) -> str:

@@ -6,9 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from tests.benchmarks.inputs import dlt_python
 from tests.benchmarks.machine import machine_facts
 from tests.benchmarks.report import conclude, table, targets
-from tests.benchmarks.run import Benchmark, python_for_dlt, say
+from tests.benchmarks.run import Benchmark, say
 from tests.benchmarks.services import services
 
 RESULTS = Path(__file__).parent / "results" / "postgres.json"
@@ -18,9 +19,8 @@ LARGE_ROWS = 20_000_000
 def main() -> int:
     """0 if every target is met that was measured, else 1."""
     options = _options()
-    python = python_for_dlt(
-        not options.skip_dlt and (not options.only or any(name.startswith("dlt") for name in options.only))
-    )
+    with_dlt = not options.skip_dlt and (not options.only or any(name.startswith("dlt") for name in options.only))
+    python = dlt_python() if with_dlt else None
     say("starting Postgres, a web server and Prefect's server")
     with services() as running:
         facts = machine_facts(running.postgres_url)

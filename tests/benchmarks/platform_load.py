@@ -63,6 +63,7 @@ def main() -> int:
     parser.add_argument("--backfills", type=int, default=20, help="(default: 20)")
     parser.add_argument("--output", type=Path, default=RESULTS, help=f"where the JSON goes (default: {RESULTS})")
     options = parser.parse_args()
+    load_before = os.getloadavg()
     with (
         ending_when_interrupted(),
         tempfile.TemporaryDirectory() as folder,
@@ -70,7 +71,7 @@ def main() -> int:
         closing(WebhookReceiver()) as alerts,
         platform_up(site, alerts) as platform,
     ):
-        facts = machine_facts(platform.postgres_url)
+        facts = machine_facts(platform.postgres_url) | {"load_average": load_before}
         found, targets = measure(QueuedRuns(platform), options.runs, options.backfills)
     Console().print_json(json.dumps(found))
     return conclude(targets, options.output, machine=facts, **found)

@@ -123,7 +123,12 @@ class QueuedRuns:
 
     def _was_killed(self, run: FlowRun) -> bool:
         """Also one that the killed worker had taken, whose process had not begun."""
-        return str(run.id) in self.killed or run.run_count == 0
+        if str(run.id) in self.killed:
+            return True
+        with self.platform.client() as client:
+            states = client.read_flow_run_states(run.id)
+        taken = [state.timestamp for state in states if state.type == StateType.PENDING]
+        return run.run_count == 0 and self.killed_at is not None and any(at < self.killed_at for at in taken)
 
     def run_crashed_again(self, ended: Sequence[FlowRun]) -> list[str]:
         """Those that do not complete."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.contenders.result import told
-from tests.benchmarks.inputs import CHECKOUT, MONTH, binary_file, dlt_python, month_file, repeated_file
+from tests.benchmarks.inputs import CHECKOUT, MONTH, binary_file, month_file, repeated_file
 from tests.benchmarks.report import Samples
 from tests.benchmarks.services import Services
 
-# Services that the slow ways are measured on; both take time in proportion to the rows.
+# Rows that the slow ways are measured on; both take time in proportion to the rows.
 TO_SQL_ROWS = 60_000
 CSV_ROWS = 500_000
 # A minute each, and far from the fastest: one round says enough.
@@ -105,8 +105,3 @@ def _run(running: Services, command: list[str]) -> Sample:
 def say(text: str) -> None:
     """A line of progress, with the time of day."""
     print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
-
-
-def python_for_dlt(wanted: bool) -> Path | None:
-    """dlt's interpreter, or None where it is not wanted."""
-    return dlt_python() if wanted else None

@@ -10,10 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deployments.tlc_site.synthetic.months import write_parquet
-from flows.tlc.dataset import Dataset
 from flows.tlc.month import Month, months_between
-from tests.benchmarks.inputs import FOLDER, binary_file
+from tests.benchmarks.inputs import binary_file, month_file
 from tests.benchmarks.machine import machine_facts
 from tests.benchmarks.report import at_least, conclude
 from tests.benchmarks.run import run_contender, say
@@ -55,13 +53,8 @@ def main() -> int:
 
 def _prepare(running: Services) -> list[str]:
     """Publish the months and load them once: the limit's files come from the tables."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for month in MONTHS:
-        file = FOLDER / f"yellow-{month}-{ROWS}.parquet"
-        if not file.exists():
-            write_parquet(Dataset.yellow, month, part := file.with_suffix(".part"), ROWS)
-            part.rename(file)
-        running.serve(file, str(month))
+        running.serve(month_file(ROWS, str(month)), str(month))
     say(f"prepared by a first load: {_backfill(running, 2, 'postgres')['seconds']:.2f} s")
     tables = [f"tlc.yellow_trips_{str(month).replace('-', '_')}" for month in MONTHS]
     return [str(binary_file(running.postgres_url, table, running.folder / f"{table}.bin")) for table in tables]

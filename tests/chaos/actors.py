@@ -15,6 +15,8 @@ from tests.chaos.runs import UNEXPECTED, Run
 from tests.e2e.platform import Platform
 
 LONGEST_RUN = 45.0
+# A run that nobody kills has ended by then, whatever befell it: retries give up after minutes.
+HUNG = 600.0
 # So many are killed at any moment of their start; the others once Prefect's server knows of the run.
 EARLY = 0.1
 TARGETS = ["postgres", "gcs", "bigquery"]
@@ -105,8 +107,10 @@ class Chaos:
         happening = [begin(step, name) for name in chosen if name in PLACES]
         life = step.dice.choice([1.0, 3.0, 3.0, 6.0, None])
         begun = step.dice.random() < EARLY or step.run.has_begun(LONGEST_RUN)
-        code = step.run.wait(step.dice.uniform(0, life) if life else LONGEST_RUN)
+        code = step.run.wait(step.dice.uniform(0, life) if life else HUNG)
         if code is None:
+            if life is None:
+                self.violation(f"{flow} has not ended after {HUNG:.0f} s: {step.run.last_words()}")
             step.run.signal(9)
             self.count("kills", "flow" if begun and step.run.has_begun(0) else "flow that has not begun")
             step.run.wait(10)
@@ -119,8 +123,7 @@ class Chaos:
         assert step.run
         self.count("ends", "killed" if code is None else f"exit code {code}")
         if code == UNEXPECTED:
-            lines = [line for line in step.run.log.read_text(errors="replace").splitlines() if line.startswith("ENDED")]
-            self.unexpected.setdefault((lines or ["no word"])[-1][:160], []).append(step.number)
+            self.unexpected.setdefault(step.run.last_words("ENDED"), []).append(step.number)
 
 
 def parameters(flow: str, step: Step) -> dict[str, object]:

@@ -109,11 +109,18 @@ def _damage_cache(step: Step) -> None:
     kept = sorted(step.places.cache.glob("*/*.parquet*"))
     with suppress(OSError, IndexError):
         file = step.dice.choice(kept)
-        how = step.dice.choice(["gone", "cut"])
+        how = step.dice.choice(["gone", "cut", "flipped"])
+        size = file.stat().st_size
         if how == "gone":
             file.unlink()
+        elif how == "cut":
+            os.truncate(file, step.dice.randint(0, size))
         else:
-            os.truncate(file, step.dice.randint(0, file.stat().st_size))
+            with file.open("r+b") as opened:
+                opened.seek(step.dice.randrange(size))
+                byte = opened.read(1)
+                opened.seek(-1, os.SEEK_CUR)
+                opened.write(bytes([byte[0] ^ 1 << step.dice.randrange(8)]))
 
 
 def _fill(place: str) -> Callable[[Step], None]:

@@ -19,7 +19,7 @@ from flows.load.lake.folder import FolderLake
 from flows.load.lake.manifest import Manifest
 from flows.load.lake.protocol import parse_manifest
 from flows.tlc.dataset import Dataset
-from flows.tlc.locations import manifest_object
+from flows.tlc.locations import LAYOUTS, manifest_object
 from flows.tlc.month import Month
 from tests.chaos.months import HOMEWORK, MONTHS, Months, Sums, sums_of
 
@@ -164,7 +164,7 @@ def lake_sums(lake: FolderLake, dataset: Dataset, month: Month) -> dict[str, Sum
     while True:
         content = _read(lake, manifest_object(dataset, month))
         if content is None:
-            return {"manifest": None}
+            return dict.fromkeys(LAYOUTS)
         manifest = parse_manifest(content, "its manifest")
         try:
             return _named(lake, manifest)
@@ -182,7 +182,7 @@ def _named(lake: FolderLake, manifest: Manifest) -> dict[str, Sums | None]:
         table = pq.read_table(pa.BufferReader(content), columns=["total_amount", "trip_distance"])
         tables.setdefault(item.layout, []).append(table)
     del tables["manifest"]
-    return {layout: sums_of(pa.concat_tables(parts)) for layout, parts in tables.items()}
+    return dict.fromkeys(LAYOUTS) | {layout: sums_of(pa.concat_tables(parts)) for layout, parts in tables.items()}
 
 
 def _read(lake: FolderLake, name: str) -> bytes | None:

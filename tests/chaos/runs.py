@@ -67,6 +67,11 @@ class Run:
                 return False
         return True
 
+    def last_words(self, beginning: str = "") -> str:
+        """The last line of its log that begins so, cut short."""
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.startswith(beginning)]
+        return (lines or ["no word"])[-1][:160]
+
     def signal(self, number: int) -> None:
         """As kill does; nothing if it has ended."""
         if self.wait(0) is None:

@@ -13,6 +13,7 @@ import pytest
 
 from deployments.tlc_site.site import TripSite
 from flows.tlc.identity import MonthRequest
+from flows.tlc.locations import LAYOUTS, manifest_object
 from tests.chaos.months import MONTHS, Months, make_parquet, path_of
 from tests.chaos.readers import Readers
 from tests.conftest import Database
@@ -108,13 +109,25 @@ def test_month_that_is_gone(readers: Readers, told: list[str], load, database: D
     assert f"postgres: {DATASET} {MONTH} was there and is gone" in told
 
 
-def test_object_that_is_not_what_the_manifest_says(
-    readers: Readers, told: list[str], months: Months, tmp_path: Path
-) -> None:
+@pytest.fixture
+def lake(months: Months, tmp_path: Path) -> FolderLake:
+    """The first month's first version, in both layouts."""
     source = tmp_path / "month.parquet"
     pq.write_table(table(months, 0), source)
-    lake = FolderLake(tmp_path / "lake")
-    LakeLoader(lake, tmp_path / "work")(source, "v1", MonthRequest(DATASET, MONTH))
+    made = FolderLake(tmp_path / "lake")
+    LakeLoader(made, tmp_path / "work")(source, "v1", MonthRequest(DATASET, MONTH))
+    return made
+
+
+def test_manifest_that_is_gone(readers: Readers, told: list[str], lake: FolderLake) -> None:
+    readers.look_at_lake()
+    lake.path_of(manifest_object(DATASET, MONTH)).unlink()
+    readers.looks["lake"] = 0
+    readers.look_at_lake()
+    assert sorted(told) == [f"lake {layout}: {DATASET} {MONTH} was there and is gone" for layout in sorted(LAYOUTS)]
+
+
+def test_object_that_is_not_what_the_manifest_says(readers: Readers, told: list[str], lake: FolderLake) -> None:
     readers.look_at_lake()
     assert told == []
     damaged = lake.path_of(lake.list("trips/")[0].name)

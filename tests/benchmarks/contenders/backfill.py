@@ -64,19 +64,30 @@ def _run(spans: list[tuple[Dataset, Month, Month]], options: argparse.Namespace)
         run_on=options.run_on,
     )
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "months": len(report.months_of("loaded")), "requests": len(requests)}
+    assert all(leg.status == "loaded" for month in report.months for leg in month.legs), report
+    return {"seconds": seconds, "months": len(report.months), "requests": len(requests)}
 
 
 def _counted_requests() -> list[str]:
     """The list to which every request of this process to Prefect's server is added from now on, but for events."""
-    api, send, requests = str(get_current_settings().api.url), httpx.Client.send, list[str]()
+    api, requests = str(get_current_settings().api.url), list[str]()
+    send, send_async = httpx.Client.send, httpx.AsyncClient.send
 
-    def counting(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+    def note(request: httpx.Request) -> None:
         if str(request.url).startswith(api):
             requests.append(f"{request.method} {request.url.path}")
+
+    def counting(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        note(request)
         return send(client, request, **options)
 
-    httpx.Client.send = counting  # type: ignore[method-assign] # for the measurement
+    async def counting_async(client: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+        note(request)
+        return await send_async(client, request, **options)
+
+    # For the measurement.
+    httpx.Client.send = counting  # type: ignore[method-assign]
+    httpx.AsyncClient.send = counting_async  # type: ignore[method-assign]
     return requests
 
 
@@ -120,9 +131,11 @@ def _plan(spans: list[tuple[Dataset, Month, Month]], options: argparse.Namespace
 
 
 def _forget() -> None:
-    """An empty cache and no table: every run has everything to do."""
+    """An empty cache, lake and warehouse, and no table: every run has everything to do."""
     shutil.rmtree(Settings().cache_dir, ignore_errors=True)
     shutil.rmtree(Path(Settings().local_dir) / "lake", ignore_errors=True)
+    for file in Path(Settings().local_dir).glob("warehouse.duckdb*"):
+        file.unlink()
     connection = psycopg2.connect(_url())
     with connection, connection.cursor() as cursor:
         cursor.execute(f"drop schema if exists {SCHEMA} cascade")

@@ -48,5 +48,17 @@ def test_container_has_no_more_than_it_may(
     (tmp_path / "cpu.max").write_text(processors + "\n")
     (tmp_path / "memory.max").write_text(memory + "\n")
     monkeypatch.setattr(runner, "CGROUP", tmp_path)
+    monkeypatch.delenv("WORKER_LIMIT", raising=False)
     monkeypatch.setattr(runner.os, "sched_getaffinity", lambda _process: set(range(16)), raising=False)
     assert months_at_once("here", ["gcs"]) == expected
+
+
+def test_runs_of_a_worker_share_its_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text(f"{2 << 30}\n")
+    monkeypatch.setattr(runner, "CGROUP", tmp_path)
+    monkeypatch.setattr(runner.os, "sched_getaffinity", lambda _process: set(range(16)), raising=False)
+    found = []
+    for runs in ("1", "2", "4"):
+        monkeypatch.setenv("WORKER_LIMIT", runs)
+        found.append(months_at_once("here", ["gcs"]))
+    assert found == [4, 4, 1]
