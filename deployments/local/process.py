@@ -21,6 +21,8 @@ from pydantic import BaseModel, ValidationError
 MARK = "TLC_PLATFORM_PART"
 _FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 _OLD_LOG_BYTES = 20_000_000
+# At the environment of a process that begins, 5 ms between them.
+_LOOKS = 2_000
 
 
 class Note(BaseModel):
@@ -85,6 +87,7 @@ class Processes:
                 stderr=output,
                 start_new_session=True,
             )
+        _wait_for_environment(process, mark)
         note = Note(
             pid=process.pid,
             mark=mark,
@@ -172,6 +175,14 @@ def wait_for_end(note: Note, seconds: float) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def _wait_for_environment(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Until the kernel has put the program in place: until then its environment is empty, as if it were another's."""
+    for _ in range(_LOOKS):
+        if _marked(process.pid, mark) or process.poll() is not None:
+            return
+        time.sleep(0.005)
 
 
 def _marked(pid: int, mark: str) -> psutil.Process | None:

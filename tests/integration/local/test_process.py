@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from blocks.embedded_postgres import stop_postgres
@@ -53,6 +54,16 @@ def test_process_has_a_session_of_its_own_and_a_log(processes: Processes) -> Non
     assert wait_for_end(note, 0)
     assert processes.note("one") is None
     assert not processes.stop("one")
+
+
+def test_process_runs_from_its_start_on(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Popen returns while the kernel still exchanges the program: for a moment its environment is empty."""
+    environ, looks = psutil.Process.environ, iter(range(3))
+    monkeypatch.setattr(
+        psutil.Process, "environ", lambda process: {} if next(looks, None) is not None else environ(process)
+    )
+    note = processes.start("one", SLEEP, CLEAN)
+    assert processes.running("one") == note
 
 
 def test_killed_process_is_noted_and_does_not_run(processes: Processes) -> None:
