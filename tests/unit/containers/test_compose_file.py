@@ -298,7 +298,23 @@ def test_no_other_container_reaches_the_servers_own_stores(name: str) -> None:
     """A flow, or what listens to the internet, has the API with its password, and no way round it."""
     assert SERVICES.keys() > STORES
     assert reached_from(name) & STORES == set()
-    assert "server" in reached_from(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "users"),
+    [
+        ("kafka", {"worker"}),
+        ("gcs", {"gcs-bucket", "metrics", "worker"}),
+        ("prometheus", {"grafana", "metrics"}),
+        ("grafana", {"metrics", "prometheus"}),
+        ("tls", {"server"}),
+        ("data-postgres", {"deploy", "metrics", "roles", "server", "worker"}),
+        ("server", {"data-postgres", "deploy", "metrics", "roles", "tls", "worker", *STORES}),
+    ],
+)
+def test_containers_reach_each_other_if_one_uses_the_other(name: str, users: set[str]) -> None:
+    """And only then: Kafka, the emulator of Cloud Storage, metrics and Prometheus ask nobody for a password."""
+    assert reached_from(name) == users
 
 
 def test_no_container_is_nearer_to_the_machine_than_its_ports() -> None:
