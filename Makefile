@@ -90,13 +90,20 @@ lint: setup  ## Lint, format check, strict types, generated documents
 audit: setup  ## Known vulnerabilities in the locked dependencies; needs the internet
 	.ci/audit
 
-CHECKOV := $(TOOLS)/bin/uvx --quiet --python '$(PYTHON)' checkov@3.3.30 --skip-download --quiet --compact
+CHECKOV := $(TOOLS)/checkov/bin/checkov
+CHECKOV_FILES := deployments/terraform/tests/checkov-requirements.txt
+CHECK := $(CHECKOV) --skip-download --quiet --compact
+# Its packages agree with no other environment's.
+$(CHECKOV): $(CHECKOV_FILES) | $(UV)
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(TOOLS)/checkov
+	@$(UV) pip install --quiet --python $(TOOLS)/checkov --require-hashes -r $(CHECKOV_FILES)
+	@touch $@
 
-check-cloud: setup  ## Terraform's own checks, with plans, and checkov's; needs Terraform 1.11 or later on the PATH
+check-cloud: setup $(CHECKOV)  ## Terraform's own checks, with plans, and checkov's; needs Terraform 1.11 or later on the PATH
 	@command -v terraform >/dev/null || { echo "There is no terraform on the PATH: install Terraform 1.11 or later."; exit 1; }
 	$(RUN) -m pytest -q tests/terraform
-	$(CHECKOV) --framework terraform --directory deployments/terraform --var-file deployments/terraform/tests/everything.tfvars
-	$(CHECKOV) --framework dockerfile --file Dockerfile
+	$(CHECK) --framework terraform --directory deployments/terraform --var-file deployments/terraform/tests/everything.tfvars
+	$(CHECK) --framework dockerfile --file Dockerfile
 
 check-pages: setup  ## Run the commands of README, laptop.md, operate.md and reconcile.md as they stand there
 	$(RUN) -m pytest tests/e2e/documented_commands.py

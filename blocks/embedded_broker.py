@@ -1,6 +1,7 @@
 """The embedded broker: Tansu, which speaks Kafka's protocol, from a wheel, for who has none. It is for one machine.
 
-It keeps events in memory alone: with its process they are gone. It listens on loopback, to whoever is on the machine.
+It keeps events in memory alone: with its process they are gone. It listens on loopback, to whoever is on the machine:
+if it asks for a login (--authentication), nobody can make the first user, who would have to be stored already.
 """
 
 from __future__ import annotations

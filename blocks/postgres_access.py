@@ -36,13 +36,12 @@ def let_in_owner_only(folder: Path) -> None:
     rules.write_text(f"# Whoever owns this folder may connect, as any role.\n{_PEER}")
 
 
-def runs_as(folder: Path, program: Path) -> tuple[int, int] | None:
-    """User and group of the server in ``folder``, if they are not those of who starts it, and may run ``program``."""
+def runs_as(folder: Path) -> tuple[int, int] | None:
+    """User and group of the server in ``folder``, if they are not those of who starts it."""
     if os.geteuid() != 0:
         return None
     if folder.stat().st_uid == 0:
         os.chown(folder, *_server_user())
-    _open_programs(program)
     owner = folder.stat()
     return owner.st_uid, owner.st_gid
 
@@ -94,21 +93,3 @@ def _server_user() -> tuple[int, int]:
     except KeyError:
         raise PostgresFailed(f"Postgres does not run as root. Make a user for it: {' '.join(command)}.") from None
     return user.pw_uid, user.pw_gid
-
-
-def _open_programs(program: Path) -> None:
-    """Let others enter the folders above, no more, and run what the wheel brought, which is public."""
-    for above in program.parents:
-        _allow(above, stat.S_IXOTH)
-    if program.stat().st_mode & stat.S_IROTH:
-        return
-    wheel = program.parents[2]
-    for part in (wheel, wheel.with_suffix(".libs")):
-        for path in (part, *part.rglob("*")):
-            _allow(path, stat.S_IROTH | (stat.S_IXOTH if path.stat().st_mode & stat.S_IXUSR else 0))
-
-
-def _allow(path: Path, what: int) -> None:
-    mode = path.stat().st_mode
-    if mode & what != what:
-        path.chmod(stat.S_IMODE(mode) | what)

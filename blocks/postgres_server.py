@@ -7,11 +7,9 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -19,13 +17,13 @@ import psutil
 from filelock import FileLock
 
 from blocks.postgres_access import (
-    SHORT,
     PostgresFailed,
     forget_socket_folder,
     let_in_owner_only,
     runs_as,
     socket_folder,
 )
+from blocks.postgres_programs import programs_for_server, quotable
 from blocks.postgres_reader import let_in_reader, noted_reader
 
 # A killed server replays its log before it is ready.
@@ -43,12 +41,6 @@ _LEVEL = re.compile(r"^.*? (LOG|FATAL|DETAIL|HINT): +")
 _LAST_WORDS = "database system is shut down"
 # From the environment of who starts it: none of the secrets, and no Postgres setting but the one that clients share.
 _ENVIRONMENT = ("PATH", "TZ", "PGPORT")
-
-
-def wheel_programs(package: str, folder: str) -> Path | None:
-    """The folder with ``postgres`` and ``initdb`` in a wheel, which is not imported; None if it is not installed."""
-    spec = find_spec(package)
-    return Path(spec.origin).parent / folder / "bin" if spec and spec.origin else None
 
 
 def start_server(folder: Path, programs: Path) -> Path:
@@ -128,6 +120,7 @@ def _start(folder: Path, programs: Path, deadline: float) -> None:
     # Postgres would take that one for its server.
     for left in (folder / "postmaster.pid", *folder.glob(".s.PGSQL.*")):
         left.unlink(missing_ok=True)
+    programs = programs_for_server(programs)
     if not (folder / "PG_VERSION").exists():
         _make_cluster(folder, programs)
     let_in_owner_only(folder)
@@ -165,32 +158,16 @@ def _try(folder: Path, programs: Path, options: Sequence[str], deadline: float) 
 def _make_cluster(folder: Path, programs: Path) -> None:
     """In one locale everywhere: that of who comes first may not exist for the next."""
     locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-    with _quotable(programs) as quotable:
-        making = _run(folder, quotable / "initdb", ("--username=postgres", "--auth=peer", *locale), subprocess.PIPE)
+    with quotable(programs) as safe:
+        making = _run(folder, safe / "initdb", ("--username=postgres", "--auth=peer", *locale), subprocess.PIPE)
         said, _ = making.communicate()
     if making.returncode:
         raise PostgresFailed(f"A Postgres in {folder} cannot be made: {_reason(said.decode(errors='replace'))}")
 
 
-@contextmanager
-def _quotable(programs: Path) -> Iterator[Path]:
-    """The programs, or for a while a copy of them: initdb calls the others through a shell, in double quotes."""
-    if not set(str(programs)) & set('"$`\\'):
-        yield programs
-        return
-    wheel = programs.parents[1]
-    with tempfile.TemporaryDirectory(prefix="tlc-", dir=SHORT) as name:
-        copy = Path(name) / wheel.name
-        shutil.copytree(programs.parent, copy / programs.parent.name, symlinks=True)
-        libraries = wheel.with_suffix(".libs")
-        if libraries.exists():  # the programs look for them beside the wheel
-            shutil.copytree(libraries, copy.with_suffix(".libs"), symlinks=True)
-        yield copy / programs.parent.name / programs.name
-
-
 def _run(folder: Path, program: Path, options: Sequence[str], output: int | IO[bytes]) -> subprocess.Popen[bytes]:
     """Run a program of Postgres with its data in ``folder``, in a session of its own."""
-    user = runs_as(folder, program)
+    user = runs_as(folder)
     # Another user than who starts it may not enter the folders above: it comes to its data by where it begins.
     script = 'exec "$0" -D "/proc/$$/cwd" "$@"' if user else 'exec "$0" "$@"'
     return subprocess.Popen(  # noqa: S603 - our own words

@@ -26,7 +26,7 @@ refused() {
     grep -q "$words" "$work/refused" || { echo "refused, but not with '$words': $*"; cat "$work/refused"; return 1; }
 }
 unknown() {
-    inside worker sh -c "getent hosts server && ! getent hosts $1" || { echo "not refused: the worker finds $1"; return 1; }
+    inside "$1" sh -c "getent hosts server && ! getent hosts $2" || { echo "not refused: $1 finds $2"; return 1; }
 }
 
 echo "--- .env, by the lines of docs/server.md"
@@ -58,8 +58,10 @@ is "$(trips "select count(*) from tlc.zones")" 265
 
 echo "--- what is refused"
 refused 'Read-only file system' inside worker touch /app/x
-unknown redis
-unknown prefect-postgres
+unknown worker redis
+unknown worker prefect-postgres
+unknown tls kafka
+unknown tls gcs
 refused 'must be owner' trips 'alter table tlc.loads disable trigger all'
 refused 'permission denied' trips "copy tlc.zones to program 'cat'"
 is "$(inside worker id -u)" 10001

