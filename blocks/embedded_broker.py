@@ -17,6 +17,7 @@ import psutil
 from filelock import FileLock
 from pydantic import BaseModel, ValidationError
 
+from blocks.listening import listens
 from blocks.settings import Settings, make_private
 
 _HOST = "127.0.0.1"
@@ -60,7 +61,7 @@ def start_broker(folder: Path | None = None) -> str:
             running = _start(folder, program)
         deadline = time.monotonic() + _START_SECONDS
         port = _note(folder).port
-        while not _listens(running, port):
+        while not listens(running, port):
             if not _runs(running) or time.monotonic() > deadline:
                 raise BrokerFailed(f"The embedded broker does not start. Its log is {folder / 'log'}.")
             time.sleep(0.02)
@@ -152,13 +153,3 @@ def _keep(folder: Path, note: _Note) -> None:
 
 def _listener(port: int) -> str:
     return f"--listener-url=tcp://{_HOST}:{port}"
-
-
-def _listens(process: psutil.Process, port: int) -> bool:
-    """Whether the process itself does; another one may have taken the port."""
-    try:
-        return any(
-            each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in process.net_connections("tcp")
-        )
-    except psutil.Error:
-        return False

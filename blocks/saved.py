@@ -21,12 +21,16 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
+from blocks.temporary_server import ask_for_login
+
 # A month of a backfill asks five times for its two blocks, which costs it a quarter of a second; a password that was
 # changed counts from the next minute on.
 KEEP_SECONDS = 60.0
 _MOST_KEPT = 100
 _PAGE = 200  # the most that the server gives
 _kept: dict[tuple[str, Hashable], tuple[float, Any]] = {}
+
+ask_for_login()  # every flow and every command that saves blocks imports this
 
 
 def may_be_saved(name: str) -> bool:

@@ -62,7 +62,7 @@ def demo_environment(folder: Path, *, keeps_runs: bool) -> Iterator[None]:
     use_local_environment(demo)
     keep_private(demo)
     server, site = processes.running(SERVER), processes.running(SITE)
-    if server and site:
+    if server and server.listens() and site and site.listens():
         os.environ |= {"PREFECT_API_URL": api_url(server)} | login_environment(folder) | _sources(site_url(site))
         yield
         return

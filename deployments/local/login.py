@@ -6,10 +6,9 @@ owner; so could a web page that has its own name resolved to 127.0.0.1.
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
-_USER = "tlc"
+from blocks.login import new_login
 
 
 def login_file(folder: Path) -> Path:
@@ -32,7 +31,7 @@ def ensure_login(folder: Path) -> bool:
     unfinished = login_file(folder).with_suffix(".part")
     unfinished.unlink(missing_ok=True)
     unfinished.touch(mode=0o600)
-    unfinished.write_text(f"{_USER}:{secrets.token_urlsafe(24)}\n", encoding="utf-8")
+    unfinished.write_text(f"{new_login()}\n", encoding="utf-8")
     unfinished.replace(login_file(folder))
     return True
 

@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ValidationError
 
+from blocks.listening import listens
+
 # In the environment of every process of the platform, and of the flows' processes that the worker starts: a process
 # id may be used again by another process, this mark is not.
 MARK = "TLC_PLATFORM_PART"
@@ -40,6 +42,11 @@ class Note(BaseModel):
     def process(self) -> psutil.Process | None:
         """The process, if it is still this one and runs."""
         return _marked(self.pid, self.mark)
+
+    def listens(self) -> bool:
+        """Whether it runs and has its port itself: what answers there may be another user's program."""
+        process = self.process()
+        return process is not None and self.port is not None and listens(process, self.port)
 
 
 @dataclass(frozen=True)

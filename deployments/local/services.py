@@ -108,9 +108,10 @@ class Services:
                 self._wait_for_answer(name, note, path, seconds)
             except ServiceFailed:
                 # Another process may have taken the port after it was chosen.
-                if left and not note.process() and choose_port(port) != port:
-                    continue
-                raise
+                if not left or note.listens() or choose_port(port) == port:
+                    raise
+                self.processes.stop(name)
+                continue
             return note
         raise AssertionError("the last try returns or raises")
 
@@ -128,17 +129,15 @@ class Services:
         return self.processes.start(name, command, environment, port)
 
     def _wait_for_answer(self, name: str, note: Note, path: str, seconds: float) -> None:
+        """Wait until the service itself answers; whoever else does would be given the login, and the blocks."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._check(name, note)
-            try:
-                if (
-                    httpx.get(f"http://{HOST}:{note.port}{path}", timeout=10).status_code
-                    < HTTPStatus.INTERNAL_SERVER_ERROR
-                ):
+            if _answers(f"http://{HOST}:{note.port}{path}"):
+                if note.listens():
                     return
-            except httpx.TransportError:
-                pass
+                self._check(name, note)
+                raise self._failure(name, f"found port {note.port} taken by another program")
             time.sleep(0.2)
         raise self._failure(name, f"runs, but did not answer at port {note.port} within {seconds} s")
 
@@ -154,6 +153,13 @@ class Services:
             f"The {name} {what}. The end of {log}:\n{shown}\n"
             "Mend what it says and run make up again; make down ends what runs."
         )
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=10).status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    except httpx.TransportError:
+        return False
 
 
 def site_url(site: Note) -> str:

@@ -22,6 +22,7 @@ from prefect.settings import get_current_settings
 from blocks.failures import told_in_one_sentence
 from blocks.names import ALERTS
 from blocks.settings import Settings
+from blocks.temporary_server import ask_for_login
 from blocks.unfinished_runs import watch_unfinished_runs
 from deployments.server.alerts import MONTH_AWAITED, AlertDelays, managed_automations
 from deployments.server.automation_parts import MANAGED
@@ -29,6 +30,8 @@ from deployments.server.build_on_load import build_on_load
 
 # A run is silent after so many missed heartbeats: one may be lost, two may be late on a busy machine.
 MISSED_HEARTBEATS = 3
+
+ask_for_login()
 
 
 @dataclass

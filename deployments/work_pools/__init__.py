@@ -18,8 +18,12 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.templating import apply_values
 
+from blocks.temporary_server import ask_for_login
+
 # Variables of the template for Kubernetes: request and limit.
 _MEMORY = ("memory_request", "memory_limit")
+
+ask_for_login()
 
 
 @dataclass(frozen=True)
