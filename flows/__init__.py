@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from flows.ui.run_log import shorten_run_logs
+from flows.ui.visible_log import escape_logs
 
 if TYPE_CHECKING:
     from flows.api_to_gcs import api_to_gcs
@@ -65,3 +66,4 @@ for _name in __all__:
     setattr(_Flows, _name, _flow(_name))
 sys.modules[__name__].__class__ = _Flows
 shorten_run_logs()  # of every process that runs a flow
+escape_logs()

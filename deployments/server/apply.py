@@ -61,7 +61,7 @@ def _deploy(pool: str, log: Path | None) -> None:
     with ExitStack() as held:
         if pool != DEFAULT_POOL:
             file = held.enter_context(NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8"))
-            file.write(declared_for_pool(pool, POOLS[pool].job_variables))
+            file.write(declared_for_pool(pool))
             file.flush()
             command += ["--prefect-file", file.name]
         output = held.enter_context(log.open("ab")) if log else None

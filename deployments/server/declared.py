@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,12 @@ def declared_deployments() -> dict[str, dict[str, Any]]:
     return {deployment["name"]: deployment for deployment in _read()["deployments"]}
 
 
-def declared_for_pool(pool: str, job_variables: Callable[[str], dict[str, str]]) -> str:
-    """The text of the file with another work pool, which ``prefect deploy --all`` would not take as an option.
-
-    ``job_variables`` says what a deployment's runs have instead of the pool's defaults.
-    """
+def declared_for_pool(pool: str) -> str:
+    """The text of the file with another work pool, which ``prefect deploy --all`` would not take as an option."""
     file = _read()
     for deployment in file["deployments"]:
-        deployment["work_pool"] = {"name": pool, "job_variables": job_variables(deployment["name"])}
+        # None, rather than nothing, takes away what a deployment was given before.
+        deployment["work_pool"] = {"name": pool, "job_variables": {}}
     return yaml.safe_dump(file)
 
 

@@ -1,8 +1,9 @@
 """The work pools, each from a checked-in template: ``python -m deployments.work_pools [name …]`` makes them.
 
 The templates are Prefect's own (``prefect work-pool get-default-base-job-template``) with this project's defaults.
-The server gets them with these defaults in place of the variables: whoever starts a run would else choose its command,
-image, environment or volumes, and so what the worker's account does.
+The server gets them with these defaults in place of all variables: whoever starts a run would else choose its command,
+image, environment or volumes, and so what the worker's account does. None is harmless: any value may be a reference to
+a block, which the worker resolves, and a secret's text then stands in the job for all to read.
 """
 
 from __future__ import annotations
@@ -20,9 +21,6 @@ from prefect.utilities.templating import apply_values
 
 from blocks.temporary_server import ask_for_login
 
-# Variables of the template for Kubernetes: request and limit.
-_MEMORY = ("memory_request", "memory_limit")
-
 ask_for_login()
 
 
@@ -34,25 +32,18 @@ class Pool:
     description: str
     # Variable of the template → variable of the environment.
     from_environment: dict[str, str] = field(default_factory=dict)
-    # Deployment → memory of its runs that differs from the template's, if the pool's runs have a memory of their own.
-    memory: dict[str, str] = field(default_factory=dict)
 
     def base_job_template(self) -> dict[str, Any]:
-        """What the server gets: ``template``, of whose variables deployments and runs may set their memory alone."""
+        """What the server gets: ``template`` without variables, for deployments and runs to set none."""
         template = self.template()
-        properties = template["variables"]["properties"]
-        left = _MEMORY if self.memory else ()
         fixed = {
-            name: variable["default"] for name, variable in properties.items() if variable.get("default") is not None
+            name: variable["default"]
+            for name, variable in template["variables"]["properties"].items()
+            if variable.get("default") is not None
         }
-        values = fixed | {name: f"{{{{ {name} }}}}" for name in left}
         return {
-            "job_configuration": apply_values(template["job_configuration"], values),
-            "variables": {
-                "type": "object",
-                "properties": {name: properties[name] for name in left},
-                "additionalProperties": False,
-            },
+            "job_configuration": apply_values(template["job_configuration"], fixed),
+            "variables": {"type": "object", "properties": {}, "additionalProperties": False},
         }
 
     def template(self) -> dict[str, Any]:
@@ -64,11 +55,6 @@ class Pool:
                 is_json = value.startswith(("{", "["))
                 template["variables"]["properties"][variable]["default"] = json.loads(value) if is_json else value
         return template
-
-    def job_variables(self, deployment: str) -> dict[str, str]:
-        """What the deployment's runs have instead of the template's defaults: request and limit of memory."""
-        memory = self.memory.get(deployment)
-        return dict.fromkeys(_MEMORY, memory) if memory else {}
 
 
 DEFAULT_POOL = "tlc-process"
@@ -97,8 +83,6 @@ POOLS = {
             "namespace": "TLC_KUBERNETES_NAMESPACE",
             "service_account_name": "TLC_KUBERNETES_SERVICE_ACCOUNT",
         },
-        # Half as much again as was measured: 810 MB with dbt. Others fit the template's: report 530, loads 540 MB.
-        memory={"build-models": "1280Mi"},
     ),
 }
 

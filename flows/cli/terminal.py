@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import format_exc
 from typing import Any
 
 import typer
@@ -65,6 +66,10 @@ class Terminal:
         with self.err.status(sentence):
             yield
 
+    def traceback(self) -> None:
+        """Show where the exception that is being handled comes from, and what caused it."""
+        self.err.print(Text(visible_lines(format_exc())), soft_wrap=True)
+
     def fail(self, sentence: str) -> None:
         """Say in one line why it failed, and what to do."""
         self.err.print(Text(visible(" ".join(sentence.split())), style="red"), soft_wrap=True)
@@ -92,7 +97,7 @@ def answering(*, as_json: bool = False, verbose: bool = False, debug: bool = Fal
         raise typer.Exit(ExitCode.stopped) from None
     except Exception as error:
         if debug:
-            terminal.err.print_exception()
+            terminal.traceback()
         terminal.fail(sentence_of(error))
         code = ExitCode.wrong_usage if isinstance(error, ParameterError) else ExitCode.failed
         raise typer.Exit(code) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
@@ -12,6 +13,7 @@ from flows.tlc.errors import SourceError
 from flows.tlc.urls import plain_url
 
 MOST_REDIRECTS = 10
+Trace = Callable[[str, dict[str, Any]], None]
 # Within: IPv4 addresses, reached through a translator.
 _NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -20,9 +22,10 @@ def send_following(client: httpx.Client, request: httpx.Request) -> httpx.Respon
     """The response to the request, or to the one that it is redirected to, body unread.
 
     Not by httpx's own following, which reads what redirects have for a body to its end, if that ever comes. Raises
-    SourceError if a redirect leads from a public address to an internal one: before anything is sent there.
+    SourceError if a redirect leads from a public address to an internal one: before anything is sent there. The
+    request has a trace (httpcore's extension), which sees the others too.
     """
-    source = str(request.url)
+    source, trace = str(request.url), request.extensions["trace"]
     for _ in range(MOST_REDIRECTS + 1):
         response = client.send(request, stream=True)
         if response.next_request is None:
@@ -31,7 +34,7 @@ def send_following(client: httpx.Client, request: httpx.Request) -> httpx.Respon
         request = response.next_request
         if _is_internal_name(request.url.host):
             _refuse_unless_internal(source, request.url.host)
-        request.extensions["trace"] = _Connections(source, request.url.raw_host.decode("ascii"))
+        request.extensions["trace"] = _Connections(source, request.url.raw_host.decode("ascii"), trace)
     raise httpx.TooManyRedirects(f"more than {MOST_REDIRECTS} redirects", request=request)
 
 
@@ -39,14 +42,15 @@ class _Connections:
     """Told by httpcore of each step of a request: looks at the very address that a connection is made to.
 
     So no name that is resolved twice, to two addresses, gets by. Behind a proxy the connection is the proxy's: which
-    names it resolves to what is its own to judge.
+    names it resolves to what is its own to judge. ``trace`` is told too.
     """
 
-    def __init__(self, source: str, host: str):
-        self.source, self.host = source, host
+    def __init__(self, source: str, host: str, trace: Trace):
+        self.source, self.host, self._trace = source, host, trace
         self._is_direct = True
 
     def __call__(self, event: str, info: dict[str, Any]) -> None:
+        self._trace(event, info)
         if event == "connection.connect_tcp.started":
             self._is_direct = info["host"] == self.host
         elif event == "connection.connect_tcp.complete" and self._is_direct:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 import httpx
 
+from flows.extract.download.patience import Patience, patience_of
 from flows.extract.download.redirects import send_following
 from flows.extract.download.retry import RetryPolicy, TryAgain
 from flows.tlc.errors import ParameterError, SourceBlocked, SourceError, SourceUnavailable
@@ -32,16 +33,18 @@ def open_response(
 ) -> Iterator[httpx.Response]:
     """The response to one request, body unread; redirects are followed.
 
-    Raises TryAgain for transient errors (no connection, no answer, 429, 5xx), ParameterError for an impossible URL and
-    SourceError for a redirect to an internal address.
+    Raises TryAgain for transient errors (no connection, no answer or none that ends, 429, 5xx), ParameterError for an
+    impossible URL and SourceError for a redirect to an internal address.
     """
+    patience = Patience(retry_policy)
     try:
         request = client.build_request(
             method,
             url,
             # Without identity a server may compress on the fly: no length, no ranges, other bytes than the file's.
             headers={"Accept-Encoding": "identity", **(headers or {})},
-            timeout=httpx.Timeout(retry_policy.read, connect=retry_policy.connect),
+            timeout=httpx.Timeout(retry_policy.read, connect=retry_policy.connect, read=patience),
+            extensions={"trace": patience},
         )
         response = send_following(client, request)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:  # UnicodeError: a host's long label
@@ -60,6 +63,8 @@ def open_response(
 def read_body(response: httpx.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
     """The body as it comes off the wire, undecoded; TryAgain if it breaks off, falls silent, or all but that."""
     window, due = 0, time.monotonic() + retry_policy.slow_after
+    patience = patience_of(response)
+    patience.wait_anew()
     try:
         for piece in response.iter_raw():
             window += len(piece)
@@ -68,6 +73,7 @@ def read_body(response: httpx.Response, retry_policy: RetryPolicy) -> Iterator[b
                     raise TryAgain(f"only {window:,} bytes came in {retry_policy.slow_after:g} s", is_progress=False)
                 window, due = 0, time.monotonic() + retry_policy.slow_after
             yield piece
+            patience.wait_anew()
     except httpx.RequestError as error:
         raise TryAgain(_reason(error, retry_policy)) from error
 

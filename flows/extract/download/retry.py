@@ -35,7 +35,8 @@ class RetryPolicy:
     """Silence on a connection after which it counts as broken."""
     slow_after: float = 60.0
     least_bytes: int = 60_000
-    """A body of which less comes in ``slow_after`` counts as broken, and as no progress: 1 kB/s brings no file."""
+    """A body of which less comes in ``slow_after`` counts as broken, and as no progress: 1 kB/s brings no file. So does
+    an answer whose head, or next piece, takes longer."""
 
     def wait_after(self, failures: int, retry_after: float | None = None) -> float:
         """Seconds to wait after so many failures in a row."""

@@ -36,7 +36,8 @@ def test_as_many_as_help(
         ("max 100000", "max", 4),
         ("200000 100000", "max", 2),
         ("350000 100000", "max", 3),
-        ("max 100000", str(768 << 20), 2),  # a job of the pool for Kubernetes
+        ("max 100000", str(768 << 20), 2),
+        ("200000 100000", str(1280 << 20), 2),  # a job of the pool for Kubernetes
         ("max 100000", str(2 << 30), 4),  # the worker of the compose file
         ("max 100000", str(512 << 20), 1),
         ("50000 100000", "max", 2),

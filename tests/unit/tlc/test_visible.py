@@ -5,23 +5,30 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import typer
 from markdown_it import MarkdownIt
+from prefect.logging.formatters import PrefectFormatter
+from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 
+from flows.cli.progress import log_shown
 from flows.cli.row_formats import CsvFile, JsonFile
 from flows.cli.row_output import _VisibleOutput
 from flows.cli.show_rows import show_rows
 from flows.cli.tables import table_of
-from flows.cli.terminal import Terminal
+from flows.cli.terminal import Terminal, answering
 from flows.decide.outcome import MonthOutcome, TargetOutcome
-from flows.tlc.errors import NotTripFile
+from flows.tlc.errors import NotTripFile, ParameterError, UnexpectedError
 from flows.tlc.report import LoadReport
 from flows.tlc.visible import in_json, in_markdown, visible
 from flows.ui import artifacts, months, report
@@ -76,6 +83,85 @@ def test_nothing_steers_the_terminal(show: Any) -> None:
     show(screen.terminal)
     assert "x1b" in screen.text.getvalue()
     assert is_harmless(screen.text.getvalue())
+
+
+def fail_by_a_stranger() -> None:
+    """As what a library raises about a file, with what our code makes of it."""
+    try:
+        raise ValueError(f"a{HOSTILE}b")
+    except ValueError as error:
+        error.add_note(HOSTILE)
+        raise UnexpectedError("ValueError") from error
+
+
+def test_a_traceback_in_the_terminal_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), answering(debug=True):
+        fail_by_a_stranger()
+    shown = capsys.readouterr().err
+    assert "ValueError: a\\x00" in shown
+    assert "The above exception was the direct cause" in shown
+    assert is_harmless(shown)
+
+
+@contextmanager
+def logging_to(name: str, *handlers: logging.Handler) -> Iterator[logging.Logger]:
+    """The logger, with these handlers alone; Prefect's own want a run."""
+    logger = logging.getLogger(name)
+    before = logger.handlers, logger.propagate, logger.level
+    logger.handlers, logger.propagate = list(handlers), False
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield logger
+    finally:
+        logger.handlers, logger.propagate = before[:2]
+        logger.setLevel(before[2])
+
+
+@pytest.mark.parametrize(
+    "name", ["prefect.flow_runs", "prefect.task_runs", "prefect.engine", "flows.extract.download", "blocks", "x"]
+)
+@pytest.mark.parametrize("error", [UnexpectedError, ParameterError, KeyError])
+def test_a_log_is_harmless_through_every_handler(name: str, error: type[Exception]) -> None:
+    plain, of_prefect = logging.StreamHandler(io.StringIO()), PrefectConsoleHandler(io.StringIO())
+    of_prefect.setFormatter(PrefectFormatter("%(name)s - %(message)s"))
+    with logging_to(name, plain, of_prefect) as logger:
+        try:
+            raise error("of ours") from ValueError(f"a{HOSTILE}b")
+        except error as raised:
+            logger.exception("a file has %s: %r", HOSTILE, raised)
+            logger.debug(HOSTILE, exc_info=True)
+        logger.warning(f"a{HOSTILE}b%")
+    for stream in (plain.stream, of_prefect.console.file):
+        shown = stream.getvalue()
+        assert "ValueError: a\\x00" in shown
+        assert shown.count(r"\x1b") == 5  # three messages and two tracebacks
+        assert is_harmless(shown)
+
+
+@pytest.mark.parametrize("name", ["prefect", "flows", "blocks"])
+def test_the_log_in_the_terminal_is_harmless(name: str) -> None:
+    screen = Screen()
+    screen.terminal.debug = screen.terminal.verbose = True
+    with logging_to(name) as logger, log_shown(screen.terminal):
+        try:
+            fail_by_a_stranger()
+        except UnexpectedError:
+            logger.exception("%s", HOSTILE)
+    assert "ValueError: a\\x00" in screen.text.getvalue()
+    assert is_harmless(screen.text.getvalue())
+
+
+def test_an_ordinary_record_is_as_it_was() -> None:
+    made = logging.getLogger("x").makeRecord("x", logging.INFO, __file__, 1, "%s: %s", (PLAIN, 2), None)
+    assert (made.msg, made.args, made.exc_text) == ("%s: %s", (PLAIN, 2), None)
+
+
+def test_a_record_whose_arguments_do_not_fit_stops_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to("x", logging.StreamHandler(io.StringIO())) as logger:
+        logger.warning("%s and %s", HOSTILE)  # noqa: PLE1206 - the mistake of a caller
+    shown = capsys.readouterr().err
+    assert "Logging error" in shown
+    assert is_harmless(shown)
 
 
 def test_json_is_harmless_and_means_the_same() -> None:

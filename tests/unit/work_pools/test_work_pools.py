@@ -7,10 +7,12 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import prefect
 import pytest
+import yaml
 from prefect.client.orchestration import PrefectClient
 from prefect.utilities.schema_tools.validation import validate
 from prefect.workers.base import BaseJobConfiguration
@@ -21,9 +23,11 @@ from pydantic import ConfigDict
 
 from blocks.settings import Settings
 from deployments.local.environment import platform_environment
-from deployments.server.declared import declared_deployments
+from deployments.server.declared import declared_deployments, declared_for_pool
 from deployments.work_pools import DEFAULT_POOL, POOLS
 
+SECRET = "postgresql://tlc:canary-password@db/tlc"
+REFERENCE = "{{ prefect.blocks.sqlalchemy-connector.tlc-postgres.connection_info }}"
 SHIPPED = Path(prefect.__file__).parent / "server/api/collections_data/views/aggregate-worker-metadata.json"
 
 
@@ -69,10 +73,17 @@ def test_template_is_prefects_own_but_for_defaults(name: str, monkeypatch: pytes
     assert ours == theirs
 
 
-def configuration(name: str, template: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+class HasSecret:
+    """Prefect's server to a worker that asks for a block."""
+
+    async def read_block_document_by_name(self, *_: Any, **__: Any) -> Any:
+        return SimpleNamespace(data={"connection_info": SECRET})
+
+
+def configuration(name: str, template: dict[str, Any], values: dict[str, Any], client: Any = None) -> dict[str, Any]:
     """What the pool's worker makes of a template and the job variables of deployment and run, by its own code."""
     asks_nobody = PrefectClient("http://127.0.0.1:1/api")  # the templates name no block
-    made = CONFIGURATIONS[POOLS[name].type].from_template_and_values(template, values, client=asks_nobody)
+    made = CONFIGURATIONS[POOLS[name].type].from_template_and_values(template, values, client=client or asks_nobody)
     return asyncio.run(made).model_dump()
 
 
@@ -89,28 +100,42 @@ def test_defaults_make_the_same_job_as_prefects_template(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", POOLS)
-def test_job_variables_of_a_run_change_nothing_but_memory(name: str) -> None:
+def test_job_variables_of_a_run_change_nothing(name: str) -> None:
     """Prefect's worker takes what its server did not check: in the API are ways around the check."""
     pool = POOLS[name]
     template = pool.base_job_template()
-    allowed = template["variables"]["properties"]
-    assert set(allowed) == ({"memory_request", "memory_limit"} if name == "tlc-kubernetes" else set())
-    given = {
-        key: value for key, value in hostile(pool.template()["variables"]["properties"]).items() if key not in allowed
-    }
+    given = hostile(pool.template()["variables"]["properties"])
     assert {"command", "env"} < set(given)
     assert configuration(name, template, given) == configuration(name, template, {})
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_no_secret_of_a_block_gets_into_a_job(name: str) -> None:
+    """The worker resolves references after it has put the job variables in, with its own rights."""
+    pool = POOLS[name]
+    given: dict[str, Any] = dict.fromkeys(pool.template()["variables"]["properties"], REFERENCE)
+    given |= {"env": {"A": REFERENCE}, "env.B": REFERENCE}
+    made = configuration(name, pool.base_job_template(), given, HasSecret())
+    assert made == configuration(name, pool.base_job_template(), {})
+    assert SECRET in str(configuration(name, pool.template(), {"command": REFERENCE}, HasSecret()))
 
 
 @pytest.mark.parametrize("name", POOLS)
 def test_server_refuses_job_variables_by_name(name: str) -> None:
     pool = POOLS[name]
     variables = pool.base_job_template()["variables"]
-    for variable in pool.template()["variables"]["properties"].keys() - variables["properties"].keys():
+    for variable in pool.template()["variables"]["properties"]:
         (error,) = validate({variable: "evil"}, variables)
         assert error.message == f"Additional properties are not allowed ('{variable}' was unexpected)"
-    for deployment in declared_deployments():
-        assert validate(pool.job_variables(deployment), variables) == []
+    assert validate({}, variables) == []
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_no_deployment_sets_a_job_variable(name: str) -> None:
+    for deployment in yaml.safe_load(declared_for_pool(name))["deployments"]:
+        assert deployment["work_pool"] == {"name": name, "job_variables": {}}
+    for deployment in declared_deployments().values():
+        assert not deployment["work_pool"].get("job_variables")
 
 
 def test_cloud_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

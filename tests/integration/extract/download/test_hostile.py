@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from httpcore._backends.sync import SyncStream
 from deployments.tlc_site.faults import Answer, Throttle
 from deployments.tlc_site.site import TripSite
 from flows.extract.download.redirects import is_internal
-from flows.extract.download.request import open_response
+from flows.extract.download.request import open_response, read_body
 from flows.extract.download.retry import RetryPolicy, TryAgain
 from flows.tlc.errors import NotTripFile, ParameterError, SourceError, SourceUnavailable
 from tests.integration.extract.conftest import PARQUET, SWIFT
@@ -326,6 +327,52 @@ def test_a_server_of_a_few_bytes_a_minute_is_given_up(fetch):
         with pytest.raises(SourceUnavailable, match=r"failed 2 times.*at last only \d+ bytes came in 0\.2 s"):
             fetch.with_retry_policy(**policy)("/x.csv")
     assert RetryPolicy().least_bytes == RetryPolicy().slow_after * 1_000
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+# What comes at once, and what comes again and again, without which httpcore has nothing to tell.
+UNFINISHED = {
+    "status": (b"HTTP/1.1 200 ", b"a"),
+    "header": (b"HTTP/1.1 200 OK\r\nX: ", b"a"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"),
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "length of a chunk": (CHUNKED + b"1;", b"a"),
+    "trailer": (CHUNKED + b"1\r\na\r\n0\r\nX: ", b"a"),
+}
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+def test_what_never_becomes_whole_is_given_up(fetch, name):
+    with serving(lambda connection: endless(connection, *UNFINISHED[name], 0.02)) as (url, _sent):
+        fetch.base = url.removesuffix("/x.csv")
+        with pytest.raises(SourceUnavailable, match=r"at last it sent too little to go on for 0\.2 s"):
+            fetch.with_retry_policy(slow_after=0.2, failures=2)("/x.csv")
+
+
+def test_a_head_never_becomes_whole_on_a_connection_that_was_good(client):
+    policy = replace(SWIFT, slow_after=0.2)
+    connections = []
+
+    def good_once(connection: socket.socket) -> Iterator[int]:
+        connections.append(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
+        if connection.recv(65536):
+            yield from endless(connection, *UNFINISHED["header"], 0.02)
+
+    with serving(good_once) as (url, _sent):
+        with open_response(client, "GET", url, policy) as response:
+            assert list(read_body(response, policy)) == [b"a"]
+        with pytest.raises(TryAgain, match="too little to go on") as failure, open_response(client, "GET", url, policy):
+            pass
+    assert not failure.value.is_progress
+    assert len(connections) == 1
+
+
+def test_a_head_never_becomes_whole_behind_a_redirect(fetch, site):
+    with serving(lambda connection: endless(connection, *UNFINISHED["header"], 0.02)) as (url, _sent):
+        redirect(site, url)
+        with pytest.raises(SourceUnavailable, match="too little to go on"):
+            fetch.with_retry_policy(slow_after=0.2, failures=1)(PARQUET)
 
 
 def test_a_slow_server_that_is_fast_enough_is_waited_for(fetch, site, parquet):
