@@ -11,7 +11,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 OTHER_PAGES = [PROJECT / "CHANGELOG.md", PROJECT / "deployments" / "terraform" / "README.md"]
 # Words outside of code blocks, with room for some more. A new fact belongs in one page, with links to it from others.
-MOST_WORDS = 23_700
+MOST_WORDS = 23_950
 
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
