@@ -28,6 +28,9 @@ from flows.ui.report import best_effort
 # A site that fails keeps a run that has its month waiting for seconds, not for a minute.
 _RETRY_POLICY = RetryPolicy(failures=2)
 
+# The published list has 12 kB; all of it is held in memory.
+_ZONES_BYTES = 1 << 20
+
 # The targets whose tables are up to date, if the run under way looks at each but once. Not the warehouse: it takes what
 # the lake has, which another month may bring up to date meanwhile.
 _refreshed: ContextVar[set[Target]] = ContextVar("refreshed")
@@ -102,7 +105,7 @@ def _zones_unless(version: str | None) -> CodeRows:
         known = cached_version(file, Settings().cache_dir)
         if known and version_of_zones(known) == version:
             return zone_rows()
-        downloaded = download_to_cache(client, file)
+        downloaded = download_to_cache(client, file, max_bytes=_ZONES_BYTES)
     try:
         return zone_rows(map(astuple, read_zones(downloaded.path)), downloaded.etag)
     except NotTripFile:  # the next run downloads it again

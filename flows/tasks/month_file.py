@@ -87,10 +87,12 @@ def download_month_file(found: FoundMonth, on_progress: Callable[[float], None])
         return DownloadedMonth(found.request, found.file, download_to_cache(client, found.file, show))
 
 
-def download_to_cache(client: httpx.Client, file: SourceFile, on_progress: Progress | None = None) -> Downloaded:
+def download_to_cache(
+    client: httpx.Client, file: SourceFile, on_progress: Progress | None = None, max_bytes: int | None = None
+) -> Downloaded:
     """Download into the cache of the place and size that the settings name; see ``download``.
 
-    Raises LoadStopped at the next MiB if the run is cancelled.
+    ``max_bytes`` is by default what a trip file may have. Raises LoadStopped at the next MiB if the run is cancelled.
     """
     settings = Settings()
     return download(
@@ -99,7 +101,7 @@ def download_to_cache(client: httpx.Client, file: SourceFile, on_progress: Progr
         settings.cache_dir,
         keep_bytes=settings.cache_bytes,
         on_progress=stoppable(on_progress or (lambda _done, _total: None)),
-        max_bytes=settings.file_bytes,
+        max_bytes=max_bytes or settings.file_bytes,
     )
 
 

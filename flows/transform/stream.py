@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.extract.read import TripFile
+from flows.extract.read import MOST_ROWS, TripFile
 from flows.tlc.errors import TooManyBadRows
 from flows.tlc.rules import MAX_UNLOADABLE_SHARE, UNLOADABLE
 from flows.transform.check import Check, checks_for
@@ -149,7 +149,10 @@ class TripStream:
             return self.file.rows if self.file.rows > read else math.inf  # the end is near, which tells all
         # The rest of a CSV file would need twice as many rows a byte as what was read: no file of trips has that. Until
         # then what is read ahead (two blocks, of at most 70,000 rows each) hides how far the rows are.
-        return 2 * read / self.file.fraction_read() if read >= _ROWS_TO_JUDGE_BY else math.inf
+        if read < _ROWS_TO_JUDGE_BY:
+            return MOST_ROWS
+        # A file may claim a long rest: zeros may follow a gzip stream.
+        return min(2 * read / self.file.fraction_read(), MOST_ROWS)
 
     def _check_unloadable(self, most_rows: float, first: str = "") -> None:
         bad, read = self.counts.rows_unloadable, self.counts.rows_read

@@ -178,9 +178,10 @@ class Transfer:
 
 
 def too_long(where: str, max_bytes: int, when: str = "") -> SourceError:
-    """The error for what is longer than any trip file."""
+    """The error for what is longer than any file of its kind."""
+    size = f"{max_bytes / 1024**3:g} GiB" if max_bytes >= 1024**3 else f"{max_bytes / 1024**2:g} MiB"
     return SourceError(
-        f"{where} is longer than {max_bytes / 1024**3:g} GiB{when}, expected a trip file: the largest has 0.6. See "
-        "what the source delivers there; if that is right, set TLC_FILE_GIB to more and run again.",
+        f"{where} is longer than {size}{when}: the largest trip file has 0.6 GiB, the list of zones 12 kB. See what "
+        "the source delivers there; if that is right for a trip file, set TLC_FILE_GIB to more and run again.",
         url=where,
     )

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from flows.extract.download.verify import GZIP_MAGIC, PARQUET_MAGIC
 from flows.extract.read.csv_header import read_header
 from flows.extract.read.csv_lines import field_count, lines_of, parse_lines, read_ahead, read_blocks, regular_lines
-from flows.extract.read.parquet_bounds import check_footer, dictionary_columns, written_out
+from flows.extract.read.parquet_bounds import check_footer, check_pages, check_rows, text_columns, written_out
 from flows.tlc.errors import NotTripFile
 
 # Rows of a batch: large enough that a kernel's fixed cost vanishes, small enough that a few of them in flight
@@ -83,7 +83,7 @@ def open_trip_file(path: Path) -> Iterator[TripFile]:
         with ExitStack() as opened:
             with _reading(path):
                 if magic == PARQUET_MAGIC:
-                    trips: TripFile = _ParquetTrips(path, opened.enter_context(_open_parquet(path)))
+                    trips: TripFile = _ParquetTrips(path, raw, opened.enter_context(_open_parquet(path)))
                 else:
                     trips = _CsvTrips(path, raw, is_gzip=magic.startswith(GZIP_MAGIC), size=path.stat().st_size)
             yield trips
@@ -94,7 +94,7 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(
         path,
         metadata=metadata,
-        read_dictionary=dictionary_columns(metadata),
+        read_dictionary=text_columns(metadata),
         arrow_extensions_enabled=False,  # texts marked as JSON would not be read as dictionaries
         pre_buffer=False,
         buffer_size=1 << 20,
@@ -120,6 +120,7 @@ def _reading(path: Path) -> Iterator[None]:
 @dataclass
 class _ParquetTrips:
     path: Path
+    raw: IO[bytes]
     file: pq.ParquetFile
     _rows_read: int = 0
 
@@ -132,18 +133,23 @@ class _ParquetTrips:
         return int(self.file.metadata.num_rows)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        # use_threads=False: the columns of one small batch are decoded faster than threads are woken, and the other
-        # core belongs to the database.
-        check_footer(self.file.metadata)
+        check_footer(self.file)
         with _reading(self.path):
-            for batch in self.file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
-                self._rows_read += batch.num_rows
-                yield written_out(batch)
+            for group in range(self.file.num_row_groups):
+                check_pages(self.raw, self.file.metadata, group, BATCH_ROWS)
+                yield from self._read_group(group)
         if self._rows_read != self.rows:  # checksums do not cover the footer, which says where the rows lie
             raise NotTripFile(
                 f"{self.path.name} says that it has {self.rows:,} rows, and gives {self._rows_read:,}. Run again to "
                 "get it anew; if that is no help, it is damaged at the source."
             )
+
+    def _read_group(self, group: int) -> Iterator[pa.RecordBatch]:
+        # use_threads=False: the columns of one small batch are decoded faster than threads are woken, and the other
+        # core belongs to the database.
+        for batch in self.file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], use_threads=False):
+            self._rows_read += batch.num_rows
+            yield written_out(batch)
 
     def take_ragged(self) -> list[RaggedLine]:
         return []
@@ -173,7 +179,9 @@ class _CsvTrips:
     def batches(self) -> Iterator[pa.RecordBatch]:
         with _reading(self.path):
             for block in read_ahead(read_blocks(self._stream, self._rest, CSV_BLOCK_BYTES)):
-                yield from self._read_block(block)
+                for batch in self._read_block(block):
+                    check_rows(self._lines - 1)
+                    yield batch
 
     def take_ragged(self) -> list[RaggedLine]:
         taken, self._ragged = self._ragged, []

@@ -33,12 +33,13 @@ GOOD = ["1", "2020-12-05 10:00:00", "1", "1.5", "9.5"]
 
 @dataclass
 class RowsInMemory:
-    """A trip file's rows, in batches, with ragged lines before some of them."""
+    """A trip file's rows, in batches, with ragged lines before some of them; ``rest``: batches that never come."""
 
     batches_of_rows: list[pa.RecordBatch]
     ragged: dict[int, list[RaggedLine]] = field(default_factory=dict)
     rows: int | None = None
     batches_read: int = 0
+    rest: int = 0
     _met: list[RaggedLine] = field(default_factory=list)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -53,7 +54,7 @@ class RowsInMemory:
         return met
 
     def fraction_read(self) -> float:
-        return self.batches_read / len(self.batches_of_rows)
+        return self.batches_read / (len(self.batches_of_rows) + self.rest)
 
 
 def batch_of(rows: list[list[str | None]]) -> pa.RecordBatch:
@@ -136,6 +137,15 @@ def test_csv_file_ends_once_its_bad_rows_are_too_many_for_all_that_it_can_have(m
     assert run(file, share=0.01)[0].rows_rejected == 300
     file = RowsInMemory([bad] * 50)
     with pytest.raises(TooManyBadRows, match=r"^2,000 of the first 2,000 rows"):
+        run(file, share=0.01)
+
+
+def test_csv_file_ends_at_a_share_of_the_most_rows_however_long_its_rest_seems(monkeypatch) -> None:
+    monkeypatch.setattr(stream, "_ROWS_TO_JUDGE_BY", 2_000)
+    monkeypatch.setattr(stream, "MOST_ROWS", 250_000)
+    line, none = RaggedLine(None, 1, 5, "a"), batch_of([])
+    file = RowsInMemory([none] * 50, {number: [line] * 100 for number in range(50)}, rest=10**9)
+    with pytest.raises(TooManyBadRows, match=r"^2,600 of the first 2,600 rows"):
         run(file, share=0.01)
 
 
