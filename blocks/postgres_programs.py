@@ -31,10 +31,11 @@ def programs_for_server(programs: Path) -> Path:
 
     The folders above a checkout are not ours to open. Raises PostgresFailed if there can't be a copy.
     """
-    if os.geteuid() != 0 or _open_to_all(programs.resolve()):
+    programs = programs.resolve()  # not by a link in a folder that is closed to others
+    if os.geteuid() != 0 or _open_to_all(programs):
         return programs
     status = (programs / "postgres").stat()
-    version = f"{programs.resolve()} {status.st_mtime_ns} {status.st_size}"
+    version = f"{programs} {status.st_mtime_ns} {status.st_size}"
     kept = _COPIES / hashlib.sha256(os.fsencode(version)).hexdigest()[:12]
     try:
         _COPIES.mkdir(exist_ok=True)

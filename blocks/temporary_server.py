@@ -25,7 +25,8 @@ def ask_for_login() -> None:
 
     Call it as soon as what may start that server is imported; again and again without harm. The login is in Prefect's
     settings of this process alone, of which that server has a copy, and not in the environment: a process that is
-    started with another server's URL gives that server no login of ours.
+    started with another server's URL gives that server no login of ours. Whoever names a server later, by Prefect's
+    ``temporary_settings``, gives ``PREFECT_API_AUTH_STRING`` too.
     """
     context = prefect.context.GLOBAL_SETTINGS_CONTEXT
     if context.settings.api.url:

@@ -10,21 +10,34 @@ from typing import Any
 _TRUE, _FALSE, _BYTE, _BINARY, _LIST, _STRUCT = 1, 2, 3, 8, 9, 12
 _INTEGERS = (4, 5, 6)
 # Fields of a file, of a row group, of a column chunk, and of what that says of its column.
-_ROW_GROUPS, _COLUMNS, _METADATA = 4, 1, 3
+_ROWS, _ROW_GROUPS, _COLUMNS, _METADATA = 3, 4, 1, 3
 ENCODINGS, PATH, UNCOMPRESSED_SIZE, DATA_PAGE, DICTIONARY_PAGE = 2, 3, 6, 9, 11
 Fields = dict[int, tuple[int, Any]]
 
 
 def lie(path: Path, column: str, change: Callable[[Fields], None]) -> None:
     """Apply ``change`` to what the footer of the file says of that column, in each row group."""
+
+    def change_columns(footer: Fields) -> None:
+        for group in footer[_ROW_GROUPS][1][1]:
+            for chunk in group[_COLUMNS][1][1]:
+                fields = chunk[_METADATA][1]
+                if fields[PATH][1][1] == [column.encode()]:
+                    change(fields)
+
+    _rewrite(path, change_columns)
+
+
+def say_rows(path: Path, rows: int) -> None:
+    """Have the footer say that the file has so many."""
+    _rewrite(path, lambda footer: footer.update({_ROWS: (6, rows)}))
+
+
+def _rewrite(path: Path, change: Callable[[Fields], None]) -> None:
     content = path.read_bytes()
     start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
     footer = _Reader(content[start:-8]).value(_STRUCT)
-    for group in footer[_ROW_GROUPS][1][1]:
-        for chunk in group[_COLUMNS][1][1]:
-            fields = chunk[_METADATA][1]
-            if fields[PATH][1][1] == [column.encode()]:
-                change(fields)
+    change(footer)
     written = _written(_STRUCT, footer)
     path.write_bytes(content[:start] + written + len(written).to_bytes(4, "little") + b"PAR1")
 

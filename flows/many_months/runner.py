@@ -69,7 +69,7 @@ def usable_cores() -> int:
 def memory_limit() -> int | None:
     """The bytes that a container has for a run: a worker's runs share them. None if nobody limits them."""
     limit = _cgroup("memory.max")
-    return int(limit) // int(os.environ.get("WORKER_LIMIT") or 1) if limit.isdigit() else None
+    return int(limit) // max(1, int(os.environ.get("WORKER_LIMIT") or 1)) if limit.isdigit() else None
 
 
 def _cgroup(name: str) -> str:

@@ -37,8 +37,9 @@ class _VisibleRecords:
             message = record.getMessage()
             if (shown := visible_lines(message)) != message:
                 record.msg, record.args = shown, None
-        if record.exc_info:
-            traceback = _formatter.formatException(record.exc_info)
-            if (shown := visible_lines(traceback)) != traceback:
-                record.exc_text = shown  # which formatters take if it is there
+        with suppress(Exception):  # an error that cannot be shown at all is the handlers' to tell, too
+            if record.exc_info:
+                traceback = _formatter.formatException(record.exc_info)
+                if (shown := visible_lines(traceback)) != traceback:
+                    record.exc_text = shown  # which formatters take if it is there
         return record

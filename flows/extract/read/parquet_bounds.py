@@ -26,8 +26,9 @@ PAGE_BYTES = 128 << 20
 # Of one row's texts on average. Texts of trips have 1 to 8 bytes; small groups may have a long one.
 ROW_BYTES = 4 << 10
 SPARE_BYTES = 8 << 20
-# PLAIN, RLE and dictionaries, of either version. The others may say in a few bytes how many gigabytes they become.
-_ENCODINGS = {0, 2, 3, 8}
+# PLAIN, RLE, dictionaries of either version, and bytes split by place. The others may say in a few bytes how many
+# gigabytes they become.
+_ENCODINGS = {0, 2, 3, 8, 9}
 _LOOK = "no trip file has as many. Look at what the source delivers."
 
 
@@ -87,7 +88,10 @@ def check_pages(file: IO[bytes], metadata: Any, group_place: int, batch_rows: in
             row += page.values
     size = dictionary_bytes + max(batch_bytes.values(), default=0)
     if size > PAGE_BYTES:
-        raise NotTripFile(f"{min(batch_rows, group.num_rows):,} rows need pages of {size:,} bytes: {_LOOK}")
+        raise NotTripFile(
+            f"{min(batch_rows, group.num_rows):,} rows need pages of {size:,} bytes: {_LOOK} A file of your own: write "
+            "it anew in pages of about 1 MiB."
+        )
 
 
 def written_out(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -108,7 +112,7 @@ def _check_page(page: Page, name: str) -> None:
     if page.encoding not in _ENCODINGS:
         raise NotTripFile(
             f"the column {name!r} has the encoding {page.encoding}, which no file of trips has. Look at what the "
-            "source delivers."
+            "source delivers. A file of your own: write it anew, plain or with dictionaries."
         )
     if page.is_dictionary and page.values > page.size:  # Arrow makes room for them before it looks
         raise pa.ArrowInvalid(f"a dictionary of {name!r} has {page.values:,} values in {page.size:,} bytes")

@@ -139,16 +139,21 @@ class _ParquetTrips:
                 check_pages(self.raw, self.file.metadata, group, BATCH_ROWS)
                 yield from self._read_group(group)
         if self._rows_read != self.rows:  # checksums do not cover the footer, which says where the rows lie
-            raise NotTripFile(
-                f"{self.path.name} says that it has {self.rows:,} rows, and gives {self._rows_read:,}. Run again to "
-                "get it anew; if that is no help, it is damaged at the source."
-            )
+            raise self._other_rows()
+
+    def _other_rows(self, more: str = "") -> NotTripFile:
+        return NotTripFile(
+            f"{self.path.name} says that it has {self.rows:,} rows, and gives {self._rows_read:,}{more}. Run again to "
+            "get it anew; if that is no help, it is damaged at the source."
+        )
 
     def _read_group(self, group: int) -> Iterator[pa.RecordBatch]:
         # use_threads=False: the columns of one small batch are decoded faster than threads are woken, and the other
         # core belongs to the database.
         for batch in self.file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], use_threads=False):
             self._rows_read += batch.num_rows
+            if self._rows_read > self.rows:  # row groups may be the same pages, thousands of times
+                raise self._other_rows(" or more")
             yield written_out(batch)
 
     def take_ragged(self) -> list[RaggedLine]:

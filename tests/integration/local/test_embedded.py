@@ -262,6 +262,14 @@ def test_root_opens_nothing_for_the_server(folder: Path, wheel: Path, closed: st
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="NOT ROOT: only root starts the server as another user")
+def test_programs_behind_a_link_in_a_closed_folder_are_named_without_it(wheel: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    link = tmp_path / "wheel"
+    link.symlink_to(wheel)
+    assert postgres_programs.programs_for_server(link) == wheel.resolve()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="NOT ROOT: only root starts the server as another user")
 def test_root_without_a_place_for_the_programs_is_told(
     folder: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

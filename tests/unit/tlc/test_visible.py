@@ -164,6 +164,16 @@ def test_a_record_whose_arguments_do_not_fit_stops_nobody(capsys: pytest.Capture
     assert is_harmless(shown)
 
 
+def test_an_error_that_cannot_be_shown_stops_nobody() -> None:
+    class Unshowable(Exception):
+        @property
+        def __notes__(self) -> list[str]:
+            raise KeyError
+
+    error = Unshowable()
+    logging.getLogger("x").makeRecord("x", logging.ERROR, __file__, 1, "no", (), (Unshowable, error, None))
+
+
 def test_json_is_harmless_and_means_the_same() -> None:
     screen = Screen(as_json=True)
     screen.terminal.answer({"a": ENCODABLE, "b": PLAIN, "c": "\ud800"})

@@ -18,7 +18,7 @@ import pytest
 from flows.extract.read import open_trip_file, parquet_bounds
 from flows.extract.read.parquet_pages import Page, read_pages
 from flows.tlc.errors import NotTripFile
-from tests.lying_footers import lie, small_and_plain
+from tests.lying_footers import lie, say_rows, small_and_plain
 
 # Of address space: what a preview of an ordinary month is content with.
 MEMORY = 2 << 30
@@ -275,6 +275,27 @@ def test_more_rows_than_any_file_has_are_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(parquet_bounds, "MOST_ROWS", 10)
     with open_trip_file(path) as file, pytest.raises(NotTripFile, match="the file has 11 rows: no trip file"):
         list(file.batches())
+
+
+def test_no_more_rows_are_read_than_the_footer_announces(tmp_path: Path) -> None:
+    """What it says is bounded; row groups, which may all be the same pages, are not."""
+    path = tmp_path / "x.parquet"
+    pq.write_table(with_flag(pa.array(["N"] * 30)), path, row_group_size=10)
+    say_rows(path, 10)
+    read = 0
+    with open_trip_file(path) as file, pytest.raises(NotTripFile, match="10 rows, and gives 20 or more"):
+        for batch in file.batches():
+            read += batch.num_rows
+    assert read == 10
+
+
+def test_numbers_split_by_their_bytes_are_read_as_they_are(tmp_path: Path) -> None:
+    path, values = tmp_path / "x.parquet", pa.array([1.5, None, -2.25] * 20_000)
+    pq.write_table(
+        with_flag(values), path, use_dictionary=False, column_encoding={"flag": "BYTE_STREAM_SPLIT"}, compression="zstd"
+    )
+    with open_trip_file(path) as file:
+        assert pa.Table.from_batches(file.batches())["flag"].combine_chunks().equals(values)
 
 
 @pytest.mark.parametrize("line", [b"a\n", LINE], ids=["ragged", "rows"])
