@@ -40,7 +40,7 @@ SILENCE_SECONDS = 60.0
 # Seconds between two looks whether this run is being cancelled.
 LOOK_SECONDS = 10.0
 CGROUP = Path("/sys/fs/cgroup")
-# Of a backfill into all three targets, which needs the most (docs/backfill.md): two at once took 640 MB, four 910.
+# Of a backfill into all three targets, which needs the most (docs/backfill.md): two at once took 660 MB, four 800.
 _PROCESS_BYTES, _MONTH_BYTES = 450_000_000, 150_000_000
 
 
