@@ -111,8 +111,8 @@ class Services:
                 if not left or note.listens() or choose_port(port) == port:
                     raise
                 self.processes.stop(name)
-                continue
-            return note
+            else:
+                return note
         raise AssertionError("the last try returns or raises")
 
     def _without_project(self, port: int) -> dict[str, str]:

@@ -21,7 +21,7 @@ def declared_for_pool(pool: str) -> str:
     """The text of the file with another work pool, which ``prefect deploy --all`` would not take as an option."""
     file = _read()
     for deployment in file["deployments"]:
-        # None, rather than nothing, takes away what a deployment was given before.
+        # Empty, rather than absent: that takes away what a deployment was given before.
         deployment["work_pool"] = {"name": pool, "job_variables": {}}
     return yaml.safe_dump(file)
 

@@ -48,14 +48,17 @@ def check_footer(file: pq.ParquetFile) -> None:
             )
         kind = file.schema_arrow.field(place).type
         if column.physical_type == "BYTE_ARRAY" and not pa.types.is_dictionary(kind):
-            raise NotTripFile(f"the column {column.path!r} has texts for {kind}: no trip file has. Look at it.")
+            raise NotTripFile(
+                f"the column {column.path!r} has texts for {kind}, which no file of trips has. Look at what the source "
+                "delivers."
+            )
         fixed_bytes += max(column.length or 0, 0)
         if fixed_bytes > ROW_BYTES:
             raise NotTripFile(f"a row has values of {fixed_bytes:,} bytes at {column.path!r}: {_LOOK}")
 
 
 def check_rows(rows: int) -> None:
-    """Raise NotTripFile if a file of either format has that many."""
+    """Raise NotTripFile if these are more than any trip file has, of either format."""
     if rows > MOST_ROWS:
         raise NotTripFile(f"the file has {rows:,} rows: {_LOOK}")
 
