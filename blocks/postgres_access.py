@@ -11,6 +11,8 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from flows.tlc.errors import TargetUnavailable
+
 # As root, Postgres does not run: this user is made for it.
 _SERVER_USER = "pgserver"
 _PEER = "local all all peer map=owner\n"
@@ -22,8 +24,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 SHORT = Path("/tmp")  # noqa: S108 - what is made there has a folder of its user's own
 
 
-class PostgresFailed(RuntimeError):
-    """The server does not start. The message says why, and where its log is if it has one."""
+class PostgresFailed(TargetUnavailable):
+    """The embedded server does not start. The message says why, and where its log is if it has one."""
 
 
 def let_in_owner_only(folder: Path) -> None:

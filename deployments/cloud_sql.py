@@ -34,7 +34,7 @@ delete), then run terraform apply and roles.sh, and load the months again."""
 def main() -> None:
     """Have roles, with the passwords of the environment, ledger and rights; SystemExit if Google's API made ``tlc``."""
     with transaction(os.environ["TLC_DB_ADMIN_URL"]) as cursor:
-        cursor.execute("alter role current_user password null")  # it was in a command line
+        cursor.execute("alter role current_user password null")  # nobody logs in by it any more
         cursor.connection.commit()
         cursor.execute(_OWNS_ALL, (LOADER,))
         if cursor.rowcount:

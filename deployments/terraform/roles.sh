@@ -16,19 +16,23 @@ password_of() {
 TLC_DB_PASSWORD=$(password_of tlc)
 TLC_DB_READ_PASSWORD=$(password_of tlc-reader)
 
-# The administrator's is kept nowhere: each run makes another, and removes it, since gcloud's command line shows it.
+folder=$(mktemp -d /tmp/tlc-sql.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+# The administrator's is kept nowhere: each run makes another, and removes it. It goes by a file, since all users of this
+# machine can read command lines.
 admin=$(openssl rand -hex 24)
-gcloud sql users set-password postgres --project="$project" --instance="${instance##*:}" --password="$admin"
+(umask 077 && echo "--password: \"$admin\"" >"$folder/flags.yaml")
+gcloud sql users set-password postgres --project="$project" --instance="${instance##*:}" \
+    --flags-file="$folder/flags.yaml"
 
-sockets=$(mktemp -d /tmp/tlc-sql.XXXXXX)
-cloud-sql-proxy --unix-socket "$sockets" "$instance" &
+cloud-sql-proxy --unix-socket "$folder" "$instance" &
 proxy=$!
-trap 'kill "$proxy" 2>/dev/null || :; rm -rf "$sockets"' EXIT
-until [ -S "$sockets/$instance/.s.PGSQL.5432" ]; do
+trap 'kill "$proxy" 2>/dev/null || :; rm -rf "$folder"' EXIT
+until [ -S "$folder/$instance/.s.PGSQL.5432" ]; do
     kill -0 "$proxy" # it ended, and said why
     sleep 1
 done
 
-TLC_DB_ADMIN_URL="postgresql://postgres:$admin@/tlc?host=$sockets/$instance"
+TLC_DB_ADMIN_URL="postgresql://postgres:$admin@/tlc?host=$folder/$instance"
 export TLC_DB_ADMIN_URL TLC_DB_PASSWORD TLC_DB_READ_PASSWORD
 cd ../.. && .venv/bin/python -m deployments.cloud_sql

@@ -144,7 +144,8 @@ def _is_interval(kind: pa.DataType) -> bool:
 
 def _is_text_in_csv(kind: pa.DataType) -> bool:
     is_bytes = pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_large_binary(kind)
-    return bool(is_bytes or pa.types.is_nested(kind) or _is_interval(kind) or pa.types.is_dictionary(kind))
+    is_text = pa.types.is_dictionary(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(is_bytes or is_text or pa.types.is_nested(kind) or _is_interval(kind))
 
 
 def _as_text(column: pa.Array) -> pa.Array:

@@ -28,7 +28,7 @@ from flows.transform.stream_trips import stream_trips
 EVENT_ID, DATASET, MONTH, SENT_AT = EVENT_FIELDS = ("event_id", "dataset", "source_month", "sent_at")
 # Why an event is none; of rows that cannot be loaded, the rules of files count too.
 NOT_JSON, NO_DATASET, NO_MONTH, UNKNOWN_FIELD = "not_json", "no_dataset", "no_month", "unknown_field"
-BAD_ID = "bad_event_id"
+BAD_ID, TOO_LONG = "bad_event_id", "too_long"
 
 # Position of an event → the rule that rejects it, and what is wrong with it.
 Rejected = dict[int, tuple[str, str | None]]
@@ -75,9 +75,15 @@ class _EventFile:
         return 1.0
 
 
-def is_known(name: str) -> bool:
-    """Whether any event may have a field of that name: its own ones have no other spelling."""
-    return name in EVENT_FIELDS or folded(name) in _column_names()
+def spelling(name: str) -> str | None:
+    """A field's name as columns have it here, without blanks and in small letters; None if no event has such a field.
+
+    An event's own fields have no other spelling.
+    """
+    if name in EVENT_FIELDS:
+        return name
+    small = folded(name)
+    return small if small in _column_names() else None
 
 
 @cache
@@ -90,8 +96,8 @@ def conform_events(
 ) -> Iterator[EventTrips]:
     """The trips of events, dataset by dataset and month by month; ``rejected`` gets the others.
 
-    ``fields`` has a row an event and a column for each field that any of them has, all of them ``is_known``; those
-    that are ``rejected`` already are left out. ``default`` is the dataset of events that do not name one; those
+    ``fields`` has a row an event and a column for each field that any of them has, under its ``spelling``; those that
+    are ``rejected`` already are left out. ``default`` is the dataset of events that do not name one; those
     that name no month are of the month of their pickup.
     """
     for (dataset, month), positions in _groups(fields, rejected, default).items():
@@ -157,7 +163,7 @@ def _source_columns(events: pa.RecordBatch, schema: Schema, positions: list[int]
     columns = _columns(schema.dataset)
     found: dict[str, pa.Array[Any]] = {}
     for name, values in zip(events.schema.names, events.columns, strict=True):
-        column = columns.get(folded(name))
+        column = columns.get(name)
         if name in EVENT_FIELDS:
             continue
         if column is None:
@@ -195,6 +201,5 @@ def _pickup_names() -> frozenset[str]:
 
 def _texts(fields: pa.RecordBatch, names: list[str]) -> pa.StringArray:
     """The first of the named fields that each event has."""
-    places = [place for name in names for place, given in enumerate(fields.schema.names) if folded(given) == name]
-    nothing = pa.nulls(fields.num_rows, pa.string())
-    return pc.coalesce(*(fields.column(place).cast(pa.string()) for place in places), nothing)
+    there = [fields.column(name).cast(pa.string()) for name in names if name in fields.schema.names]
+    return pc.coalesce(*there, pa.nulls(fields.num_rows, pa.string()))

@@ -106,7 +106,7 @@ def _summary(report: LoadReport, place: str) -> str:
 
 Where: {place}
 
-From: {report.source_url} ({in_markdown(report.source_etag or "no version")})
+From: {in_markdown(report.source_url)} ({in_markdown(report.source_etag or "no version")})
 {_query(report)}{_rules_table(report)}"""
 
 

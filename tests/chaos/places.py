@@ -115,7 +115,7 @@ def _damage_cache(step: Step) -> None:
             file.unlink()
         elif how == "cut":
             os.truncate(file, step.dice.randint(0, size))
-        else:
+        elif size:
             with file.open("r+b") as opened:
                 opened.seek(step.dice.randrange(size))
                 byte = opened.read(1)

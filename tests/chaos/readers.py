@@ -18,6 +18,7 @@ from flows.load.crc32c import crc32c_of
 from flows.load.lake.folder import FolderLake
 from flows.load.lake.manifest import Manifest
 from flows.load.lake.protocol import parse_manifest
+from flows.load.postgres.errors import is_connection_lost
 from flows.tlc.dataset import Dataset
 from flows.tlc.locations import LAYOUTS, manifest_object
 from flows.tlc.month import Month
@@ -76,9 +77,10 @@ class Readers:
         while not self._done.wait(pause):
             try:
                 self.looks[name] += look()
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                self.away[name] += 1
             except Exception as error:
+                if isinstance(error, psycopg2.Error) and is_connection_lost(error):
+                    self.away[name] += 1
+                    continue
                 self.violation(f"{name}'s reader: {type(error).__name__}: {error}")
 
     def judge(self, place: str, dataset: Dataset, month: Month, found: Sums | None) -> None:

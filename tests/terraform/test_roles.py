@@ -29,7 +29,7 @@ create role prefect login createrole createdb in role cloudsqlsuperuser password
 """
 DATABASES = ["create database tlc owner cloudsqlsuperuser", "create database prefect owner cloudsqlsuperuser"]
 GCLOUD = """
-import os, sys, psycopg2
+import os, pathlib, stat, sys, psycopg2
 asked = sys.argv[1:]
 options = dict(word.split("=", 1) for word in asked if "=" in word)
 assert options["--project"] == "my-project-1234", asked
@@ -38,9 +38,13 @@ if asked[:4] == ["secrets", "versions", "access", "latest"]:
     print(f"postgresql://{user}:{os.environ['PASSWORDS_BEGIN']}{user}@/tlc?host=/cloudsql/my-project-1234:us-east4:tlc")
 else:
     assert asked[:4] == ["sql", "users", "set-password", "postgres"] and options["--instance"] == "tlc", asked
+    flags = pathlib.Path(options["--flags-file"])
+    assert stat.S_IMODE(flags.stat().st_mode) == 0o600, "others can read the password"
+    name, _, password = flags.read_text().partition(": ")
+    assert name == "--password"
     connection = psycopg2.connect(os.environ["SUPERUSER_URL"])
     with connection, connection.cursor() as cursor:
-        cursor.execute("alter role postgres password %s", (options["--password"],))
+        cursor.execute("alter role postgres password %s", (password.strip().strip('"'),))
 """
 PROXY = """
 import os, pathlib, signal, sys

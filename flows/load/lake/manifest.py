@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from flows.tlc.locations import Layout
 from flows.tlc.report import LoadReport
+from flows.tlc.visible import visible
 
 
 class ManifestObject(BaseModel):
@@ -20,6 +21,14 @@ class ManifestObject(BaseModel):
     bytes: int
     crc32c: str = Field(description="Base64 of the big-endian CRC32C, as Google Cloud Storage writes it")
     generation: int | None = Field(None, description="The object's generation; None in a local folder")
+
+    @field_validator("name")
+    @classmethod
+    def _is_below_the_lake(cls, name: str) -> str:
+        """What a manifest names is moved, and removed: nothing outside the lake, whoever wrote the manifest."""
+        if {"", ".", ".."} & set(name.split("/")) or "\x00" in name:
+            raise ValueError(f"{visible(name)} is no name below the lake")
+        return name
 
 
 class Manifest(BaseModel):

@@ -43,9 +43,10 @@ def workspace(parent: Path, needed_bytes: int) -> Iterator[Path]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder and its lock; what cannot be removed fails no load, the next one tries again."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folder, then its lock; what cannot be removed fails no load: it keeps its lock, for the next one."""
     with suppress(OSError):
+        if folder.exists():
+            shutil.rmtree(folder)
         _lock_of(folder).unlink(missing_ok=True)
 
 

@@ -44,13 +44,23 @@ def postgres_errors(undone: str = "the month is as it was") -> Iterator[None]:
         raise TargetError(
             f"Postgres refuses: {_first_line(error)}. Grant it to the user of the block tlc-postgres."
         ) from error
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise TargetUnavailable(
-            f"Postgres is out of reach or went away ({_first_line(error)}); {undone}. Check the block "
-            "tlc-postgres and the server, and run again."
-        ) from error
     except psycopg2.Error as error:
+        if is_connection_lost(error):
+            raise TargetUnavailable(
+                f"Postgres is out of reach or went away ({_first_line(error)}); {undone}. Check the block "
+                "tlc-postgres and the server, and run again."
+            ) from error
         raise TargetError(f"Postgres: {_first_line(error)}. {undone.capitalize()}.") from error
+
+
+def is_connection_lost(error: psycopg2.Error) -> bool:
+    """Whether the server is out of reach or went away, so that it may work later.
+
+    The client's own errors have no SQLSTATE. For some of a broken connection psycopg2 has no class but the base.
+    """
+    if type(error) is psycopg2.DatabaseError:
+        return error.pgcode is None
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
 
 
 @contextmanager

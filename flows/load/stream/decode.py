@@ -3,47 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.types as pt
 
-from flows.transform.events import BAD_ID, EVENT_ID, NOT_JSON, UNKNOWN_FIELD, Rejected, is_known
+from flows.tlc.rules import UNFIT_VALUE
+from flows.transform.events import BAD_ID, EVENT_ID, NOT_JSON, TOO_LONG, UNKNOWN_FIELD, Rejected, spelling
 
 # Longer ones are no identities; some 2,700 bytes are too long for the table's key.
 _MOST_ID_CHARACTERS = 200
+# A trip has some 600.
+MOST_BYTES = 16_384
+_NESTED = frozenset((list, dict))
+
+
+class _NoEvent(Exception):
+    """The rule that it breaks, and what is wrong with it."""
 
 
 def decode(messages: Sequence[bytes | None], rejected: Rejected) -> pa.RecordBatch:
     """The fields that any of the messages has, a row a message; numbers as such if a field has nothing else, or texts.
 
-    The field ``event_id`` is always a text, null if an event says none. ``rejected`` gets those that are no JSON
-    objects, or have a field that no event has, or an ``event_id`` that is neither an integer nor a text of at most 200
+    Blanks around a field's name and its case are gone. The field ``event_id`` is always a text, null if an event says
+    none. ``rejected`` gets those that are no JSON objects of at most 16 kB, or have a field that no event has, one
+    twice, or with a list or an object in it, or an ``event_id`` that is neither an integer nor a text of at most 200
     characters.
     """
-    events = [_event(message) for message in messages]
-    names = set[str]().union(*(event for event in events if event is not None))
-    unknown = {name for name in names if not is_known(name)}
-    for position, event in enumerate(events):
-        if event is None:
-            rejected[position] = (NOT_JSON, "it is no JSON object")
-        elif unknown and (odd := unknown & event.keys()):
-            rejected[position] = (UNKNOWN_FIELD, f"no event has the field {', '.join(sorted(odd))[:80]!r}")
-        elif not _is_id(event.get(EVENT_ID)):
-            shown = str(event[EVENT_ID])[:80]
-            rejected[position] = (BAD_ID, f"{shown!r} is no integer and no text of {_MOST_ID_CHARACTERS} characters")
-    good = [{} if event is None or position in rejected else event for position, event in enumerate(events)]
-    columns = {name: _column([event.get(name) for event in good]) for name in names - unknown - {EVENT_ID}}
-    return pa.record_batch({EVENT_ID: pa.array([_id_text(event) for event in good], pa.string()), **columns})
+    events = list[dict[str, Any]]()
+    for position, message in enumerate(messages):
+        try:
+            events.append(_event(message or b""))
+        except _NoEvent as error:
+            rejected[position] = error.args[0], error.args[1]
+            events.append({})
+    names = set[str]().union(*events) - {EVENT_ID}
+    columns = {name: _column([event.get(name) for event in events]) for name in sorted(names)}
+    return pa.record_batch({EVENT_ID: pa.array([_id_text(event) for event in events], pa.string()), **columns})
 
 
-def _event(message: bytes | None) -> dict[str, Any] | None:
+def _event(message: bytes) -> dict[str, Any]:
+    if len(message) > MOST_BYTES:
+        raise _NoEvent(TOO_LONG, f"it has {len(message):,} bytes, at most {MOST_BYTES:,} are read")
     try:
-        event = orjson.loads(message or b"")
+        fields = orjson.loads(message)
     except orjson.JSONDecodeError:
-        return None
-    return event if isinstance(event, dict) else None
+        fields = None
+    if not isinstance(fields, dict):
+        raise _NoEvent(NOT_JSON, "it is no JSON object")
+    given = tuple(fields)
+    names = _spellings(given)
+    if None in names:
+        unknown = sorted(name for name in given if spelling(name) is None)
+        raise _NoEvent(UNKNOWN_FIELD, f"no event has the field {', '.join(unknown)[:80]!r}")
+    if not _is_id(value := fields.get(EVENT_ID)):
+        raise _NoEvent(BAD_ID, f"{_shown(value)} is no integer and no text of {_MOST_ID_CHARACTERS} characters")
+    event: dict[Any, Any] = fields if names == given else dict(zip(names, fields.values(), strict=True))
+    if len(event) < len(fields):
+        raise _NoEvent(UNKNOWN_FIELD, "a field is there twice")
+    if not _NESTED.isdisjoint(map(type, fields.values())):
+        name = next(name for name, value in fields.items() if type(value) in _NESTED)
+        raise _NoEvent(UNFIT_VALUE, f"{name} is {_shown(fields[name])}")
+    return event
+
+
+@lru_cache(16)  # all events of a producer have the same
+def _spellings(names: tuple[str, ...]) -> tuple[str | None, ...]:
+    return tuple(map(spelling, names))
+
+
+def _shown(value: Any) -> str:
+    return "a list or an object" if type(value) in _NESTED else repr(str(value)[:80])
 
 
 def _is_id(value: Any) -> bool:
@@ -59,9 +90,7 @@ def _id_text(event: dict[str, Any]) -> str | None:
 
 def _column(values: list[Any]) -> pa.Array[Any]:
     try:
-        column = pa.array(values)
-        if not pt.is_nested(column.type):
-            return column
+        return pa.array(values)
     except (pa.ArrowException, TypeError, OverflowError):  # values of several types, or beyond any
         pass
     texts = [value if value is None or isinstance(value, str) else orjson.dumps(value).decode() for value in values]

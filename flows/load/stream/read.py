@@ -15,7 +15,7 @@ from confluent_kafka import Message
 from flows.decide.stream import StreamReport, Until
 from flows.load.postgres.errors import postgres_errors
 from flows.load.stream.broker import Broker, TopicReader
-from flows.load.stream.decode import decode
+from flows.load.stream.decode import MOST_BYTES, decode
 from flows.load.stream.tables import ensure_tables
 from flows.load.stream.write import (
     Position,
@@ -160,7 +160,7 @@ def _with_event(found: EventTrips, of_events: pa.RecordBatch) -> pa.RecordBatch:
 
 def _rejected(of_events: pa.RecordBatch, row: int, value: bytes | None, rule: str, detail: str | None) -> RejectedEvent:
     partition, offset = (of_events[name][row].as_py() for name in ("partition", "event_offset"))
-    text = (value or b"").decode("utf-8", "backslashreplace")
+    text = (value or b"")[:MOST_BYTES].decode("utf-8", "backslashreplace")
     return RejectedEvent(partition, offset, rule, detail and _without_nul(detail), _without_nul(text))
 
 

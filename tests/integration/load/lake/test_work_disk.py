@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -97,6 +99,25 @@ def test_a_kill_leaves_nothing_of_the_rejected_rows(tmp_path: Path) -> None:
     assert list((tmp_path / "spilled").iterdir()) == []
     with workspace(tmp_path / "work", 0) as folder:
         assert [path.name for path in (tmp_path / "work").iterdir() if path.is_dir()] == [folder.name]
+
+
+def test_what_could_not_be_removed_is_removed_by_the_next(tmp_path: Path) -> None:
+    """As of a process with too many open files; also if a kill was before."""
+    work = tmp_path / "work"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "rmtree", too_many_files)
+        for _ in range(2):
+            with workspace(work, 0) as folder:
+                (folder / "part.parquet").touch()
+    assert len([path for path in work.iterdir() if path.is_dir()]) == 2
+    with workspace(work, 0) as folder:
+        assert [path for path in work.iterdir() if path.is_dir()] == [folder]
+    assert list(work.iterdir()) == []
+
+
+def too_many_files(*_arguments: object, ignore_errors: bool = False, **_options: object) -> None:
+    if not ignore_errors:
+        raise OSError(errno.EMFILE, "Too many open files")
 
 
 def test_the_systems_temporary_folder_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
