@@ -6,6 +6,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from blocks.settings import Settings, make_private
@@ -36,7 +37,13 @@ def serve(notebook: Path) -> int:
     command = [sys.executable, "-m", "marimo", "--quiet", "edit", "--headless", "--host=127.0.0.1", f"--port={port}"]
     command += ["--token-password-file=-", "--skip-update-check", str(notebook)]
     print(f"Open http://127.0.0.1:{port}?access_token={token}\nCtrl-C ends it.", flush=True)  # noqa: T201 - for the person at the terminal
-    return subprocess.run(command, cwd=PROJECT, input=token.encode(), check=False).returncode  # noqa: S603 - our words
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE) as served:  # noqa: S603 - our own words
+        assert served.stdin
+        with served.stdin as tokens:
+            tokens.write(token.encode())
+        with suppress(KeyboardInterrupt):  # marimo has heard it too, and ends
+            served.wait()
+        return served.wait()
 
 
 if __name__ == "__main__":

@@ -17,17 +17,18 @@ TLC_DB_PASSWORD=$(password_of tlc)
 TLC_DB_READ_PASSWORD=$(password_of tlc-reader)
 
 folder=$(mktemp -d /tmp/tlc-sql.XXXXXX)
-trap 'rm -rf "$folder"' EXIT
+trap 'kill "${proxy:-}" 2>/dev/null || :; rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
 # The administrator's is kept nowhere: each run makes another, and removes it. It goes by a file, since all users of this
 # machine can read command lines.
 admin=$(openssl rand -hex 24)
 (umask 077 && echo "--password: \"$admin\"" >"$folder/flags.yaml")
 gcloud sql users set-password postgres --project="$project" --instance="${instance##*:}" \
     --flags-file="$folder/flags.yaml"
+rm "$folder/flags.yaml"
 
 cloud-sql-proxy --unix-socket "$folder" "$instance" &
 proxy=$!
-trap 'kill "$proxy" 2>/dev/null || :; rm -rf "$folder"' EXIT
 until [ -S "$folder/$instance/.s.PGSQL.5432" ]; do
     kill -0 "$proxy" # it ended, and said why
     sleep 1

@@ -25,9 +25,9 @@ class ManifestObject(BaseModel):
     @field_validator("name")
     @classmethod
     def _is_below_the_lake(cls, name: str) -> str:
-        """What a manifest names is moved, and removed: nothing outside the lake, whoever wrote the manifest."""
+        """What a manifest names is moved, and removed."""
         if {"", ".", ".."} & set(name.split("/")) or "\x00" in name:
-            raise ValueError(f"{visible(name)} is no name below the lake")
+            raise ValueError(f"{visible(name[:200])} is no name below the lake")
         return name
 
 

@@ -44,10 +44,10 @@ def workspace(parent: Path, needed_bytes: int) -> Iterator[Path]:
 
 def _remove(folder: Path) -> None:
     """Remove the folder, then its lock; what cannot be removed fails no load: it keeps its lock, for the next one."""
+    shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
-        if folder.exists():
-            shutil.rmtree(folder)
-        _lock_of(folder).unlink(missing_ok=True)
+        if not folder.exists():
+            _lock_of(folder).unlink(missing_ok=True)
 
 
 def _remove_abandoned(parent: Path) -> None:

@@ -59,9 +59,14 @@ def _event(message: bytes) -> dict[str, Any]:
         raise _NoEvent(UNKNOWN_FIELD, f"no event has the field {', '.join(unknown)[:80]!r}")
     if not _is_id(value := fields.get(EVENT_ID)):
         raise _NoEvent(BAD_ID, f"{_shown(value)} is no integer and no text of {_MOST_ID_CHARACTERS} characters")
-    event: dict[Any, Any] = fields if names == given else dict(zip(names, fields.values(), strict=True))
-    if len(event) < len(fields):
-        raise _NoEvent(UNKNOWN_FIELD, "a field is there twice")
+    event: dict[Any, Any] = fields
+    if names != given:
+        event = {}
+        for name, value in zip(names, fields.values(), strict=True):
+            if event.get(name) is None:
+                event[name] = value
+            elif value is not None:
+                raise _NoEvent(UNKNOWN_FIELD, f"{name} is there twice")
     if not _NESTED.isdisjoint(map(type, fields.values())):
         name = next(name for name, value in fields.items() if type(value) in _NESTED)
         raise _NoEvent(UNFIT_VALUE, f"{name} is {_shown(fields[name])}")

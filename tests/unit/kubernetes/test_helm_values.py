@@ -82,24 +82,30 @@ def test_no_secret_is_in_the_values_and_the_page_makes_each() -> None:
     wanted |= {(helm_values("server")["secret"]["name"], "connection-string")}  # the keys that the charts read
     for chart in ("server", "worker"):
         wanted |= {(helm_values(chart)[chart]["basicAuth"]["existingSecret"], "auth-string")}
-    made = set(re.findall(r"create secret generic ([\w-]+) --from-literal=([\w-]+)=", PAGE))
+    made = set(re.findall(r"\| secret ([\w-]+) ([\w-]+)$", PAGE, flags=re.MULTILINE))
     assert made == wanted
     assert {"PREFECT_SERVER_ENCRYPTION_KEY", "PREFECT_REDIS_MESSAGING_URL"} <= {
         name for name, variable in server_variables().items() if "valueFrom" in variable
     }
 
 
+KUBECTL = """#!/bin/sh
+case "$*" in *=/dev/stdin) set -- "$@" "$(cat)" ;; esac
+echo "$@" >> "$(dirname "$0")/told"
+"""
+
+
 def test_lines_of_the_page_make_secrets_as_the_server_takes_them(tmp_path: Path) -> None:
     """Run as they stand there, up to Helm's; the stand-in for kubectl writes down what it is told."""
     kubectl = tmp_path / "kubectl"
-    kubectl.write_text('#!/bin/sh\necho "$@" >> "$(dirname "$0")/told"\n', encoding="utf-8")
+    kubectl.write_text(KUBECTL, encoding="utf-8")
     kubectl.chmod(0o755)
     lines, helm, _ = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)[0].partition("helm repo add")
     assert helm
     subprocess.run(["sh", "-euc", lines], cwd=PROJECT, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=True)
     told = (tmp_path / "told").read_text(encoding="utf-8").splitlines()
     assert all(line.startswith("--namespace prefect ") for line in told if line != "create namespace prefect")
-    made = dict(re.findall(r"secret generic ([\w-]+) --from-literal=[\w-]+?=(.*)", "\n".join(told)))
+    made = dict(re.findall(r"secret generic ([\w-]+) --from-file=[\w-]+=/dev/stdin (.*)", "\n".join(told)))
     assert re.fullmatch("tlc:[0-9a-f]{48}", made["prefect-auth"])
     assert len(base64.urlsafe_b64decode(made["prefect-encryption"])) == 32
 

@@ -10,6 +10,12 @@ from flows.load.postgres.errors import postgres_errors
 from flows.tlc.errors import TargetError, TargetUnavailable
 
 
+def with_state(state: str) -> psycopg2.Error:
+    error = psycopg2.DatabaseError("a class that psycopg2 does not know")
+    error.__setstate__({"pgcode": state, "pgerror": None})
+    return error
+
+
 @pytest.mark.parametrize(
     ("raised", "becomes"),
     [
@@ -18,6 +24,7 @@ from flows.tlc.errors import TargetError, TargetUnavailable
         (psycopg2.OperationalError("connection refused"), TargetUnavailable),
         (psycopg2.InterfaceError("connection already closed"), TargetUnavailable),
         (psycopg2.errors.AdminShutdown("terminating connection"), TargetUnavailable),
+        (with_state("ZZ000"), TargetError),
         (psycopg2.ProgrammingError("can't adapt type"), TargetError),
         (psycopg2.errors.UndefinedTable("no such table"), TargetError),
     ],

@@ -115,7 +115,7 @@ def test_what_could_not_be_removed_is_removed_by_the_next(tmp_path: Path) -> Non
     assert list(work.iterdir()) == []
 
 
-def too_many_files(*_arguments: object, ignore_errors: bool = False, **_options: object) -> None:
+def too_many_files(_folder: Path, *, ignore_errors: bool) -> None:
     if not ignore_errors:
         raise OSError(errno.EMFILE, "Too many open files")
 

@@ -46,7 +46,15 @@ def test_names_that_are_one_column_make_one_column() -> None:
     )
     assert fields.schema.names == ["event_id", "pulocationid"]
     assert fields["pulocationid"].to_pylist() == [1, 2, 3, None]
-    assert rejected == {3: ("unknown_field", "a field is there twice")}
+    assert rejected == {3: ("unknown_field", "pulocationid is there twice")}
+
+
+def test_both_names_of_a_column_that_was_renamed_may_be_there_one_without_a_value() -> None:
+    """As in rows from before and after 2023-02 in one frame."""
+    events = {"airport_fee": None, "Airport_fee": 1.25}, {"airport_fee": 1.5, "Airport_fee": None}
+    fields, rejected = decoded(*events)
+    assert fields["airport_fee"].to_pylist() == [1.25, 1.5]
+    assert rejected == {}
 
 
 def test_long_event_is_not_read() -> None:
